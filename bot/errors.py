@@ -1,0 +1,177 @@
+"""Everything that can go wrong, as one tree. Rims translate foreign errors into these once, where they enter.
+
+MagpieError
+├── SettingsError            what is configured cannot work: all problems at once
+├── StorageError             the store cannot commit now (disk full, locked, gone): keep what you have and try again
+│   └── StorageRefused       it never will: newer version, second process, no database
+├── FencedOut                the claim is another worker's now: drop everything
+├── Superseded               the turn was stopped or the chat reset: complete it as stopped
+├── Unreadable               an accepted event that cannot be read: a dead letter
+├── TooLarge                 a file over its limit
+├── PlatformError            a call to a platform failed
+│   ├── RetryLater           it said when to try again
+│   ├── Unreachable          it surely did not take the call: try again
+│   ├── Unsure               it may have taken the call
+│   ├── Gone                 the message to edit is no more
+│   ├── Forbidden            this chat is closed to us: blocked, kicked, no right
+│   ├── ChatMoved            the chat has a new key
+│   ├── Rejected             it will never take this call
+│   └── Revoked              the token is no good
+├── ModelError               a vendor said no, by `Trouble`
+└── BudgetSpent              the day's money is used up
+
+Each carries the sentence that a person may see (`phrase`), where one is due; its `str()` is for the owner's log.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from bot import phrases
+from bot.messages import ChatKey
+from bot.phrases import Phrase
+
+
+class MagpieError(Exception):
+    """The root. `phrase` is what people read when nothing more precise is known."""
+
+    phrase: Phrase = phrases.OUR_FAULT
+
+
+class SettingsError(MagpieError):
+    """`problems` are whole sentences, each naming its variable and what to write."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class StorageError(MagpieError):
+    phrase = phrases.STORAGE
+
+
+class StorageRefused(StorageError):
+    """The message says what to do."""
+
+
+class FencedOut(MagpieError):
+    pass
+
+
+class Superseded(MagpieError):
+    pass
+
+
+class Unreadable(MagpieError):
+    phrase = phrases.UNREADABLE
+
+
+class TooLarge(MagpieError):
+    """`limit` is in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"larger than {limit} bytes")
+        self.limit = limit
+        self.phrase = phrases.TOO_LARGE.format(limit=f"{limit / 1_000_000:g} MB")
+
+
+# --- platforms ---------------------------------------------------------------------------------------------------------
+
+
+class PlatformError(MagpieError):
+    pass
+
+
+class RetryLater(PlatformError):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"retry after {seconds:g} s")
+        self.seconds = seconds
+
+
+class Unreachable(PlatformError):
+    pass
+
+
+class Unsure(PlatformError):
+    pass
+
+
+class Gone(PlatformError):
+    pass
+
+
+class Forbidden(PlatformError):
+    pass
+
+
+class ChatMoved(PlatformError):
+    def __init__(self, new: ChatKey) -> None:
+        super().__init__(f"moved to {new}")
+        self.new = new
+
+
+class Rejected(PlatformError):
+    pass
+
+
+class Revoked(PlatformError):
+    pass
+
+
+# --- models ------------------------------------------------------------------------------------------------------------
+
+
+class Trouble(StrEnum):
+    """The kinds of a vendor's no. What follows from each is one table in `models/guarded.py`."""
+
+    NO_MONEY = "no money"
+    BAD_KEY = "bad key"
+    BUSY = "busy"  # rate or concurrency limit: wait, then again
+    OVERLOADED = "overloaded"  # the vendor's own load: longer waits
+    QUOTA = "quota"  # a plan's or a free tier's quota is used up: no use in trying again today
+    REFUSED = "refused"  # content filter
+    TOO_LONG = "too long"
+    NO_MODEL = "no such model"
+    BAD_REQUEST = "bad request"
+    FAULT = "fault"  # of the vendor's servers
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"  # no token within the limit
+    CUT = "cut"  # the stream broke off
+
+
+class ModelError(MagpieError):
+    """A vendor's error. `code`, `status`, `request_id` and `vendor_message` are the vendor's own; the message may quote the
+    user, so only the owner sees it. `retry_after` is in seconds, as the vendor told, else None."""
+
+    def __init__(
+        self,
+        trouble: Trouble,
+        *,
+        vendor: str,
+        model: str = "",
+        status: int = 0,
+        code: str = "",
+        request_id: str = "",
+        vendor_message: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{vendor} {model}: {trouble} (HTTP {status}, code {code or 'none'})")
+        self.trouble = trouble
+        self.vendor = vendor
+        self.model = model
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.vendor_message = vendor_message
+        self.retry_after = retry_after
+        self.phrase = phrases.TROUBLE[trouble.value]
+
+
+class BudgetSpent(MagpieError):
+    """`opens` is when the next day begins, in the server's time zone."""
+
+    def __init__(self, opens: datetime) -> None:
+        super().__init__(f"the daily budget is spent until {opens:%Y-%m-%d %H:%M}")
+        self.opens = opens
+        self.phrase = phrases.BUDGET_SPENT.format(opens=f"{opens:%H:%M}")
