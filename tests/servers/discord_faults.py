@@ -1,0 +1,149 @@
+"""What goes wrong on demand, and rate limits: the parts of a REST call that do not depend on what is asked."""
+
+import asyncio
+import time
+import zlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tests.servers.discord_state import JsonObject
+
+When = Literal["before", "after"]  # the call's effect
+VIA = "1.1 google"  # the header by which clients tell Discord's own 429 from Cloudflare's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What goes back to the client. A `body` of text is sent as HTML, as Cloudflare does; status 0 resets the connection."""
+
+    status: int
+    body: JsonObject | list[JsonObject] | str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """Replaces the answer of the next `times` calls of `route` (after `skip` undisturbed ones)."""
+
+    route: str
+    answer: Answer
+    when: When = "before"
+    times: int = 1
+    skip: int = 0
+    channel_id: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Hold:
+    """Keeps calls of `route` waiting; `reached` is set when one does, `release()` lets it go on."""
+
+    route: str
+    when: When = "after"
+    times: int = 1
+    skip: int = 0
+    channel_id: int | None = None
+    until: asyncio.Event = field(default_factory=asyncio.Event)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def release(self) -> None:
+        self.until.set()
+
+
+class Faults:
+    def __init__(self) -> None:
+        self.planned: list[Fault | Hold] = []
+
+    def take(self, route: str, channel_id: int | None, when: When) -> Fault | Hold | None:
+        """The first planned disturbance of this call, used up by one."""
+        for fault in self.planned:
+            if (
+                fault.route != route
+                or fault.when != when
+                or fault.channel_id not in (None, channel_id)
+                or not fault.times
+            ):
+                continue
+            if fault.skip:
+                fault.skip -= 1
+                continue
+            fault.times -= 1
+            return fault
+        return None
+
+    def release_all(self) -> None:
+        for fault in self.planned:
+            if isinstance(fault, Hold):
+                fault.release()
+        self.planned.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """`limit` calls in `seconds`, counted apart for each channel or token."""
+
+    name: str
+    limit: int
+    seconds: float
+
+
+SENDS = Bucket("sends", 5, 5.0)
+EDITS = Bucket("edits", 5, 5.0)
+DELETES = Bucket("deletes", 5, 1.0)
+WEBHOOKS = Bucket("webhooks", 5, 2.0)
+OTHERS = Bucket("others", 50, 1.0)
+EVERYTHING = Bucket("global", 50, 1.0)
+
+
+def too_many(retry_after: float, *, scope: str = "user") -> Answer:
+    """Discord's own 429. `scope`: "user", "shared" or "global"."""
+    body = {"message": "You are being rate limited.", "retry_after": round(retry_after, 3), "global": scope == "global"}
+    headers = {"Retry-After": str(max(1, round(retry_after))), "X-RateLimit-Scope": scope, "Via": VIA}
+    return Answer(
+        status=429, body=body, headers=headers | ({"X-RateLimit-Global": "true"} if scope == "global" else {})
+    )
+
+
+CLOUDFLARE_BAN = Answer(
+    status=429,
+    body="<html><title>Access denied | discord.com used Cloudflare to restrict access</title>error code: 1015</html>",
+)
+
+
+class Limits:
+    """Fixed windows of real time, as Discord's headers describe them. Not enforced, they are only announced."""
+
+    def __init__(self, *, enforced: bool) -> None:
+        self.enforced = enforced
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}  # opened at, calls since
+
+    def admit(self, bucket: Bucket, major: str) -> tuple[dict[str, str], Answer | None]:
+        """The X-RateLimit headers of this call, and the refusal when it is one too many."""
+        if self.enforced and bucket is not WEBHOOKS:
+            _, _, wait = self._count(EVERYTHING, "")
+            if wait:
+                return {}, too_many(wait, scope="global")
+        remaining, reset_after, wait = self._count(bucket, major)
+        headers = {
+            "X-RateLimit-Limit": str(bucket.limit if self.enforced else 1000),
+            "X-RateLimit-Remaining": str(remaining if self.enforced else 999),
+            "X-RateLimit-Reset": f"{time.time() + reset_after:.3f}",
+            "X-RateLimit-Reset-After": f"{reset_after:.3f}",
+            "X-RateLimit-Bucket": f"{zlib.crc32(bucket.name.encode()):032x}",
+            "Via": VIA,
+        }
+        if self.enforced and wait:
+            refusal = too_many(wait)
+            return headers | refusal.headers, refusal
+        return headers, None
+
+    def _count(self, bucket: Bucket, major: str) -> tuple[int, float, float]:
+        """Calls left, seconds to the next window, and seconds to wait if this call does not fit."""
+        now = time.monotonic()
+        opened, used = self._windows.get((bucket.name, major), (now, 0))
+        if now - opened >= bucket.seconds:
+            opened, used = now, 0
+        left = opened + bucket.seconds - now
+        if used >= bucket.limit:
+            return 0, left, left
+        self._windows[bucket.name, major] = (opened, used + 1)
+        return bucket.limit - used - 1, left, 0.0

@@ -1,0 +1,241 @@
+"""The HTTP side of the stand-in: reads requests, checks the token, applies faults and limits, logs, answers.
+
+What an endpoint does is in `discord_rest` and `discord_interactions`; they are plain functions that take effect at
+once, so that nothing is ever half done when a connection is cut.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import BodyPartReader, web
+
+from tests.servers.discord_checks import ApiError
+from tests.servers.discord_faults import OTHERS, Answer, Bucket, Fault, Faults, Hold, Limits, When
+from tests.servers.discord_state import JsonObject, Upload
+
+MAX_REQUEST_BYTES = 128 * 1024 * 1024
+NOT_FOUND = ApiError(404, 0, "404: Not Found")
+UNAUTHORIZED = ApiError(401, 0, "401: Unauthorized")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A request, read. `params` are the parts of the path, `uploads` the files by the n of `files[n]`."""
+
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    body: object
+    uploads: Mapping[int, Upload]
+
+    def number(self, name: str) -> int:
+        """A snowflake from the path. Raises ApiError as Discord does for what is none."""
+        value = self.params[name]
+        if not value.isdigit():
+            error = {"code": "NUMBER_TYPE_COERCE", "message": f'Value "{value}" is not snowflake.'}
+            raise ApiError(400, 50035, "Invalid Form Body", {f"{name}_id": {"_errors": [error]}})
+        return int(value)
+
+    @property
+    def fields(self) -> JsonObject:
+        return self.body if isinstance(self.body, dict) else {}
+
+
+Handler = Callable[[Incoming], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`path` is written as in Discord's documentation, below /api/v10."""
+
+    method: str
+    path: str
+    handler: Handler
+    bucket: Bucket = OTHERS
+    authorized: bool = True
+
+    @property
+    def route(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One REST call as it went. `status` is what the client saw (0: a reset), `code` Discord's error code;
+    `effect` tells whether the call did its work, whatever was answered."""
+
+    at: float
+    route: str
+    path: str
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    payload: object
+    files: tuple[str, ...] = ()
+    status: int = 200
+    code: int = 0
+    effect: bool = True
+    answer: object = field(default=None, repr=False)
+
+    @property
+    def channel_id(self) -> int | None:
+        return int(self.params["channel"]) if "channel" in self.params else None
+
+    def __str__(self) -> str:
+        body = json.dumps(self.payload, ensure_ascii=False) if self.payload is not None else ""
+        files = f" files={list(self.files)}" if self.files else ""
+        outcome = f"{self.status or 'reset'}{f'/{self.code}' if self.code else ''}"
+        return f"{outcome} {self.route.split()[0]} {self.path} {body}{files}"
+
+
+class Api:
+    """Serves `endpoints` below /api/v10. `record` gets each call once it is decided, before its answer leaves."""
+
+    def __init__(
+        self, endpoints: list[Endpoint], *, token: str, faults: Faults, limits: Limits,
+        now: Callable[[], float], record: Callable[[Call], None],
+    ) -> None:  # fmt: skip
+        self.endpoints = endpoints
+        self.routes = {endpoint.route for endpoint in endpoints}
+        self._token = token
+        self._faults = faults
+        self._limits = limits
+        self._now = now
+        self._record = record
+
+    def add_to(self, app: web.Application) -> None:
+        # aiohttp takes the first match: what has fewer placeholders ("@me", "@original") goes first
+        for endpoint in sorted(self.endpoints, key=lambda each: each.path.count("{")):
+            app.router.add_route(endpoint.method, f"/api/v10{endpoint.path}", self._serve(endpoint))
+        app.router.add_route("*", "/api/{rest:.*}", self._unknown)
+
+    async def _unknown(self, request: web.Request) -> web.StreamResponse:
+        path, payload = request.path, (await request.read())[:200].decode(errors="replace")
+        call = Call(at=self._now(), route=f"{request.method} {path}", path=path, params={}, query={},
+                    payload=payload, status=404, effect=False)  # fmt: skip
+        self._record(call)
+        return _response(Answer(status=404, body=NOT_FOUND.body))
+
+    def _serve(self, endpoint: Endpoint) -> Callable[[web.Request], "asyncio.Future[web.StreamResponse]"]:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            return await self._call(endpoint, request)
+
+        return serve  # type: ignore[return-value] # a coroutine function; aiohttp's own alias is not exported
+
+    async def _call(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        params = dict(request.match_info)
+        channel = int(params["channel"]) if params.get("channel", "").isdigit() else None
+        incoming, answer = None, None
+        try:
+            incoming = await _read(request)
+        except ApiError as error:
+            answer = Answer(status=error.status, body=error.body)
+        planned = await self._disturbance(endpoint, channel, "before")
+        answer = answer or planned
+        headers: dict[str, str] = {}
+        effect = False
+        if answer is None and incoming is not None:
+            headers, answer, effect = self._decide(endpoint, request, incoming, params)
+        late = self._faults.take(endpoint.route, channel, "after")
+        if isinstance(late, Fault):
+            answer = late.answer
+        assert answer is not None
+        body = answer.body if isinstance(answer.body, dict) else {}
+        self._record(Call(
+            at=self._now(), route=endpoint.route, path=request.path.removeprefix("/api/v10"), params=params,
+            query=dict(request.query), payload=incoming.body if incoming else None,
+            files=tuple(upload.filename for upload in incoming.uploads.values()) if incoming else (),
+            status=answer.status, code=body.get("code", 0) if answer.status >= 400 else 0, effect=effect, answer=answer.body,
+        ))  # fmt: skip
+        if isinstance(late, Hold):
+            late.reached.set()
+            await late.until.wait()
+        if answer.status == 0:
+            return _reset(request)
+        return _response(answer, headers)
+
+    async def _disturbance(self, endpoint: Endpoint, channel: int | None, when: When) -> Answer | None:
+        fault = self._faults.take(endpoint.route, channel, when)
+        if isinstance(fault, Hold):
+            fault.reached.set()
+            await fault.until.wait()
+            return None
+        return fault.answer if fault else None
+
+    def _decide(
+        self, endpoint: Endpoint, request: web.Request, incoming: Incoming, params: Mapping[str, str]
+    ) -> tuple[dict[str, str], Answer, bool]:
+        if endpoint.authorized and request.headers.get("Authorization") != f"Bot {self._token}":
+            return {}, Answer(status=401, body=UNAUTHORIZED.body), False
+        major = params.get("channel") or params.get("guild") or params.get("token") or ""
+        own = endpoint.route if endpoint.bucket is OTHERS else ""
+        headers, refusal = self._limits.admit(endpoint.bucket, f"{own}:{major}")
+        if refusal is not None:
+            return headers, refusal, False
+        try:
+            return headers, endpoint.handler(incoming), True
+        except ApiError as error:
+            return headers, Answer(status=error.status, body=error.body), False
+
+
+def _response(answer: Answer, headers: Mapping[str, str] | None = None) -> web.StreamResponse:
+    merged = {**(headers or {}), **answer.headers}
+    if answer.body is None:
+        return web.Response(status=answer.status, headers=merged)
+    if isinstance(answer.body, str):
+        return web.Response(status=answer.status, text=answer.body, content_type="text/html", headers=merged)
+    # bytes, since clients compare the content type with "application/json", without a charset
+    body = json.dumps(answer.body).encode()
+    return web.Response(status=answer.status, body=body, content_type="application/json", headers=merged)
+
+
+def _reset(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)  # never arrives
+
+
+async def _read(request: web.Request) -> Incoming:
+    uploads: dict[int, Upload] = {}
+    body: object = None
+    if request.content_type == "multipart/form-data":
+        body, uploads = await _read_multipart(request)
+    elif raw := await request.read():
+        body = _parse(raw, request.content_type)
+    return Incoming(params=dict(request.match_info), query=dict(request.query), body=body, uploads=uploads)
+
+
+def _parse(raw: bytes, content_type: str) -> object:
+    if content_type != "application/json":
+        error = {"code": "CONTENT_TYPE_INVALID", "message": 'Expected "Content-Type" header to be "application/json".'}
+        raise ApiError(400, 50035, "Invalid Form Body", {"_errors": [error]})
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise ApiError(400, 50109, "The request body contains invalid JSON.") from error
+
+
+async def _read_multipart(request: web.Request) -> tuple[object, dict[int, Upload]]:
+    body: object = {}
+    uploads: dict[int, Upload] = {}
+    reader = await request.multipart()
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader):
+            raise ApiError(400, 50035, "Invalid Form Body")
+        data = bytes(await part.read(decode=True))
+        name = part.name or ""
+        if name == "payload_json":
+            body = _parse(data, "application/json")
+        elif name.startswith("files[") and name.endswith("]") and name[6:-1].isdigit():
+            kind = _sniffed(part.filename or "", data)
+            uploads[int(name[6:-1])] = Upload(filename=part.filename or "file", data=data, content_type=kind)
+    return body, uploads
+
+
+def _sniffed(filename: str, data: bytes) -> str:
+    """Discord looks at name and content, not at the type that the client claims."""
+    known = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"OggS": "audio/ogg"}
+    for magic, kind in known.items():
+        if data.startswith(magic):
+            return kind
+    return "text/plain; charset=utf-8" if filename.endswith((".txt", ".md", ".py")) else "application/octet-stream"

@@ -1,0 +1,68 @@
+"""What a user sees of the stand-in's messages."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from tests.servers.discord_state import LOADING, JsonObject, Message, Pings, Upload, User
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Button:
+    label: str
+    custom_id: str | None
+    disabled: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A message as somebody in the channel sees it now. `thinking`: a deferred answer that has not come yet."""
+
+    id: int
+    author: User
+    content: str
+    attachments: tuple[Upload, ...]
+    embeds: tuple[JsonObject, ...]
+    components: tuple[JsonObject, ...]
+    buttons: tuple[Button, ...]
+    pings: Pings
+    edited: bool
+    edits: int
+    ephemeral: bool
+    thinking: bool
+    reply_to: int | None
+    reactions: Mapping[str, frozenset[int]]
+
+
+def show(message: Message) -> Shown:
+    return Shown(
+        id=message.id,
+        author=message.author,
+        content=message.content,
+        attachments=tuple(attachment.upload for attachment in message.attachments),
+        embeds=tuple(message.embeds),
+        components=tuple(message.components),
+        buttons=tuple(
+            Button(one.get("label", ""), one.get("custom_id"), bool(one.get("disabled")))
+            for one in inner_components(message.components)
+            if one.get("type") == 2
+        ),
+        pings=message.pings,
+        edited=message.edited is not None,
+        edits=message.edits,
+        ephemeral=message.ephemeral,
+        thinking=bool(message.flags & LOADING),
+        reply_to=message.reply_to.id if message.reply_to else None,
+        reactions={emoji: frozenset(who) for emoji, who in message.reactions.items()},
+    )
+
+
+def addressee(message: Message) -> User | None:
+    return message.interaction.user if message.interaction else None
+
+
+def inner_components(components: Sequence[JsonObject]) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    for one in components:
+        found += [one, *inner_components(one.get("components") or [])]
+        found += [one["accessory"]] if one.get("accessory") else []
+    return found
