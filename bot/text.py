@@ -1,0 +1,259 @@
+"""Markdown in pieces: what platforms with a limit of characters per message share. Pure.
+
+`split` cuts at the best border that fits (block, line, row of a table or line of code, sentence, word, character) and
+makes each piece whole in itself: a code fence that a cut goes through is closed and opened again with its language, a
+table goes on under its header. How Markdown is rendered is each platform's own matter.
+
+Pieces are prefix-stable by construction: where a piece ends is decided by the first `room + 1` characters of what is left,
+and only once there are that many, so that more text at the end changes no piece but the last.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+MAX_FENCE = 7  # a longer row of backticks is text to us
+_CLOSING = MAX_FENCE + 1  # room kept for a closing fence and its newline, needed or not: the need may come and go
+_SMALLEST = 128  # below this a piece could not hold its own openings
+
+_FENCE = re.compile(rf"[ \t]*(`{{3,{MAX_FENCE}}}|~{{3,{MAX_FENCE}}})(?![`~])[ \t]*([^\s`]*)([^`\n]*)$")
+_DELIMITER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_HEADING = re.compile(r" {0,3}#{1,6} ")
+_SENTENCE = re.compile(r"[。！？；…]+[”’」』）]*|[.!?;:][)\"'*_]*(?=\s)")
+_WORD = re.compile(r"[ \t\u3000]+")
+# What a cut inside a line spares: links, addresses, mentions, short code and bold text. Also when the window ends in them.
+_WHOLE = re.compile(
+    r"!?\[[^\]\n]{0,200}(?:\](?:\([^)\n]{0,500}(?:\)|\Z))?|\Z)|https?://[!-~]+|<[@#:/!&\w.?=%-]{1,200}(?:>|\Z)"
+    r"|h(?:t(?:t(?:ps?(?::/?)?)?)?)?\Z"
+    r"|`[^`\n]{1,200}(?:`|\Z)|\*\*[^*\n]{1,200}(?:\*\*?|\Z)"
+)
+
+
+def well_formed(text: str) -> str:
+    """`text` without NUL and with halves of surrogate pairs joined or replaced; newlines are LF. A half at the very end is
+    held back, since its other half may still come."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:
+        text = text.replace("\0", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text[:-1] if "\ud800" <= text[-1] <= "\udbff" else text
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A part of a text that stands for itself: the bodies of all fragments together are the text; `opening` and `closing`
+    complete this one (the fence or the table's header that a cut went through)."""
+
+    opening: str
+    body: str
+    closing: str = ""
+
+    def __str__(self) -> str:
+        body = self.body.rstrip("\n") if self.closing else self.body
+        return self.opening + body + self.closing
+
+
+def split(text: str, limit: int) -> tuple[Fragment, ...]:
+    """`text` in fragments of at most `limit` code points each, `limit` being 128 or more. At least one, maybe empty."""
+    limit = max(limit, _SMALLEST)
+    fragments: list[Fragment] = []
+    start, opening = 0, ""
+    while True:
+        room = limit - len(opening) - _CLOSING
+        if len(text) - start <= room:
+            body = text[start:]
+            fragments.append(Fragment(opening, body, _closing(opening + body)))
+            return tuple(fragments)
+        cut, following = _cut(opening, text[start : start + room + 1], limit)
+        body = text[start : start + cut]
+        fragments.append(Fragment(opening, body, _closing(opening + body)))
+        start, opening = start + cut, following
+
+
+def tables(lines: list[str]) -> Iterator[tuple[int, int]]:
+    """Where tables outside of code stand in `lines`: (first line, the one after the last). Rows begin with a pipe."""
+    number, fence = 0, ""
+    while number < len(lines):
+        was, fence = fence, fence_after(fence, lines[number])
+        if not was and not fence and _starts_table(lines, number):
+            end = number + 2
+            while end < len(lines) and _is_row(lines[end]):
+                end += 1
+            yield number, end
+            number = end
+        else:
+            number += 1
+
+
+def fence_after(fence: str, line: str) -> str:
+    """The code fence that is open after `line` when `fence` was open before it, "" for none. A fence is named by its opening
+    without what follows the language ("```python")."""
+    if fence:
+        return "" if _closes(fence, line) else fence
+    found = _FENCE.match(line) if "```" in line or "~~~" in line else None
+    return found[1] + found[2] if found else ""
+
+
+# --- borders -----------------------------------------------------------------------------------------------------------
+
+
+class _Rank(IntEnum):
+    """The kinds of border, best first."""
+
+    BLOCK = 0
+    LINE = 1
+    INSIDE = 2  # between two lines of code or rows of a table
+    SENTENCE = 3
+    WORD = 4
+    CHARACTER = 5
+
+
+def _cut(opening: str, window: str, limit: int) -> tuple[int, str]:
+    """Where to cut `window`, at latest before its last character, and what the next fragment opens with."""
+    last = len(window) - 1
+    best: dict[_Rank, tuple[int, str]] = {}
+    for at, rank, following in _line_borders(opening, window, limit // 4):
+        best[rank] = at, following
+    for share in (2, 8):
+        for rank in (_Rank.BLOCK, _Rank.LINE, _Rank.INSIDE):
+            if rank in best and best[rank][0] >= last // share:
+                return best[rank]
+        spared = [match.span() for match in _WHOLE.finditer(window)]
+        for pattern in (_SENTENCE, _WORD):
+            found = [match.end() for match in pattern.finditer(window) if match.end() <= last]
+            at = max((one for one in found if not _within(one, spared)), default=0)
+            if at >= last // share:
+                return at, _reopening(_open_fence(opening + window[:at]), limit // 4)
+    at = _character_border(window, last)
+    return at, _reopening(_open_fence(opening + window[:at]), limit // 4)
+
+
+def _line_borders(opening: str, window: str, room: int) -> Iterator[tuple[int, _Rank, str]]:
+    """Each start of a line in `window` where a cut may go, with what must be opened again after it."""
+    before = opening.split("\n")[:-1]
+    fence = _open_fence(opening)
+    header: list[str] = before if not fence and len(before) == 2 else []
+    lines = window.split("\n")
+    at = len(lines[0]) + 1
+    was, fence = fence, fence_after(fence, lines[0])
+    previous, opened_now = lines[0], bool(fence) and not was
+    if header and not _is_row(lines[0]):
+        header = []
+    for number in range(1, len(lines)):
+        line = lines[number]
+        if at >= len(window):
+            return
+        if not fence and not header and number >= 2 and _is_delimiter(previous) and _is_row(lines[number - 2]):
+            header = [lines[number - 2], previous]
+        if header and not _is_row(line):
+            header = []
+        if fence:
+            if not opened_now and not _closes(fence, line):
+                yield at, _Rank.INSIDE, _reopening(fence, room)
+        elif header:
+            again = "\n".join(header) + "\n"
+            if previous != header[1]:
+                yield at, _Rank.INSIDE, again if len(again) <= room else ""
+        elif not (_is_row(previous) and _is_row(line)):
+            new_block = not previous.strip() or _HEADING.match(line) is not None or _FENCE.match(line) is not None
+            if not _HEADING.match(previous):
+                yield at, _Rank.BLOCK if new_block and line.strip() else _Rank.LINE, ""
+        was, fence = fence, fence_after(fence, line)
+        opened_now = bool(fence) and not was
+        previous = line
+        at += len(line) + 1
+
+
+def _within(at: int, spans: list[tuple[int, int]]) -> bool:
+    return any(start < at < end for start, end in spans)
+
+
+def _character_border(window: str, last: int) -> int:
+    """The last place where a cut hurts no character, nor a link unless that is longer than the window."""
+    for match in _WHOLE.finditer(window):
+        if match.start() < last < match.end() and match.start() >= last // 8:
+            last = match.start()
+            break
+    at = last
+    while at > max(1, last - 64) and _joined(window, at):
+        at -= 1
+    return at if not _joined(window, at) else last
+
+
+def _joined(text: str, at: int) -> bool:
+    """Whether the characters around `at` are seen as one. Fewer rules than Unicode's, and never fewer joins that matter."""
+    before, after = text[at - 1], text[at]
+    if before.isascii() and after.isascii():
+        return before == "\r" and after == "\n"
+    if before == "\u200d" or after == "\u200d" or unicodedata.category(after) in ("Mn", "Mc", "Me"):
+        return True
+    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
+        return True  # skin tones, and the tags of regional flags
+    if "\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff":
+        return True
+    if "\u1160" <= after <= "\u11ff":
+        return True  # Hangul vowels and finals in their single letters
+    if "\U0001f1e6" <= before <= "\U0001f1ff" and "\U0001f1e6" <= after <= "\U0001f1ff":
+        run = at
+        while run and "\U0001f1e6" <= text[run - 1] <= "\U0001f1ff":
+            run -= 1
+        return (at - run) % 2 == 1  # flags are pairs
+    return False
+
+
+# --- fences and tables -------------------------------------------------------------------------------------------------
+
+
+def _closes(fence: str, line: str) -> bool:
+    mark = line.strip()
+    return len(mark) >= 3 and not mark.strip(fence[0]) and len(mark) >= len(_mark(fence))
+
+
+def _mark(fence: str) -> str:
+    return fence[: len(fence) - len(fence.lstrip(fence[0]))]
+
+
+def _open_fence(text: str) -> str:
+    if "```" not in text and "~~~" not in text:
+        return ""
+    fence = ""
+    for line in text.split("\n"):
+        fence = fence_after(fence, line)
+    return fence
+
+
+def _closing(text: str) -> str:
+    fence = _open_fence(text)
+    return "\n" + _mark(fence) if fence else ""
+
+
+def _reopening(fence: str, room: int) -> str:
+    if not fence:
+        return ""
+    return (fence if len(fence) < room else _mark(fence)) + "\n"
+
+
+def _is_row(line: str) -> bool:
+    return line.lstrip(" \t").startswith("|")
+
+
+def _is_delimiter(line: str) -> bool:
+    return "-" in line and "|" in line and _DELIMITER.match(line) is not None
+
+
+def _starts_table(lines: list[str], number: int) -> bool:
+    return (
+        _is_row(lines[number])
+        and number + 1 < len(lines)
+        and _is_row(lines[number + 1])
+        and _is_delimiter(lines[number + 1])
+    )
