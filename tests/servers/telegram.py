@@ -34,10 +34,12 @@ from tests.servers import telegram_media as media
 from tests.servers import telegram_methods as methods
 from tests.servers.telegram_faults import Drop, Failure, Fault, Faults, FloodLimits, Floods, Hold, When, always
 from tests.servers.telegram_log import Call, line
-from tests.servers.telegram_people import TelegramPeople
+from tests.servers.telegram_people import TelegramPeople, picture
 from tests.servers.telegram_rules import Json, Refusal, bad, words
 from tests.servers.telegram_state import DOWNLOAD_LIMIT, Chat, Draft, Message, State, User
 from tests.servers.telegram_webhook import Webhook
+
+__all__ = ["Call", "Chat", "FloodLimits", "Hold", "Message", "TelegramServer", "User", "picture"]
 
 T = TypeVar("T")
 Method = Callable[[State, methods.Params], Any]
@@ -314,9 +316,7 @@ class TelegramServer(TelegramPeople):
     async def _get_updates(
         self, at: float, params: Json, fault: Fault | None, request: web.BaseRequest
     ) -> web.StreamResponse:
-        if (deaf := self.faults.deaf_until - time.monotonic()) > 0:
-            await asyncio.sleep(deaf)
-            await asyncio.Event().wait()  # this poll is lost for good; its connection ends it
+        await self._hear()
         allowed = params.get("allowed_updates")
         if allowed is not None and not isinstance(allowed, list):
             bad("can't parse allowed updates JSON object")
@@ -325,10 +325,16 @@ class TelegramServer(TelegramPeople):
         batch = await self.state.updates.poll(
             methods.whole(params, "offset"), limit if 0 < limit <= 100 else 100, methods.whole(params, "timeout")
         )
+        await self._hear()
         ids = [update.id for update in batch]
         self._note(Call(at, "getUpdates", params, 200, ids))
         body = ",".join([update.body for update in batch])
         return await self._answer(http.raw_answer(f'{{"ok": true, "result": [{body}]}}'), fault, request)
+
+    async def _hear(self) -> None:
+        """While deaf, a poll is lost for good: only its connection's end ends it."""
+        if time.monotonic() < self.faults.deaf_until:
+            await asyncio.Event().wait()
 
     def _me(self) -> Json:
         abilities = dict.fromkeys(

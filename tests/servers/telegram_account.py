@@ -107,7 +107,12 @@ def member_json(state: State, chat: Chat, user_id: int) -> Json:
         case "restricted":
             kinds = words("messages audios documents photos videos video_notes voice_notes polls other_messages")
             others = ["can_add_web_page_previews", "can_change_info", "can_invite_users", "can_pin_messages"]
-            rights = [f"can_send_{kind}" for kind in kinds] + [*others, "can_manage_topics", "can_edit_tag"]
+            rights = [f"can_send_{kind}" for kind in kinds] + [
+                *others,
+                "can_manage_topics",
+                "can_edit_tag",
+                "can_react_to_messages",
+            ]
             out |= dict.fromkeys(rights, False) | {"is_member": True, "until_date": 0}
     return out
 
@@ -121,7 +126,7 @@ def get_chat_member(state: State, params: Params) -> Json:
 
 
 def leave_chat(state: State, params: Params) -> bool:
-    chat = state.writable(params.get("chat_id"))
+    chat = state.reachable(params.get("chat_id"))
     if chat.kind == "private":
         bad("chat member status can't be changed in private chats")
     chat.bot_status = "left"

@@ -105,7 +105,7 @@ def send_message(state: State, params: Params) -> Json:
 
 def _own(state: State, params: Params) -> Message:
     """The message to edit, which has to be the bot's."""
-    chat = state.writable(params.get("chat_id"))
+    chat = state.reachable(params.get("chat_id"))
     message_id = whole(params, "message_id")
     if message_id <= 0:
         bad("message identifier is not specified")
@@ -205,7 +205,7 @@ def _deletable(state: State, chat: Chat, message_id: object) -> str | None:
 
 
 def delete_message(state: State, params: Params) -> bool:
-    chat = state.writable(params.get("chat_id"))
+    chat = state.reachable(params.get("chat_id"))
     if reason := _deletable(state, chat, params.get("message_id")):
         bad(reason)
     state.remove(chat, whole(params, "message_id"))
@@ -214,7 +214,7 @@ def delete_message(state: State, params: Params) -> bool:
 
 def delete_messages(state: State, params: Params) -> bool:
     """What cannot be found is skipped in silence."""
-    chat = state.writable(params.get("chat_id"))
+    chat = state.reachable(params.get("chat_id"))
     ids = params.get("message_ids")
     if not isinstance(ids, Sequence) or not ids:
         bad("message identifiers are not specified")

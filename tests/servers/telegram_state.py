@@ -51,7 +51,7 @@ class Chat:
     members: dict[int, str] = field(default_factory=dict)  # user id → status
     topics: dict[int, str] = field(default_factory=dict)  # thread id → name
     moved_to: int | None = None
-    messages: dict[int, Message] = field(default_factory=dict)
+    messages: dict[int, Message] = field(default_factory=dict, repr=False)
     last_id: int = 0
     instance: str = field(default_factory=lambda: str(random.randrange(-(2**63), 2**63)))
 
@@ -163,7 +163,8 @@ class State:
             raise Refusal(400, reason, {"migrate_to_chat_id": chat.moved_to})
         return chat
 
-    def writable(self, chat_id: object) -> Chat:
+    def reachable(self, chat_id: object) -> Chat:
+        """A chat that the bot is in."""
         chat = self.chat(chat_id)
         if chat.kind == "private":
             if chat.bot_status == "kicked":
@@ -174,8 +175,15 @@ class State:
             forbidden(f"bot was kicked from the {chat.kind} chat")
         elif chat.bot_status == "left":
             forbidden(f"bot is not a member of the {chat.kind} chat")
-        elif chat.bot_status == "restricted":
+        return chat
+
+    def writable(self, chat_id: object) -> Chat:
+        """A chat that the bot may write into."""
+        chat = self.reachable(chat_id)
+        if chat.bot_status == "restricted":
             bad("not enough rights to send text messages to the chat")
+        if chat.kind == "channel" and chat.bot_status != "administrator":
+            bad("need administrator rights in the channel chat")
         return chat
 
     # ── messages
