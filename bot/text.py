@@ -27,7 +27,7 @@ _SENTENCE = re.compile(r"[。！？；…]+[”’」』）]*|[.!?;:][)\"'*_]*(?
 _WORD = re.compile(r"[ \t\u3000]+")
 # What a cut inside a line spares: links, addresses, mentions, short code and bold text. Also when the window ends in them.
 _WHOLE = re.compile(
-    r"!?\[[^\]\n]{0,200}(?:\](?:\([^)\n]{0,500}(?:\)|\Z))?|\Z)|https?://[!-~]+|<[@#:/!&\w.?=%-]{1,200}(?:>|\Z)"
+    r"!?\[[^\[\]\n]{0,200}(?:\](?:\([^)\n]{0,500}(?:\)|\Z))?|\Z)|https?://[!-~]*|<[@#:/!&\w.?=%-]{1,200}(?:>|\Z)"
     r"|h(?:t(?:t(?:ps?(?::/?)?)?)?)?\Z"
     r"|`[^`\n]{1,200}(?:`|\Z)|\*\*[^*\n]{1,200}(?:\*\*?|\Z)"
 )

@@ -6,11 +6,37 @@ from hypothesis import strategies as st
 
 from bot.text import fence_after, split, tables, well_formed
 
-BITS = st.sampled_from([
-    "word ", "一段中文文字。", "A sentence. ", "\n", "\n\n", "- item\n", "## Head\n", "```python\n", "```\n", "~~~\n", "````md\n",
-    "x = 1\n", "| a | b |\n", "|---|---|\n", "| 1 | 2 |\n", "[text](https://example.org/a/long/path)", "https://example.org/x?y=z ",
-    "👩‍👩‍👧‍👦", "🇩🇪", "e\u0301", "`code` ", "**bold words** ", "a" * 90, "\t", "|", "`", "~", "[", "<@123456>",
-])  # fmt: skip
+BITS = st.sampled_from(
+    [
+        "word ",
+        "一段中文文字。",
+        "A sentence. ",
+        "\n",
+        "\n\n",
+        "- item\n",
+        "## Head\n",
+        "x = 1\n",
+        "a" * 90,
+        "\t",
+        "|",
+        "`",
+        "~",
+        "[",
+    ]
+    + [
+        "```python\n",
+        "```\n",
+        "~~~\n",
+        "````md\n",
+        "| a | b |\n",
+        "|---|---|\n",
+        "| 1 | 2 |\n",
+        "`code` ",
+        "**bold words** ",
+    ]
+    + ["[text](https://example.org/a/long/path)", "https://example.org/x?y=z ", "<@123456>"]
+    + ["👩\u200d👩\u200d👧\u200d👦", "🇩🇪", "e\u0301"]
+)
 MARKDOWN = st.lists(BITS | st.text(max_size=12), max_size=120).map("".join).map(well_formed)
 LIMITS = st.integers(128, 400)
 
