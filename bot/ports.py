@@ -12,7 +12,6 @@ from typing import Literal, Protocol
 
 from bot.messages import (
     Address,
-    Answered,
     Attachment,
     Change,
     ChatKey,
@@ -285,7 +284,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """A piece of the finished answer, on its way through the outbox. Its `id` is the message that already stands for it."""
+    """A piece of the finished answer, on its way through the outbox. Its `id` is the message that already stands for it;
+    `surplus`: only a preview, the finished answer has no such piece, so the message is to be removed."""
 
     turn: int
     slot: int
@@ -293,6 +293,7 @@ class Final:
     piece: Piece
     id: str = ""
     generation: int = 0
+    surplus: bool = False
 
     @property
     def nonce(self) -> str:
@@ -314,8 +315,8 @@ class ButtonRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What `complete` commits. `text` is the answer as delivered; `whole` pieces may be sent as they are, the others go in
-    by edits; `opened` and `first` are seconds from accept to claim and to the first text."""
+    """What `complete` commits. `text` is the answer as delivered (slot 0); `seconds` and `first` count from the claim to the
+    end and to the first text; `dead` says why the rows become dead letters, "" when they are simply done."""
 
     address: Address
     finished: Finished
@@ -323,9 +324,9 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     buttons: tuple[ButtonRow, ...] = ()
     text: str = ""
-    answered: Answered | None = None
     seconds: float = 0.0
     first: float = 0.0
+    dead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,15 +340,13 @@ class Overtaken:
 class Inbox(Protocol):
     """For the engine. The fence of a claim is checked in each commit that follows it."""
 
-    async def accept(self, events: Sequence[Event]) -> None:
-        """See Intake.accept. An edit of a message still waiting replaces it; an edit that changes nothing is dropped."""
+    async def accept(self, events: Sequence[Event]) -> Sequence[int]:
+        """See Intake.accept. An edit of a message still waiting replaces it, one that changes nothing is dropped, and one of a
+        question being answered stops that turn: the ids of the turns that must end now."""
 
     async def claim(self, limit: int) -> tuple[Sequence[Claim], float | None]:
         """Take up to `limit` free chats whose rows are ready, longest waiting first, and open a turn in each (or open the one
         again that a crash interrupted). And when the next chat gets ready (Unix seconds), if any waits for that."""
-
-    async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
-        """The waiting events of the control lane, oldest first."""
 
     async def complete(self, claim: Claim, outcome: Outcome) -> None:
         """One commit: rows done, answer, changes, ledger and final pieces; the chat is free. Raises FencedOut (the chat is
@@ -364,17 +363,21 @@ class Inbox(Protocol):
 class Control(Protocol):
     """For the engine: what overtakes. Each closes its row in the same commit and queues `reply(overtaken)`."""
 
+    async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
+        """The waiting events of the control lane, oldest first."""
+
     async def stop(self, row: Row, chat: ChatKey, key: str, reply: Replying) -> Overtaken:
         """Stop the running turn of the chat; with a `key`, only the turn whose [Stop] button carried it."""
 
     async def reset(self, row: Row, chat: ChatKey, reply: Replying) -> Overtaken:
-        """Begin a new conversation: epoch + 1, an empty head, waiting messages closed, a running turn stopped."""
+        """Begin a new conversation: epoch + 1, an empty head, what waits from before closed, a running turn stopped."""
 
-    async def leave(self, chat: ChatKey) -> Overtaken:
-        """Nobody is there any more: close what waits, drop what was to be shown."""
+    async def leave(self, chat: ChatKey, why: str) -> Overtaken:
+        """Nobody is there any more: stop the running turn, drop what was to be shown."""
 
-    async def move(self, old: ChatKey, new: ChatKey) -> None:
-        """Everything of the old key belongs to the new one from now on. May be repeated."""
+    async def move(self, old: ChatKey, new: ChatKey, claim: Claim | None = None) -> None:
+        """Everything of the old key belongs to the new one from now on. May be repeated. Ends the claim of the event that
+        told of it, in the same commit."""
 
 
 class Replying(Protocol):
@@ -429,6 +432,9 @@ class History(Protocol):
     async def last(self, chat: ChatKey, head: int | None) -> Exchange | None:
         """The exchange that ends in `head`."""
 
+    async def asked(self, turn: int) -> Entry | None:
+        """The question that this turn answered, or failed to."""
+
     async def entry(self, id: int) -> Entry | None: ...
 
     async def report(self, chat: ChatKey) -> Report | None:
@@ -453,9 +459,9 @@ class Outbox(Protocol):
         """These can never be shown."""
 
     async def waiting(self, chat: ChatKey) -> Sequence[tuple[Address, Final]]:
-        """What is still to be shown in this chat, in order. A piece whose body is "" and that has no media is to be removed."""
+        """What is still to be shown in this chat, in order."""
 
-    async def chats(self) -> Sequence[ChatKey]:
+    async def waiting_chats(self) -> Sequence[ChatKey]:
         """The chats in which something is still to be shown."""
 
 
@@ -517,5 +523,9 @@ class Files(Protocol):
 
     async def keep(self, data: bytes, mime: str) -> str:
         """Store the bytes; the name by which they are found again."""
+
+    async def keep_picture(self, data: bytes) -> str:
+        """Store a picture that a person sent, made fit for a model: at most 2048 px a side, JPEG or PNG. Raises TooLarge (also
+        for one that would unpack to too many pixels) and Unreadable for what is no picture."""
 
     async def load(self, name: str) -> bytes: ...

@@ -1,0 +1,103 @@
+"""The transactions of what overtakes: stop, reset, leave, move."""
+
+from __future__ import annotations
+
+from bot.messages import ChatKey
+from bot.ports import Claim, Overtaken, Replying, Row
+from storage.inbox import INBOX, OUTBOX, guard, load_row
+from storage.records import dump_address, dump_piece
+from storage.transaction import Transaction, Value, statements
+
+MOVING = statements("moving.sql")
+PLATFORMS = statements("platforms.sql")
+
+
+def waiting(limit: int) -> Transaction[list[tuple[Row, ChatKey]]]:
+    rows = yield INBOX["control_rows"], {"limit": limit}
+    return [(load_row(row), ChatKey.parse(row["chat"])) for row in rows]
+
+
+def stop(row: int, chat: str, key: str, reply: Replying, now: float) -> Transaction[Overtaken]:
+    running = yield INBOX["running_turn"], {"chat": chat, "key": key}
+    done = Overtaken(turn=running[0]["id"]) if running else Overtaken()
+    if running:
+        yield INBOX["stop_turn"], {"chat": chat, "turn": done.turn}
+    yield from _close(row, chat, reply, done, now)
+    return done
+
+
+def reset(row: int, chat: str, reply: Replying, now: float) -> Transaction[Overtaken]:
+    running = yield INBOX["running_turn"], {"chat": chat, "key": ""}
+    closed = yield INBOX["close_waiting"], {"chat": chat, "before": row}
+    yield INBOX["begin_epoch"], {"chat": chat, "closed": len(closed)}
+    done = Overtaken(turn=running[0]["id"] if running else 0, closed=len(closed))
+    yield from _close(row, chat, reply, done, now)
+    return done
+
+
+def _close(row: int, chat: str, reply: Replying, done: Overtaken, now: float) -> Transaction[None]:
+    closed = yield INBOX["close_row"], {"id": row, "state": "done", "error": None}
+    if not closed:
+        return  # another worker was faster; it has replied
+    address, pieces = reply(done)
+    if not pieces:
+        return
+    numbered = (yield INBOX["next_seq"], {"chat": chat})[0]
+    values: dict[str, Value] = {
+        "chat": chat,
+        "seq": numbered["seq"],
+        "epoch": numbered["epoch"],
+        "address": dump_address(address),
+    }
+    turn = (yield INBOX["insert_done_turn"], {**values, "now": now})[0]["id"]
+    for number, piece in enumerate(pieces):
+        numbered_piece: dict[str, Value] = {"turn": turn, "slot": 0, "number": number, "piece": dump_piece(piece)}
+        yield OUTBOX["queue_piece"], {"chat": chat, **numbered_piece}
+
+
+def leave(chat: str, why: str) -> Transaction[Overtaken]:
+    running = yield INBOX["running_turn"], {"chat": chat, "key": ""}
+    if running:
+        yield INBOX["stop_turn"], {"chat": chat, "turn": running[0]["id"]}
+    yield OUTBOX["drop_chat_pieces"], {"chat": chat, "error": why}
+    return Overtaken(turn=running[0]["id"] if running else 0)
+
+
+def move(old: str, new: str) -> Transaction[None]:
+    """Rename every row. When both keys were in use, the new one keeps its conversation and takes what waits in the old."""
+    if old == new:
+        return
+    yield PLATFORMS["insert_move"], {"old": old, "new": new}
+    old_rows = yield MOVING["chat_row"], {"chat": old}
+    new_rows = yield MOVING["chat_row"], {"chat": new}
+    if old_rows and new_rows:
+        before = old_rows[0]
+        if before["turn"] is not None:
+            yield MOVING["requeue_rows"], {"turn": before["turn"]}
+        # Turns are numbered per chat: those of the new key go behind those of the old.
+        yield MOVING["shift_turns"], {"new": new, "shift": before["seq"]}
+        values: dict[str, Value] = {name: before[name] for name in ("pending", "head", "seq", "fence")}
+        yield MOVING["merge_chat"], {"new": new, **values}
+        yield MOVING["delete_chat"], {"old": old}
+    elif old_rows:
+        yield MOVING["rename_chat"], {"old": old, "new": new}
+    for table in ("inbox", "turns", "messages", "outbox", "buttons", "settings"):
+        yield MOVING[f"move_{table}"], {"old": old, "new": new}
+    yield MOVING["delete_settings"], {"old": old}
+
+
+def move_claimed(claim: Claim, old: str, new: str, now: float) -> Transaction[None]:
+    """The move that the claim's own event tells of: the claim ends with it."""
+    chat, state = yield from guard(claim)
+    rows = yield INBOX["finish_rows"], {"turn": claim.turn, "state": "done", "error": None}
+    values: dict[str, Value] = {
+        "turn": claim.turn,
+        "state": "moved",
+        "address": "",
+        "question": None,
+        "answer": None,
+        "report": None,
+    }
+    yield INBOX["finish_turn"], {**values, "now": now}
+    yield INBOX["free_chat"], {"chat": chat, "done": len(rows), "now": now, "head": state["head"]}
+    yield from move(old, new)

@@ -1,0 +1,73 @@
+"""The manager's questions to the history. Read only: what a turn changes is committed in `inbox.complete`."""
+
+from __future__ import annotations
+
+from bot.messages import ChatKey
+from bot.ports import ButtonRow, Entry, Exchange, Report
+from storage.inbox import HISTORY
+from storage.records import load_entry, load_report
+from storage.transaction import Transaction
+
+
+def line(tip: int | None, limit: int) -> Transaction[list[Entry]]:
+    if tip is None:
+        return []
+    rows = yield HISTORY["line"], {"tip": tip, "limit": limit}
+    return [load_entry(row) for row in rows]
+
+
+def entry(id: int) -> Transaction[Entry | None]:
+    rows = yield HISTORY["entry"], {"id": id}
+    return load_entry(rows[0]) if rows else None
+
+
+def exchange(chat: str, message: str) -> Transaction[Exchange | None]:
+    rows = yield HISTORY["turn_of_answer"], {"chat": chat, "message": message}
+    if not rows:
+        rows = yield HISTORY["turn_of_question"], {"chat": chat, "message": message}
+    if not rows:
+        return None
+    return (yield from _exchange(chat, rows[0]["turn"]))
+
+
+def last(chat: str, head: int | None) -> Transaction[Exchange | None]:
+    if head is None:
+        return None
+    rows = yield HISTORY["turn_of_entry"], {"id": head}
+    if not rows:
+        return None
+    return (yield from _exchange(chat, rows[0]["turn"]))
+
+
+def asked(turn: int) -> Transaction[Entry | None]:
+    rows = yield HISTORY["turn_entries"], {"turn": turn}
+    if not rows or rows[0]["question"] is None:
+        return None
+    return (yield from entry(rows[0]["question"]))
+
+
+def _exchange(chat: str, turn: int) -> Transaction[Exchange | None]:
+    rows = yield HISTORY["turn_entries"], {"turn": turn}
+    if not rows:
+        return None
+    question = (yield from entry(rows[0]["question"])) if rows[0]["question"] is not None else None
+    answer = (yield from entry(rows[0]["answer"])) if rows[0]["answer"] is not None else None
+    latest = yield HISTORY["latest_question"], {"chat": chat}
+    return Exchange(turn, question, answer, bool(latest) and latest[0]["id"] == turn)
+
+
+def report(chat: str) -> Transaction[Report | None]:
+    rows = yield HISTORY["latest_report"], {"chat": chat}
+    if not rows:
+        return None
+    finished, first, seconds = load_report(rows[0]["report"])
+    return Report(rows[0]["id"], finished, first, seconds)
+
+
+def button(id: str) -> Transaction[ButtonRow | None]:
+    rows = yield HISTORY["button"], {"id": id}
+    if not rows:
+        return None
+    row = rows[0]
+    chat = ChatKey.parse(row["chat"])
+    return ButtonRow(row["id"], chat, row["person"], row["action"], row["expires"], bool(row["used"]))

@@ -1,0 +1,326 @@
+"""The engine's transactions: accept, claim, complete, bury. Order, fences, epochs and deduplication are decided here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from bot.errors import FencedOut, Superseded
+from bot.messages import (
+    STOP_PREFIX,
+    Answered,
+    Asked,
+    Change,
+    ChatKey,
+    Configured,
+    Event,
+    Finish,
+    Lane,
+    Rewound,
+    Shown,
+    Spent,
+)
+from bot.ports import Claim, Outcome, Row
+from storage.ledger import settle
+from storage.records import dump_address, dump_names, dump_piece, dump_report
+from storage.transaction import Record, Transaction, Value, statements
+
+INBOX = statements("inbox.sql")
+HISTORY = statements("history.sql")
+OUTBOX = statements("outbox.sql")
+
+MOST_ROWS = 100  # that one turn answers: the rest waits for the next
+
+
+def accept(events: Sequence[Event], now: float) -> Transaction[list[int]]:
+    """Insert what is new; the turns that an edit of their question stops."""
+    stopped: list[int] = []
+    for event in events:
+        moved = yield INBOX["moved_to"], {"chat": str(event.chat)}
+        chat = moved[0]["new"] if moved else str(event.chat)
+        values: dict[str, Value] = {
+            "platform": event.platform,
+            "bot": event.bot,
+            "event": event.event,
+            "chat": chat,
+            "lane": event.lane.value,
+            "joins": event.joins,
+            "message": event.message,
+            "digest": event.digest,
+            "payload": event.payload,
+            "said": event.at,
+            "now": now,
+        }
+        new = yield INBOX["insert_event"], values
+        if not new:
+            continue
+        if event.edits and (yield from _is_settled_edit(event, chat, new[0]["id"], stopped)):
+            continue
+        if event.lane is Lane.TURN:
+            yield INBOX["add_pending"], {"chat": chat, "now": now, "ready": now + min(event.settle, 1.0)}
+    return stopped
+
+
+def _is_settled_edit(event: Event, chat: str, row: int, stopped: list[int]) -> Transaction[bool]:
+    """True when the edit needs no turn: it changes nothing, or what it edits still waits and now says the new text."""
+    found = yield INBOX["row_of_message"], {"chat": chat, "message": event.message, "id": row}
+    if not found:
+        return False
+    original = found[0]
+    if original["digest"] == event.digest:
+        yield INBOX["close_row"], {"id": row, "state": "done", "error": "same text"}
+        return True
+    if original["state"] == "queued":
+        yield (
+            INBOX["replace_payload"],
+            {"id": original["id"], "payload": event.payload, "digest": event.digest},
+        )
+        yield INBOX["close_row"], {"id": row, "state": "done", "error": "replaced a waiting message"}
+        return True
+    yield INBOX["set_digest"], {"id": original["id"], "digest": event.digest}
+    if original["state"] == "taken":
+        rows = yield INBOX["stop_turn"], {"chat": chat, "turn": original["turn"]}
+        stopped.extend(r["turn"] for r in rows)
+    return False
+
+
+def claim(worker: str, limit: int, now: float) -> Transaction[tuple[list[Claim], float | None]]:
+    claims = []
+    chats = yield INBOX["ready_chats"], {"now": now, "limit": limit}
+    for chat in chats:
+        if chat["turn"] is None:
+            claimed = yield from _open_turn(chat, worker, now)
+        else:
+            claimed = yield from _reopen_turn(chat, worker)
+        if claimed is None:
+            yield INBOX["reset_pending"], {"chat": chat["chat"]}
+        else:
+            claims.append(claimed)
+    later = yield INBOX["next_ready"], {"now": now}
+    return claims, later[0]["ready"]
+
+
+def _open_turn(chat: Record, worker: str, now: float) -> Transaction[Claim | None]:
+    waiting = yield INBOX["waiting_rows"], {"chat": chat["chat"], "limit": MOST_ROWS}
+    if not waiting:
+        return None
+    rows = [waiting[0]]
+    for row in waiting[1:]:
+        if not row["joins"] or row["joins"] != rows[0]["joins"]:
+            break
+        rows.append(row)
+    settings = yield HISTORY["settings"], {"chat": chat["chat"]}
+    chosen = {row["name"]: row["value"] for row in settings}
+    stop, seq = STOP_PREFIX + secrets.token_urlsafe(9), chat["seq"] + 1
+    values: dict[str, Value] = {
+        "chat": chat["chat"],
+        "seq": seq,
+        "epoch": chat["epoch"],
+        "stop_key": stop,
+        "model": chosen.get("model", ""),
+        "now": now,
+    }
+    turn = (yield INBOX["insert_turn"], values)[0]["id"]
+    for row in rows:
+        yield INBOX["take_row"], {"id": row["id"], "turn": turn}
+    return (yield from _own(chat, worker, turn, seq, chat["epoch"], 1, stop, chosen, rows, ()))
+
+
+def _reopen_turn(chat: Record, worker: str) -> Transaction[Claim | None]:
+    """A crash interrupted it: the same rows, the same model, the messages that were already sent."""
+    rows = yield INBOX["taken_rows"], {"turn": chat["turn"]}
+    turn = (yield INBOX["reopen_turn"], {"turn": chat["turn"]})[0]
+    shown = yield OUTBOX["shown_pieces"], {"turn": chat["turn"]}
+    settings = yield HISTORY["settings"], {"chat": chat["chat"]}
+    chosen = {row["name"]: row["value"] for row in settings} | {"model": turn["model"]}
+    known = tuple(Shown(row["slot"], row["number"], row["message"]) for row in shown)
+    return (
+        yield from _own(
+            chat,
+            worker,
+            chat["turn"],
+            turn["seq"],
+            turn["epoch"],
+            turn["attempts"],
+            turn["stop_key"],
+            chosen,
+            rows,
+            known,
+        )
+    )
+
+
+def _own(
+    chat: Record,
+    worker: str,
+    turn: int,
+    seq: int,
+    epoch: int,
+    attempt: int,
+    stop: str,
+    settings: dict[str, str],
+    rows: Sequence[Record],
+    shown: tuple[Shown, ...],
+) -> Transaction[Claim]:
+    fence = chat["fence"] + 1
+    yield (
+        INBOX["own_chat"],
+        {"chat": chat["chat"], "worker": worker, "fence": fence, "seq": max(seq, chat["seq"]), "turn": turn},
+    )
+    return Claim(
+        chat=ChatKey.parse(chat["chat"]),
+        turn=turn,
+        seq=seq,
+        fence=fence,
+        epoch=epoch,
+        attempt=attempt,
+        stop=stop,
+        model=settings.get("model", ""),
+        system=settings.get("system", ""),
+        head=chat["head"],
+        rows=tuple(load_row(row) for row in rows),
+        shown=shown,
+    )
+
+
+def load_row(row: Record) -> Row:
+    return Row(row["id"], row["platform"], row["payload"], row["said"], row["received"])
+
+
+def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[None]:
+    """Everything that a turn leaves behind, or nothing: the fence, the epoch and the stop are checked in the same commit."""
+    chat, state = yield from guard(claim)
+    current = state["epoch"] == claim.epoch
+    if outcome.finished.reason is not Finish.STOPPED and (not current or state["stop"] >= claim.seq):
+        raise Superseded(f"turn {claim.turn} was stopped or reset")
+    changes = outcome.changes if current else ()
+    history = _History(chat, claim, now)
+    yield from history.apply(changes, outcome.text)
+    for final in outcome.pieces:
+        values: dict[str, Value] = {
+            "turn": claim.turn,
+            "slot": final.slot,
+            "number": final.number,
+            "piece": dump_piece(final.piece),
+        }
+        yield OUTBOX["queue_piece"], {"chat": chat, **values}
+    yield OUTBOX["mark_surplus"], {"turn": claim.turn}
+    for button in outcome.buttons:
+        owned: dict[str, Value] = {
+            "chat": chat,
+            "person": button.person,
+            "action": button.action,
+            "expires": button.expires,
+        }
+        yield HISTORY["insert_button"], {"id": button.id, **owned}
+    if outcome.finished.call is not None:
+        yield from settle(outcome.finished.call, outcome.finished.cost, outcome.finished.usage.estimated)
+    head = history.head if history.moved else state["head"]
+    yield from finish(claim, chat, outcome, (history.question, history.answer), head, now)
+
+
+def guard(claim: Claim) -> Transaction[tuple[str, Record]]:
+    """The chat's key as it now is and its row, if the claim still holds. Raises FencedOut."""
+    chat = str(claim.chat)
+    rows = yield INBOX["chat_state"], {"chat": chat}
+    if not rows:
+        moved = yield INBOX["moved_to"], {"chat": chat}
+        chat = moved[0]["new"] if moved else chat
+        rows = yield INBOX["chat_state"], {"chat": chat}
+    if not rows or rows[0]["fence"] != claim.fence or rows[0]["turn"] != claim.turn:
+        raise FencedOut(f"turn {claim.turn} of {chat} belongs to another worker now")
+    return chat, rows[0]
+
+
+def finish(
+    claim: Claim, chat: str, outcome: Outcome, entries: tuple[int | None, int | None], head: int | None, now: float
+) -> Transaction[None]:
+    state = "dead" if outcome.dead else "done"
+    rows = yield INBOX["finish_rows"], {"turn": claim.turn, "state": state, "error": outcome.dead or None}
+    asked_a_model = outcome.finished.reason is not Finish.COMMAND and outcome.finished.model
+    values: dict[str, Value] = {
+        "turn": claim.turn,
+        "state": outcome.finished.reason.value,
+        "address": dump_address(outcome.address),
+        "question": entries[0],
+        "answer": entries[1],
+        "report": dump_report(outcome.finished, outcome.first, outcome.seconds) if asked_a_model else None,
+        "now": now,
+    }
+    yield INBOX["finish_turn"], values
+    yield INBOX["free_chat"], {"chat": chat, "done": len(rows), "now": now, "head": head}
+
+
+class _History:
+    """Applies a turn's changes in their order, and remembers where the conversation then stands."""
+
+    def __init__(self, chat: str, claim: Claim, now: float) -> None:
+        self._chat, self._claim, self._now = chat, claim, now
+        self.question: int | None = None
+        self.answer: int | None = None
+        self.head: int | None = None
+        self.moved = False
+
+    def apply(self, changes: Sequence[Change], delivered: str) -> Transaction[None]:
+        for change in changes:
+            match change:
+                case Asked():
+                    self.question = yield from self._insert(
+                        change.parent, "user", change.text, change.author, change.files
+                    )
+                case Answered():
+                    self.question = change.question or self.question
+                    text = delivered if change.text is None else change.text
+                    self.answer = yield from self._insert(self.question, "assistant", text, "", change.files)
+                    self.head, self.moved = self.answer, True
+                case Rewound(head):
+                    self.head, self.moved = head, True
+                case Configured(name, ""):
+                    yield HISTORY["unset_setting"], {"chat": self._chat, "name": name}
+                case Configured(name, value):
+                    yield HISTORY["set_setting"], {"chat": self._chat, "name": name, "value": value}
+                case Spent(button):
+                    yield HISTORY["spend_button"], {"id": button}
+
+    def _insert(
+        self, parent: int | None, role: str, text: str, author: str, files: tuple[str, ...]
+    ) -> Transaction[int]:
+        values: dict[str, Value] = {
+            "chat": self._chat,
+            "epoch": self._claim.epoch,
+            "parent": parent,
+            "turn": self._claim.turn,
+            "role": role,
+            "author": author,
+            "text": text,
+            "files": dump_names(files),
+            "now": self._now,
+        }
+        rows = yield HISTORY["insert_message"], values
+        return int(rows[0]["id"])
+
+
+def bury(claim: Claim, rows: Sequence[int], why: str, now: float) -> Transaction[None]:
+    chat, state = yield from guard(claim)
+    for row in rows:
+        yield INBOX["close_row"], {"id": row, "state": "dead", "error": why}
+    if len(rows) < len(claim.rows):
+        yield INBOX["less_pending"], {"chat": chat, "done": len(rows)}
+        return
+    values: dict[str, Value] = {
+        "turn": claim.turn,
+        "state": "dead",
+        "address": "",
+        "question": None,
+        "answer": None,
+        "report": None,
+    }
+    yield INBOX["finish_turn"], {**values, "now": now}
+    yield INBOX["free_chat"], {"chat": chat, "done": len(rows), "now": now, "head": state["head"]}
+
+
+def replace(claim: Claim, earlier: int) -> Transaction[list[Shown]]:
+    yield from guard(claim)
+    yield OUTBOX["adopt_pieces"], {"turn": claim.turn, "earlier": earlier}
+    rows = yield OUTBOX["shown_pieces"], {"turn": claim.turn}
+    return [Shown(row["slot"], row["number"], row["message"]) for row in rows]

@@ -1,0 +1,32 @@
+"""Money: every call of a vendor is reserved before it and settled after it; the day's sum moves with each, in one commit."""
+
+from __future__ import annotations
+
+from storage.transaction import Transaction, Value, statements
+
+LEDGER = statements("ledger.sql")
+
+
+def reserve(turn: int, chat: str, model: str, cost: int, day: str, limit: int, now: float) -> Transaction[int | None]:
+    spent_today = yield from spent(day)
+    if cost > 0 and spent_today + cost > limit:
+        return None
+    values: dict[str, Value] = {"day": day, "chat": chat, "turn": turn, "model": model, "cost": cost, "now": now}
+    rows = yield LEDGER["insert_call"], values
+    if cost:
+        yield LEDGER["add_to_day"], {"day": day, "cost": cost}
+    return int(rows[0]["id"])
+
+
+def settle(call: int, cost: int, estimated: bool) -> Transaction[None]:
+    rows = yield LEDGER["call"], {"call": call}
+    if not rows or rows[0]["state"] != "reserved":
+        return
+    yield LEDGER["settle_call"], {"call": call, "cost": cost, "state": "estimated" if estimated else "settled"}
+    if cost != rows[0]["cost"]:
+        yield LEDGER["add_to_day"], {"day": rows[0]["day"], "cost": cost - rows[0]["cost"]}
+
+
+def spent(day: str) -> Transaction[int]:
+    rows = yield LEDGER["spent"], {"day": day}
+    return int(rows[0]["cost"]) if rows else 0

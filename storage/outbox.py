@@ -1,0 +1,51 @@
+"""Delivery's transactions: which messages stand at the platform, and what is still to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.messages import Address, ChatKey, Piece
+from bot.ports import Final
+from storage.inbox import OUTBOX
+from storage.records import load_address, load_piece
+from storage.transaction import Transaction, Value
+
+
+def sent(chat: str, turn: int, slot: int, number: int, message: str) -> Transaction[None]:
+    values: dict[str, Value] = {"turn": turn, "slot": slot, "number": number, "message": message}
+    yield OUTBOX["record_preview"], {"chat": chat, **values}
+
+
+def shown(finals: Sequence[Final]) -> Transaction[None]:
+    for final in finals:
+        where: dict[str, Value] = {"turn": final.turn, "slot": final.slot, "number": final.number}
+        if final.surplus:
+            yield OUTBOX["piece_removed"], where
+        else:
+            yield OUTBOX["piece_shown"], {**where, "message": final.id}
+
+
+def gone(final: Final) -> Transaction[None]:
+    yield OUTBOX["piece_gone"], {"turn": final.turn, "slot": final.slot, "number": final.number}
+
+
+def drop(finals: Sequence[Final], why: str) -> Transaction[None]:
+    for final in finals:
+        where: dict[str, Value] = {"turn": final.turn, "slot": final.slot, "number": final.number}
+        yield OUTBOX["piece_dropped"], {**where, "error": why}
+
+
+def waiting(chat: str) -> Transaction[list[tuple[Address, Final]]]:
+    rows = yield OUTBOX["waiting_pieces"], {"chat": chat}
+    found = []
+    for row in rows:
+        surplus = row["state"] == "surplus"
+        piece = Piece("") if surplus else load_piece(row["piece"])
+        final = Final(row["turn"], row["slot"], row["number"], piece, row["message"], row["generation"], surplus)
+        found.append((load_address(chat, row["address"]), final))
+    return found
+
+
+def chats() -> Transaction[list[ChatKey]]:
+    rows = yield OUTBOX["waiting_chats"], {}
+    return [ChatKey.parse(row["chat"]) for row in rows]

@@ -1,0 +1,63 @@
+"""The adapters' transactions: notes that survive a restart, and the page's board."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from bot.ports import Card
+from storage.control import PLATFORMS
+from storage.records import dump_names, load_card
+from storage.transaction import Transaction
+
+TITLE = 80  # characters of a chat's first message that name it in the list
+
+
+def notes(prefix: str) -> Transaction[dict[str, str]]:
+    rows = yield PLATFORMS["notes"], {"prefix": prefix, "beyond": prefix + "\U0010ffff"}
+    return {row["name"]: row["value"] for row in rows}
+
+
+def note(values: Mapping[str, str]) -> Transaction[None]:
+    for name, value in values.items():
+        yield PLATFORMS["set_note"], {"name": name, "value": value}
+
+
+def put(card: Card) -> Transaction[int]:
+    version = (yield PLATFORMS["next_version"], {})[0]["version"]
+    values = {
+        "chat": card.chat,
+        "id": card.id,
+        "version": version,
+        "role": card.role,
+        "body": card.body,
+        "media": card.media,
+        "mime": card.mime,
+        "buttons": json.dumps(card.buttons, ensure_ascii=False),
+        "files": dump_names(card.files),
+        "done": int(card.done),
+        "removed": int(card.removed),
+        "created": card.created,
+    }
+    yield PLATFORMS["put_card"], values
+    return int(version)
+
+
+def since(chat: str, version: int, limit: int) -> Transaction[list[Card]]:
+    rows = yield PLATFORMS["cards_since"], {"chat": chat, "version": version, "limit": limit}
+    return [load_card(row) for row in rows]
+
+
+def card(chat: str, id: str) -> Transaction[Card | None]:
+    rows = yield PLATFORMS["card"], {"chat": chat, "id": id}
+    return load_card(rows[0]) if rows else None
+
+
+def board_chats() -> Transaction[list[tuple[str, str, float]]]:
+    rows = yield PLATFORMS["board_chats"], {}
+    return [(row["chat"], (row["title"] or "")[:TITLE], row["last"]) for row in rows]
+
+
+def moves() -> Transaction[dict[str, str]]:
+    rows = yield PLATFORMS["all_moves"], {}
+    return {row["old"]: row["new"] for row in rows}

@@ -1,0 +1,52 @@
+-- name: insert_message
+INSERT INTO messages (chat, epoch, parent, turn, role, author, text, files, created)
+VALUES (:chat, :epoch, :parent, :turn, :role, :author, :text, :files, :now) RETURNING id;
+
+-- name: line
+WITH RECURSIVE line AS (
+    SELECT messages.*, 1 AS depth FROM messages WHERE id = :tip
+    UNION ALL
+    SELECT messages.*, line.depth + 1 FROM messages JOIN line ON messages.id = line.parent WHERE line.depth < :limit
+)
+SELECT id, parent, turn, epoch, role, author, text, files FROM line ORDER BY depth DESC;
+
+-- name: entry
+SELECT id, parent, turn, epoch, role, author, text, files FROM messages WHERE id = :id;
+
+-- name: turn_of_question
+SELECT turn FROM inbox WHERE chat = :chat AND message = :message AND turn IS NOT NULL ORDER BY id DESC LIMIT 1;
+
+-- name: turn_of_answer
+SELECT turn FROM outbox WHERE chat = :chat AND message = :message ORDER BY turn DESC LIMIT 1;
+
+-- name: turn_entries
+SELECT id, question, answer FROM turns WHERE id = :turn;
+
+-- name: turn_of_entry
+SELECT turn FROM messages WHERE id = :id;
+
+-- name: latest_question
+SELECT id FROM turns WHERE chat = :chat AND question IS NOT NULL ORDER BY id DESC LIMIT 1;
+
+-- name: latest_report
+SELECT id, report FROM turns WHERE chat = :chat AND report IS NOT NULL ORDER BY id DESC LIMIT 1;
+
+-- name: button
+SELECT id, chat, person, action, expires, used FROM buttons WHERE id = :id;
+
+-- name: insert_button
+INSERT INTO buttons (id, chat, person, action, expires) VALUES (:id, :chat, :person, :action, :expires)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: spend_button
+UPDATE buttons SET used = 1 WHERE id = :id;
+
+-- name: settings
+SELECT name, value FROM settings WHERE chat = :chat;
+
+-- name: set_setting
+INSERT INTO settings (chat, name, value) VALUES (:chat, :name, :value)
+ON CONFLICT (chat, name) DO UPDATE SET value = excluded.value;
+
+-- name: unset_setting
+DELETE FROM settings WHERE chat = :chat AND name = :name;

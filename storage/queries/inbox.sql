@@ -1,0 +1,110 @@
+-- name: insert_event
+INSERT INTO inbox (platform, bot, event, chat, lane, joins, message, digest, payload, said, received)
+VALUES (:platform, :bot, :event, :chat, :lane, :joins, :message, :digest, :payload, :said, :now)
+ON CONFLICT (platform, bot, event) DO NOTHING
+RETURNING id;
+
+-- name: moved_to
+SELECT new FROM moves WHERE old = :chat;
+
+-- name: add_pending
+-- A settle time is never prolonged by the pieces that it waits for.
+INSERT INTO chats (chat, pending, ready) VALUES (:chat, 1, :ready)
+ON CONFLICT (chat) DO UPDATE SET
+    pending = chats.pending + 1,
+    ready = CASE WHEN chats.pending = 0 OR (:ready > :now AND chats.ready <= :now) THEN :ready ELSE chats.ready END;
+
+-- name: row_of_message
+SELECT id, state, turn, digest FROM inbox
+WHERE chat = :chat AND message = :message AND id <> :id ORDER BY id DESC LIMIT 1;
+
+-- name: replace_payload
+UPDATE inbox SET payload = :payload, digest = :digest WHERE id = :id;
+
+-- name: set_digest
+UPDATE inbox SET digest = :digest WHERE id = :id;
+
+-- name: close_row
+UPDATE inbox SET state = :state, error = :error WHERE id = :id AND state IN ('queued', 'taken') RETURNING id;
+
+-- name: stop_turn
+UPDATE chats SET stop = max(stop, seq) WHERE chat = :chat AND turn = :turn RETURNING turn;
+
+-- name: ready_chats
+-- A control event that waits in a chat goes first: what was said after a reset must not meet the old conversation.
+SELECT chat, fence, epoch, seq, turn, head FROM chats
+WHERE owner IS NULL AND pending > 0 AND ready <= :now
+  AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.chat = chats.chat AND state = 'queued' AND lane = 'control')
+ORDER BY ready LIMIT :limit;
+
+-- name: next_ready
+SELECT min(ready) AS ready FROM chats WHERE owner IS NULL AND pending > 0 AND ready > :now;
+
+-- name: own_chat
+UPDATE chats SET owner = :worker, fence = :fence, seq = :seq, turn = :turn WHERE chat = :chat;
+
+-- name: free_chat
+UPDATE chats SET owner = NULL, turn = NULL, pending = max(0, pending - :done), ready = max(ready, :now), head = :head
+WHERE chat = :chat;
+
+-- name: reset_pending
+UPDATE chats SET pending = 0 WHERE chat = :chat;
+
+-- name: less_pending
+UPDATE chats SET pending = max(0, pending - :done) WHERE chat = :chat;
+
+-- name: waiting_rows
+SELECT id, platform, joins, payload, said, received FROM inbox
+WHERE chat = :chat AND state = 'queued' AND lane = 'turn' ORDER BY id LIMIT :limit;
+
+-- name: take_row
+UPDATE inbox SET state = 'taken', turn = :turn WHERE id = :id;
+
+-- name: taken_rows
+SELECT id, platform, joins, payload, said, received FROM inbox WHERE turn = :turn AND state = 'taken' ORDER BY id;
+
+-- name: insert_turn
+INSERT INTO turns (chat, seq, epoch, stop_key, model, started)
+VALUES (:chat, :seq, :epoch, :stop_key, :model, :now) RETURNING id;
+
+-- name: reopen_turn
+UPDATE turns SET attempts = attempts + 1 WHERE id = :turn RETURNING seq, epoch, attempts, stop_key, model;
+
+-- name: chat_state
+SELECT fence, epoch, stop, seq, turn, head FROM chats WHERE chat = :chat;
+
+-- name: finish_rows
+UPDATE inbox SET state = :state, error = :error WHERE turn = :turn AND state = 'taken' RETURNING id;
+
+-- name: finish_turn
+UPDATE turns SET state = :state, address = :address, question = :question, answer = :answer, report = :report, ended = :now
+WHERE id = :turn;
+
+-- name: control_rows
+SELECT id, platform, chat, payload, said, received FROM inbox
+WHERE state = 'queued' AND lane = 'control' ORDER BY id LIMIT :limit;
+
+-- name: running_turn
+SELECT turns.id, turns.seq FROM turns JOIN chats ON chats.turn = turns.id
+WHERE chats.chat = :chat AND (:key = '' OR turns.stop_key = :key);
+
+-- name: close_waiting
+UPDATE inbox SET state = 'closed' WHERE chat = :chat AND state = 'queued' AND lane = 'turn' AND id < :before RETURNING id;
+
+-- name: begin_epoch
+INSERT INTO chats (chat, epoch) VALUES (:chat, 1)
+ON CONFLICT (chat) DO UPDATE SET
+    epoch = chats.epoch + 1, head = NULL, pending = max(0, chats.pending - :closed),
+    stop = CASE WHEN chats.turn IS NULL THEN chats.stop ELSE max(chats.stop, chats.seq) END;
+
+-- name: next_seq
+INSERT INTO chats (chat, seq) VALUES (:chat, 1)
+ON CONFLICT (chat) DO UPDATE SET seq = chats.seq + 1 RETURNING seq, epoch;
+
+-- name: insert_done_turn
+INSERT INTO turns (chat, seq, epoch, state, stop_key, address, started, ended)
+VALUES (:chat, :seq, :epoch, 'command', '', :address, :now, :now) RETURNING id;
+
+-- name: free_all_chats
+-- At the start of the only worker, under its lock.
+UPDATE chats SET owner = NULL WHERE owner IS NOT NULL;

@@ -1,0 +1,40 @@
+-- name: record_preview
+INSERT INTO outbox (chat, turn, slot, number, message, state) VALUES (:chat, :turn, :slot, :number, :message, 'preview')
+ON CONFLICT (turn, slot, number) DO UPDATE SET message = excluded.message;
+
+-- name: shown_pieces
+SELECT slot, number, message FROM outbox WHERE turn = :turn AND message <> '' ORDER BY slot, number;
+
+-- name: queue_piece
+INSERT INTO outbox (chat, turn, slot, number, piece, state) VALUES (:chat, :turn, :slot, :number, :piece, 'queued')
+ON CONFLICT (turn, slot, number) DO UPDATE SET piece = excluded.piece, state = 'queued';
+
+-- name: mark_surplus
+-- Previews (also of an earlier answer that this one replaces) for which the final answer has no piece.
+UPDATE outbox SET state = 'surplus' WHERE turn = :turn AND piece IS NULL AND state = 'preview';
+
+-- name: adopt_pieces
+UPDATE outbox SET turn = :turn, piece = NULL, state = 'preview' WHERE turn = :earlier AND message <> '' RETURNING slot;
+
+-- name: piece_shown
+UPDATE outbox SET state = 'sent', message = :message WHERE turn = :turn AND slot = :slot AND number = :number;
+
+-- name: piece_removed
+DELETE FROM outbox WHERE turn = :turn AND slot = :slot AND number = :number AND state = 'surplus';
+
+-- name: piece_gone
+UPDATE outbox SET message = '', generation = generation + 1 WHERE turn = :turn AND slot = :slot AND number = :number;
+
+-- name: piece_dropped
+UPDATE outbox SET state = 'dropped', error = :error WHERE turn = :turn AND slot = :slot AND number = :number;
+
+-- name: waiting_pieces
+SELECT outbox.turn, slot, number, piece, message, generation, outbox.state, turns.address
+FROM outbox JOIN turns ON turns.id = outbox.turn
+WHERE outbox.chat = :chat AND outbox.state IN ('queued', 'surplus') ORDER BY outbox.turn, slot, number;
+
+-- name: waiting_chats
+SELECT DISTINCT chat FROM outbox WHERE state IN ('queued', 'surplus');
+
+-- name: drop_chat_pieces
+UPDATE outbox SET state = 'dropped', error = :error WHERE chat = :chat AND state IN ('queued', 'surplus');

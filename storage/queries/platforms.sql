@@ -1,0 +1,32 @@
+-- name: notes
+SELECT name, value FROM notes WHERE name >= :prefix AND name < :beyond;
+
+-- name: set_note
+INSERT INTO notes (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: next_version
+SELECT coalesce(max(version), 0) + 1 AS version FROM board;
+
+-- name: put_card
+INSERT INTO board (chat, id, version, role, body, media, mime, buttons, files, done, removed, created)
+VALUES (:chat, :id, :version, :role, :body, :media, :mime, :buttons, :files, :done, :removed, :created)
+ON CONFLICT (chat, id) DO UPDATE SET
+    version = excluded.version, body = excluded.body, media = excluded.media, mime = excluded.mime,
+    buttons = excluded.buttons, files = excluded.files, done = excluded.done, removed = excluded.removed;
+
+-- name: cards_since
+SELECT * FROM board WHERE chat = :chat AND version > :version ORDER BY version LIMIT :limit;
+
+-- name: card
+SELECT * FROM board WHERE chat = :chat AND id = :id;
+
+-- name: board_chats
+SELECT chat, max(created) AS last,
+    (SELECT body FROM board AS first WHERE first.chat = board.chat AND first.role = 'person' ORDER BY created LIMIT 1) AS title
+FROM board GROUP BY chat ORDER BY last DESC LIMIT 500;
+
+-- name: insert_move
+INSERT INTO moves (old, new) VALUES (:old, :new) ON CONFLICT (old) DO UPDATE SET new = excluded.new;
+
+-- name: all_moves
+SELECT old, new FROM moves;

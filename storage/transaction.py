@@ -1,0 +1,38 @@
+"""What a transaction is, whatever the database: a generator that yields statements and receives their rows.
+
+The logic of every commit is written once, in the modules beside this one; a driver (`sqlite.py`) runs the generator inside a
+real transaction. The statements stand in `queries/`, each with a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+Value = str | int | float | None
+Values = Mapping[str, Value]
+Record = Mapping[str, Any]  # a driver's row: the columns' types are those of the schema
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    name: str
+    sql: str
+
+
+Step = tuple[Statement, Values]
+Transaction = Generator[Step, Sequence[Record], T]
+
+_HEADER = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+def statements(file: str) -> dict[str, Statement]:
+    """The named statements of `queries/<file>`."""
+    text = resources.files("storage").joinpath("queries", file).read_text("utf-8")
+    parts = _HEADER.split(text)[1:]
+    return {name: Statement(name, sql.strip()) for name, sql in zip(parts[::2], parts[1::2], strict=True)}
