@@ -159,8 +159,11 @@ def read_draft(body: object, uploads: Mapping[int, Upload], edited: Message | No
     v2 = bool(flags & COMPONENTS_V2 or (edited and edited.flags & COMPONENTS_V2))
     components = _components(form, body, v2=v2)
     if v2 and (content or embeds):
-        form.add("content" if content else "embeds", "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
-                 "The field cannot be used when using MessageFlags.IS_COMPONENTS_V2")  # fmt: skip
+        form.add(
+            "content" if content else "embeds",
+            "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
+            "The field cannot be used when using MessageFlags.IS_COMPONENTS_V2",
+        )
     kept, files = _attachments(form, body, uploads, edited)
     mentions = _allowed_mentions(form, body.get("allowed_mentions"))
     reference = _reference(form, body.get("message_reference"))
@@ -193,15 +196,19 @@ def _allowed_mentions(form: Form, value: object) -> AllowedMentions:
     parse = form.items(f"{path}.parse", value.get("parse"), 3)
     for place, kind in enumerate(parse):
         if kind not in ("everyone", "users", "roles"):
-            form.add(f"{path}.parse.{place}", "BASE_TYPE_CHOICES",
-                     "Value must be one of ('everyone', 'roles', 'users').")  # fmt: skip
+            form.add(
+                f"{path}.parse.{place}", "BASE_TYPE_CHOICES", "Value must be one of ('everyone', 'roles', 'users')."
+            )
     ids: dict[str, frozenset[int]] = {}
     for kind in ("users", "roles"):
         listed = form.items(f"{path}.{kind}", value.get(kind), 100)
         ids[kind] = frozenset(form.snowflake(f"{path}.{kind}.{place}", one) for place, one in enumerate(listed))
         if listed and kind in parse:
-            form.add(path, "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
-                     f'parse:["{kind}"] and {kind}: [ids...] are mutually exclusive.')  # fmt: skip
+            form.add(
+                path,
+                "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
+                f'parse:["{kind}"] and {kind}: [ids...] are mutually exclusive.',
+            )
     replied = bool(value.get("replied_user", False))
     return AllowedMentions(
         parse=frozenset(map(str, parse)), users=ids["users"], roles=ids["roles"], replied_user=replied

@@ -21,17 +21,27 @@ PYTHON_TYPES: Mapping[int, tuple[type, ...]] = {
 def valid_name(name: str) -> bool:
     r"""The documented ^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$, lowercase where a letter has one."""
     scripts = ("DEVANAGARI", "THAI")
-    return 1 <= len(name) <= 32 and name == name.lower() and all(
-        letter in "-_'" or unicodedata.category(letter)[0] in "LN" or unicodedata.name(letter, "").startswith(scripts)
-        for letter in name
-    )  # fmt: skip
+    return (
+        1 <= len(name) <= 32
+        and name == name.lower()
+        and all(
+            letter in "-_'"
+            or unicodedata.category(letter)[0] in "LN"
+            or unicodedata.name(letter, "").startswith(scripts)
+            for letter in name
+        )
+    )
 
 
 def check_commands(commands: object) -> list[JsonObject]:
     """The list of a bulk overwrite. Raises ApiError (50035; 30032 above 100 chat commands)."""
     if not isinstance(commands, list) or not all(isinstance(command, dict) for command in commands):
-        raise ApiError(400, 50035, "Invalid Form Body", {"_errors": [{"code": "LIST_TYPE_CONVERT",
-                       "message": "Only iterables may be used in a ListType"}]})  # fmt: skip
+        raise ApiError(
+            400,
+            50035,
+            "Invalid Form Body",
+            {"_errors": [{"code": "LIST_TYPE_CONVERT", "message": "Only iterables may be used in a ListType"}]},
+        )
     if sum(command.get("type", CHAT_INPUT) == CHAT_INPUT for command in commands) > MAX_COMMANDS:
         raise ApiError(400, 30032, f"Maximum number of application commands reached ({MAX_COMMANDS}).")
     form, seen = Form(), set()
@@ -49,8 +59,11 @@ def _command(form: Form, path: str, command: JsonObject) -> None:
     if command.get("type", CHAT_INPUT) != CHAT_INPUT:
         form.text(f"{path}.name", command.get("name"), 1, 32)
         if command.get("description"):
-            form.add(f"{path}.description", "APPLICATION_COMMAND_CONTEXT_MENU_DESCRIPTION_CANNOT_BE_SET",
-                     "Context menu commands cannot have description")  # fmt: skip
+            form.add(
+                f"{path}.description",
+                "APPLICATION_COMMAND_CONTEXT_MENU_DESCRIPTION_CANNOT_BE_SET",
+                "Context menu commands cannot have description",
+            )
         return
     _named(form, path, command)
     _options(form, path, command.get("options"))
@@ -80,8 +93,11 @@ def _options(form: Form, path: str, options: object) -> None:
             _options(form, here, option.get("options"))
             continue
         if option.get("required") and optional_seen:
-            form.add(here, "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID",
-                     "Required options must be placed before non-required options")  # fmt: skip
+            form.add(
+                here,
+                "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID",
+                "Required options must be placed before non-required options",
+            )
         optional_seen = optional_seen or not option.get("required")
         choices = form.models(f"{here}.choices", option.get("choices"), MAX_CHOICES)
         check_choices(form, f"{here}.choices", choices)
@@ -127,8 +143,9 @@ def typed_options(
         inner = next((option for option in declared if option["name"] == words[0] and option["type"] <= 2), None)
         if inner is None:
             raise ValueError(f"/{command['name']} has no subcommand {words[0]}")
-        return [{"name": inner["name"], "type": inner["type"],
-                 "options": typed_options(inner, words[1:], values, focused)}]  # fmt: skip
+        return [
+            {"name": inner["name"], "type": inner["type"], "options": typed_options(inner, words[1:], values, focused)}
+        ]
     known = {option["name"]: option for option in declared}
     if unknown := set(values) - set(known):
         raise ValueError(f"/{command['name']} has no option {', '.join(sorted(unknown))}")

@@ -47,8 +47,13 @@ class Control:
     def message(self, body: JsonObject) -> JsonObject:
         channel = self._channel(body["channel"])
         reply_to = self._message(body["reply_to"]) if body.get("reply_to") else None
-        said = self.server.say(channel, self._user(body["user"]), body.get("text", ""),
-                               mention_bot=bool(body.get("mention")), reply_to=reply_to)  # fmt: skip
+        said = self.server.say(
+            channel,
+            self._user(body["user"]),
+            body.get("text", ""),
+            mention_bot=bool(body.get("mention")),
+            reply_to=reply_to,
+        )
         return {"id": str(said.id), "channel": str(channel.id)}
 
     def slash(self, body: JsonObject) -> JsonObject:
@@ -65,8 +70,18 @@ class Control:
         return {"id": str(message.id)}
 
     async def log(self, _: web.Request) -> web.StreamResponse:
-        calls = [{"at": call.at, "route": call.route, "path": call.path, "status": call.status, "code": call.code,
-                  "payload": call.payload, "files": list(call.files)} for call in self.server.log]  # fmt: skip
+        calls = [
+            {
+                "at": call.at,
+                "route": call.route,
+                "path": call.path,
+                "status": call.status,
+                "code": call.code,
+                "payload": call.payload,
+                "files": list(call.files),
+            }
+            for call in self.server.log
+        ]
         return web.json_response(calls)
 
     async def channel(self, request: web.Request) -> web.StreamResponse:

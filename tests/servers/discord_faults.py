@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.servers.discord_state import JsonObject
+from tests.servers.discord_state import Channel, JsonObject
 
 When = Literal["before", "after"]  # the call's effect
 VIA = "1.1 google"  # the header by which clients tell Discord's own 429 from Cloudflare's
@@ -49,9 +49,106 @@ class Hold:
         self.until.set()
 
 
+def too_many(retry_after: float, *, scope: str = "user") -> Answer:
+    """Discord's own 429. `scope`: "user", "shared" or "global"."""
+    body = {"message": "You are being rate limited.", "retry_after": round(retry_after, 3), "global": scope == "global"}
+    headers = {"Retry-After": str(max(1, round(retry_after))), "X-RateLimit-Scope": scope, "Via": VIA}
+    return Answer(
+        status=429, body=body, headers=headers | ({"X-RateLimit-Global": "true"} if scope == "global" else {})
+    )
+
+
+CLOUDFLARE_BAN = Answer(
+    status=429,
+    body="<html><title>Access denied | discord.com used Cloudflare to restrict access</title>error code: 1015</html>",
+)
+
+
 class Faults:
-    def __init__(self) -> None:
+    """What is planned to go wrong. `routes` are the ones there are; another name is a mistake in the test."""
+
+    def __init__(self, routes: frozenset[str]) -> None:
+        self.routes = routes
         self.planned: list[Fault | Hold] = []
+
+    def known(self, route: str) -> str:
+        """`route` itself. Raises ValueError if there is none of that name."""
+        if route not in self.routes:
+            raise ValueError(f"no route {route!r}; there are {sorted(self.routes)}")
+        return route
+
+    def fail(
+        self,
+        route: str,
+        *,
+        times: int = 1,
+        status: int = 500,
+        code: int = 0,
+        message: str = "",
+        body: str | None = None,
+        when: When = "before",
+        skip: int = 0,
+        channel: Channel | None = None,
+    ) -> None:
+        """The next `times` calls of `route` (after `skip` good ones) get this error, "before" or "after" they take
+        effect. `body` replaces Discord's JSON by text."""
+        content = body if body is not None else {"message": message or f"{status}: planned error", "code": code}
+        self._plan(route, Answer(status=status, body=content), times, when, skip, channel)
+
+    def reset(
+        self, route: str, *, times: int = 1, when: When = "before", skip: int = 0, channel: Channel | None = None
+    ) -> None:
+        """The connection is cut instead of an answer."""
+        self._plan(route, Answer(status=0), times, when, skip, channel)
+
+    def rate_limit(
+        self,
+        route: str,
+        retry_after: float = 1.0,
+        *,
+        times: int = 1,
+        scope: str = "user",
+        skip: int = 0,
+        channel: Channel | None = None,
+    ) -> None:
+        """429. `scope`: "user", "shared", "global", or "cloudflare" for the ban that carries no JSON and no Via header."""
+        answer = CLOUDFLARE_BAN if scope == "cloudflare" else too_many(retry_after, scope=scope)
+        self._plan(route, answer, times, "before", skip, channel)
+
+    def _plan(self, route: str, answer: Answer, times: int, when: When, skip: int, channel: Channel | None) -> None:
+        self.planned.append(
+            Fault(
+                route=self.known(route),
+                answer=answer,
+                when=when,
+                times=times,
+                skip=skip,
+                channel_id=channel.id if channel else None,
+            )
+        )
+
+    def hold(
+        self,
+        route: str,
+        *,
+        when: When = "after",
+        times: int = 1,
+        skip: int = 0,
+        channel: Channel | None = None,
+        until: asyncio.Event | None = None,
+    ) -> Hold:
+        """Calls of `route` take effect ("after") or not yet ("before") and wait for `until` or `release()`; `reached`
+        tells that one does."""
+        held = Hold(
+            route=self.known(route),
+            when=when,
+            times=times,
+            skip=skip,
+            until=until or asyncio.Event(),
+            channel_id=channel.id if channel else None,
+        )
+        self.planned.append(held)
+        return held
 
     def take(self, route: str, channel_id: int | None, when: When) -> Fault | Hold | None:
         """The first planned disturbance of this call, used up by one."""
@@ -92,21 +189,6 @@ DELETES = Bucket("deletes", 5, 1.0)
 WEBHOOKS = Bucket("webhooks", 5, 2.0)
 OTHERS = Bucket("others", 50, 1.0)
 EVERYTHING = Bucket("global", 50, 1.0)
-
-
-def too_many(retry_after: float, *, scope: str = "user") -> Answer:
-    """Discord's own 429. `scope`: "user", "shared" or "global"."""
-    body = {"message": "You are being rate limited.", "retry_after": round(retry_after, 3), "global": scope == "global"}
-    headers = {"Retry-After": str(max(1, round(retry_after))), "X-RateLimit-Scope": scope, "Via": VIA}
-    return Answer(
-        status=429, body=body, headers=headers | ({"X-RateLimit-Global": "true"} if scope == "global" else {})
-    )
-
-
-CLOUDFLARE_BAN = Answer(
-    status=429,
-    body="<html><title>Access denied | discord.com used Cloudflare to restrict access</title>error code: 1015</html>",
-)
 
 
 class Limits:

@@ -10,6 +10,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -135,7 +136,7 @@ class Gateway:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if self.refusing:
             return web.Response(status=503)
-        socket = web.WebSocketResponse(heartbeat=None, max_msg_size=1 << 20)
+        socket = web.WebSocketResponse(timeout=1.0)
         await socket.prepare(request)
         connection = Connection(socket, request.transport)
         self.connections.add(connection)
@@ -206,7 +207,7 @@ class Gateway:
             if code := self._take(connection, op, data):
                 self._end(connection, code)
 
-    def _take(self, connection: Connection, op: int, data: JsonObject) -> int | None:
+    def _take(self, connection: Connection, op: int, data: Any) -> int | None:
         """Handles one frame; the code to close with when it is not acceptable."""
         now = asyncio.get_running_loop().time()
         if len(connection.received) == FRAMES_PER_MINUTE and now - connection.received[0] < 60:
@@ -216,6 +217,8 @@ class Gateway:
             connection.beaten.set()
             connection.outgoing.put_nowait({"op": HEARTBEAT_ACK, "d": None})
             return None
+        if op in (IDENTIFY, RESUME, REQUEST_MEMBERS) and not isinstance(data, dict):
+            return BAD_JSON
         if op in (IDENTIFY, RESUME):
             if connection.session is not None:
                 return IDENTIFIED_TWICE

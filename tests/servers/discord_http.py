@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from aiohttp import BodyPartReader, web
 
 from tests.servers.discord_checks import ApiError
-from tests.servers.discord_faults import OTHERS, Answer, Bucket, Fault, Faults, Hold, Limits, When
-from tests.servers.discord_state import JsonObject, Upload
+from tests.servers.discord_faults import OTHERS, Answer, Bucket, Fault, Faults, Hold, Limits
+from tests.servers.discord_payloads import link_signature
+from tests.servers.discord_state import JsonObject, Upload, World
 
 MAX_REQUEST_BYTES = 128 * 1024 * 1024
+LINE_LENGTH = 300  # of a body in a line for people
 NOT_FOUND = ApiError(404, 0, "404: Not Found")
 UNAUTHORIZED = ApiError(401, 0, "401: Unauthorized")
 
@@ -43,6 +45,9 @@ class Incoming:
 
 
 Handler = Callable[[Incoming], Answer]
+
+
+Decision = tuple[dict[str, str], Answer, bool]  # rate limit headers, the answer, whether the call took effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +84,11 @@ class Call:
 
     @property
     def channel_id(self) -> int | None:
-        return int(self.params["channel"]) if "channel" in self.params else None
+        channel = self.params.get("channel", "")
+        return int(channel) if channel.isdigit() else None
 
     def __str__(self) -> str:
-        body = json.dumps(self.payload, ensure_ascii=False) if self.payload is not None else ""
+        body = json.dumps(self.payload, ensure_ascii=False)[:LINE_LENGTH] if self.payload is not None else ""
         files = f" files={list(self.files)}" if self.files else ""
         outcome = f"{self.status or 'reset'}{f'/{self.code}' if self.code else ''}"
         return f"{outcome} {self.route.split()[0]} {self.path} {body}{files}"
@@ -92,11 +98,16 @@ class Api:
     """Serves `endpoints` below /api/v10. `record` gets each call once it is decided, before its answer leaves."""
 
     def __init__(
-        self, endpoints: list[Endpoint], *, token: str, faults: Faults, limits: Limits,
-        now: Callable[[], float], record: Callable[[Call], None],
-    ) -> None:  # fmt: skip
+        self,
+        endpoints: list[Endpoint],
+        *,
+        token: str,
+        faults: Faults,
+        limits: Limits,
+        now: Callable[[], float],
+        record: Callable[[Call], None],
+    ) -> None:
         self.endpoints = endpoints
-        self.routes = {endpoint.route for endpoint in endpoints}
         self._token = token
         self._faults = faults
         self._limits = limits
@@ -111,8 +122,16 @@ class Api:
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
         path, payload = request.path, (await request.read())[:200].decode(errors="replace")
-        call = Call(at=self._now(), route=f"{request.method} {path}", path=path, params={}, query={},
-                    payload=payload, status=404, effect=False)  # fmt: skip
+        call = Call(
+            at=self._now(),
+            route=f"{request.method} {path}",
+            path=path,
+            params={},
+            query={},
+            payload=payload,
+            status=404,
+            effect=False,
+        )
         self._record(call)
         return _response(Answer(status=404, body=NOT_FOUND.body))
 
@@ -125,48 +144,53 @@ class Api:
     async def _call(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
         params = dict(request.match_info)
         channel = int(params["channel"]) if params.get("channel", "").isdigit() else None
-        incoming, answer = None, None
-        try:
-            incoming = await _read(request)
-        except ApiError as error:
-            answer = Answer(status=error.status, body=error.body)
-        planned = await self._disturbance(endpoint, channel, "before")
-        answer = answer or planned
+        incoming, unread = await _read_or_refuse(request)
+        answer = await self._disturbance(endpoint, channel)
         headers: dict[str, str] = {}
-        effect = False
-        if answer is None and incoming is not None:
-            headers, answer, effect = self._decide(endpoint, request, incoming, params)
-        late = self._faults.take(endpoint.route, channel, "after")
+        effect, late = False, None
+        if answer is None:
+            headers, answer, effect = unread or self._decide(endpoint, request, incoming)
+            late = self._faults.take(endpoint.route, channel, "after")
         if isinstance(late, Fault):
             answer = late.answer
-        assert answer is not None
-        body = answer.body if isinstance(answer.body, dict) else {}
-        self._record(Call(
-            at=self._now(), route=endpoint.route, path=request.path.removeprefix("/api/v10"), params=params,
-            query=dict(request.query), payload=incoming.body if incoming else None,
-            files=tuple(upload.filename for upload in incoming.uploads.values()) if incoming else (),
-            status=answer.status, code=body.get("code", 0) if answer.status >= 400 else 0, effect=effect, answer=answer.body,
-        ))  # fmt: skip
+        self._log(endpoint, request, incoming, answer, effect=effect)
         if isinstance(late, Hold):
             late.reached.set()
             await late.until.wait()
-        if answer.status == 0:
-            return _reset(request)
-        return _response(answer, headers)
+        return _reset(request) if answer.status == 0 else _response(answer, headers)
 
-    async def _disturbance(self, endpoint: Endpoint, channel: int | None, when: When) -> Answer | None:
-        fault = self._faults.take(endpoint.route, channel, when)
+    def _log(
+        self, endpoint: Endpoint, request: web.Request, incoming: Incoming, answer: Answer, *, effect: bool
+    ) -> None:
+        body = answer.body if isinstance(answer.body, dict) else {}
+        call = Call(
+            at=self._now(),
+            route=endpoint.route,
+            path=request.path.removeprefix("/api/v10"),
+            params=incoming.params,
+            query=incoming.query,
+            payload=incoming.body,
+            files=tuple(upload.filename for upload in incoming.uploads.values()),
+            status=answer.status,
+            code=body.get("code", 0) if answer.status >= 400 else 0,
+            effect=effect,
+            answer=answer.body,
+        )
+        self._record(call)
+
+    async def _disturbance(self, endpoint: Endpoint, channel: int | None) -> Answer | None:
+        """What a fault answers instead of the endpoint, after a hold has let go."""
+        fault = self._faults.take(endpoint.route, channel, "before")
         if isinstance(fault, Hold):
             fault.reached.set()
             await fault.until.wait()
             return None
         return fault.answer if fault else None
 
-    def _decide(
-        self, endpoint: Endpoint, request: web.Request, incoming: Incoming, params: Mapping[str, str]
-    ) -> tuple[dict[str, str], Answer, bool]:
+    def _decide(self, endpoint: Endpoint, request: web.Request, incoming: Incoming) -> Decision:
         if endpoint.authorized and request.headers.get("Authorization") != f"Bot {self._token}":
             return {}, Answer(status=401, body=UNAUTHORIZED.body), False
+        params = incoming.params
         major = params.get("channel") or params.get("guild") or params.get("token") or ""
         own = endpoint.route if endpoint.bucket is OTHERS else ""
         headers, refusal = self._limits.admit(endpoint.bucket, f"{own}:{major}")
@@ -195,14 +219,20 @@ def _reset(request: web.Request) -> web.StreamResponse:
     return web.Response(status=500)  # never arrives
 
 
-async def _read(request: web.Request) -> Incoming:
+async def _read_or_refuse(request: web.Request) -> tuple[Incoming, Decision | None]:
+    """The request, and the refusal when its body cannot be read."""
     uploads: dict[int, Upload] = {}
     body: object = None
-    if request.content_type == "multipart/form-data":
-        body, uploads = await _read_multipart(request)
-    elif raw := await request.read():
-        body = _parse(raw, request.content_type)
-    return Incoming(params=dict(request.match_info), query=dict(request.query), body=body, uploads=uploads)
+    refusal: Decision | None = None
+    try:
+        if request.content_type == "multipart/form-data":
+            body, uploads = await _read_multipart(request)
+        elif raw := await request.read():
+            body = _parse(raw, request.content_type)
+    except ApiError as error:
+        refusal = {}, Answer(status=error.status, body=error.body), False
+    params, query = dict(request.match_info), dict(request.query)
+    return Incoming(params=params, query=query, body=body, uploads=uploads), refusal
 
 
 def _parse(raw: bytes, content_type: str) -> object:
@@ -239,3 +269,13 @@ def _sniffed(filename: str, data: bytes) -> str:
         if data.startswith(magic):
             return kind
     return "text/plain; charset=utf-8" if filename.endswith((".txt", ".md", ".py")) else "application/octet-stream"
+
+
+async def serve_attachment(world: World, request: web.Request) -> web.StreamResponse:
+    """The CDN: attachments by links that are signed and expire."""
+    number, expires = request.match_info["attachment"], int(request.query.get("ex") or "0", 16)
+    attachment = world.uploads.get(int(number)) if number.isdigit() else None
+    signed = attachment is not None and request.query.get("hm") == link_signature(attachment.id, expires)
+    if attachment is None or not signed or expires < world.clock.now():
+        return web.Response(status=404, text="This content is no longer available.")
+    return web.Response(body=attachment.upload.data, headers={"Content-Type": attachment.upload.content_type})

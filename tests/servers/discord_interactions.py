@@ -57,8 +57,16 @@ class Interactions:
         self, kind: int, user: User, channel: Channel, data: JsonObject, message: Message | None = None
     ) -> Interaction:
         """A user's act, told to the bot."""
-        interaction = Interaction(id=self.world.new_id(), token=self.world.new_token(), kind=kind, user=user,
-                                  channel=channel, created=self.world.clock.now(), data=data, message=message)  # fmt: skip
+        interaction = Interaction(
+            id=self.world.new_id(),
+            token=self.world.new_token(),
+            kind=kind,
+            user=user,
+            channel=channel,
+            created=self.world.clock.now(),
+            data=data,
+            message=message,
+        )
         self.world.interactions[interaction.token] = interaction
         self.world.publish("INTERACTION_CREATE", interaction_payload(self.world, interaction))
         self.world.changed()
@@ -103,8 +111,16 @@ class Interactions:
     def _blank(self, interaction: Interaction, flags: int) -> Message:
         pressed = interaction.message
         kind = REPLY if pressed else CHAT_INPUT_COMMAND
-        return Message(id=self.world.new_id(), channel=interaction.channel, author=self.world.bot, kind=kind, flags=flags,
-                       created=self.world.clock.now(), reply_to=pressed, interaction=interaction)  # fmt: skip
+        return Message(
+            id=self.world.new_id(),
+            channel=interaction.channel,
+            author=self.world.bot,
+            kind=kind,
+            flags=flags,
+            created=self.world.clock.now(),
+            reply_to=pressed,
+            interaction=interaction,
+        )
 
     def _message(self, interaction: Interaction, draft: Draft, *, reply_to: Message | None = None) -> Message:
         pressed = reply_to or interaction.message

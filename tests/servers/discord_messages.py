@@ -109,8 +109,16 @@ class Messages:
         """A new message of the bot, not posted yet. Raises ApiError when it would be empty."""
         if draft.is_empty:
             raise EMPTY_MESSAGE
-        message = Message(id=self.world.new_id(), channel=channel, author=self.world.bot, created=self.world.clock.now(),
-                          kind=kind, reply_to=reply_to, nonce=draft.nonce, flags=draft.flags)  # fmt: skip
+        message = Message(
+            id=self.world.new_id(),
+            channel=channel,
+            author=self.world.bot,
+            created=self.world.clock.now(),
+            kind=kind,
+            reply_to=reply_to,
+            nonce=draft.nonce,
+            flags=draft.flags,
+        )
         self._fill(message, draft)
         message.pings = self.pings(message, draft.mentions)
         return message
@@ -244,8 +252,11 @@ class MessageCalls:
         found = None if elsewhere else channel.messages.get(reference.message_id)
         if found is None and reference.must_exist:
             if elsewhere:
-                raise invalid("message_reference", "REPLIES_CANNOT_REFERENCE_OTHER_CHANNEL",
-                              "Cannot reply to a message in a different channel")  # fmt: skip
+                raise invalid(
+                    "message_reference",
+                    "REPLIES_CANNOT_REFERENCE_OTHER_CHANNEL",
+                    "Cannot reply to a message in a different channel",
+                )
             raise invalid("message_reference", "REPLIES_UNKNOWN_MESSAGE", "Unknown message")
         return found
 

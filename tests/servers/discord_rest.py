@@ -179,16 +179,7 @@ class Rest:
         return Answer(status=200, body=shown)
 
     def guild(self, incoming: Incoming) -> Answer:
-        only_gateway = {
-            "channels",
-            "threads",
-            "members",
-            "member_count",
-            "joined_at",
-            "large",
-            "unavailable",
-            "presences",
-        }
+        only_gateway = {"channels", "threads", "members", "member_count", "joined_at", "large", "unavailable"}
         shown = guild_payload(self.world, self._guild(incoming))
         return Answer(status=200, body={key: value for key, value in shown.items() if key not in only_gateway})
 
@@ -205,8 +196,11 @@ class Rest:
         return Answer(status=200, body=member_payload(guild) | {"user": user_payload(user)})
 
     def active_threads(self, incoming: Incoming) -> Answer:
-        shown = [channel_payload(self.world, thread) for thread in self.world.channels_of(self._guild(incoming))
-                 if thread.is_thread and not thread.archived and self.world.bot_sees(thread)]  # fmt: skip
+        shown = [
+            channel_payload(self.world, thread)
+            for thread in self.world.channels_of(self._guild(incoming))
+            if thread.is_thread and not thread.archived and self.world.bot_sees(thread)
+        ]
         return Answer(status=200, body={"threads": shown, "members": [thread["member"] for thread in shown]})
 
     # Channels and threads
@@ -243,8 +237,15 @@ class Rest:
             raise ApiError(400, 50024, "Cannot execute action on this channel type")
         if message is not None and message.thread is not None:
             raise ApiError(400, 160004, "A thread has already been created for this message")
-        thread = Channel(id=message.id if message else self.world.new_id(), kind=kind, name=name, guild=parent.guild,
-                         parent=parent, owner=owner, created=self.world.clock.now())  # fmt: skip
+        thread = Channel(
+            id=message.id if message else self.world.new_id(),
+            kind=kind,
+            name=name,
+            guild=parent.guild,
+            parent=parent,
+            owner=owner,
+            created=self.world.clock.now(),
+        )
         self.world.channels[thread.id] = thread
         if message is not None:
             message.thread = thread
