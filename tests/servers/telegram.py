@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import math
 import re
 import sys
@@ -93,9 +94,9 @@ class TelegramServer(TelegramPeople):
         floods: bool | FloodLimits = False,
         privacy: bool = True,
         username: str = "magpie_test_bot",
-        announce: Callable[[str], None] | None = None,
+        on_call: Callable[[Call], None] | None = None,
     ) -> None:
-        """`floods`: enforce flood limits. `privacy`: the bot's privacy mode in groups. `announce` gets a line per call."""
+        """`floods`: enforce flood limits. `privacy`: the bot's privacy mode in groups. `on_call` gets each logged call."""
         bot = User(int(token.partition(":")[0]), "Magpie", username, is_bot=True)
         super().__init__(bot, privacy=privacy)
         self.token = token
@@ -104,7 +105,7 @@ class TelegramServer(TelegramPeople):
         self._floods = Floods((floods if isinstance(floods, FloodLimits) else FloodLimits()) if floods else None)
         self._webhook = Webhook(self.state)
         self._address = (host, port)
-        self._announce = announce
+        self._on_call = on_call
         self._runner: web.ServerRunner | None = None
 
     # ── life
@@ -234,10 +235,9 @@ class TelegramServer(TelegramPeople):
         return http.refuse(Refusal(404, "Not Found"))
 
     def _check_token(self, token: str) -> None:
-        if not re.fullmatch(r"\d+:[\w-]+", token, re.ASCII):
-            raise Refusal(404, "Not Found")
         if token != self.token:
-            raise Refusal(401, "Unauthorized")
+            known_form = re.fullmatch(r"\d+:[\w-]+", token, re.ASCII)
+            raise Refusal(401, "Unauthorized") if known_form else Refusal(404, "Not Found")
 
     def _file(self, path: str) -> web.Response:
         token, _, name = path.removeprefix("/file/bot").partition("/")
@@ -382,8 +382,8 @@ class TelegramServer(TelegramPeople):
     def _note(self, call: Call) -> None:
         self.log.append(call)
         self.state.changed(call.chat_id)
-        if self._announce is not None:
-            self._announce(line(call))
+        if self._on_call is not None:
+            self._on_call(call)
 
 
 class _Early(Refusal):
@@ -391,8 +391,11 @@ class _Early(Refusal):
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    def show(text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+    def show(call: Call) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {line(call)}", flush=True)
+
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # the log only grows: looking through it often would be most of a load's cost
 
     server = TelegramServer(
         options.token,
@@ -400,7 +403,7 @@ async def _serve(options: argparse.Namespace) -> None:
         port=options.port,
         floods=options.floods,
         privacy=not options.no_privacy,
-        announce=show,
+        on_call=show,
     )
     async with server:
         print(f"TELEGRAM_API_URL={server.url} TELEGRAM_BOT_TOKEN={server.token}", flush=True)

@@ -50,7 +50,7 @@ async def read_params(request: web.BaseRequest) -> Json:
             body = await request.read()
             suspicious = _SURROGATE.search(body) is not None
             params.update(_decode(kind, body))
-    params = {name: _value(name, value) for name, value in params.items()}
+    params = {name: _value(name, value) if type(value) is str else value for name, value in params.items()}
     if suspicious:
         check_utf8(params)
     return params
@@ -92,9 +92,7 @@ async def _multipart(request: web.BaseRequest) -> Json:
     return params
 
 
-def _value(name: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
+def _value(name: str, value: str) -> Any:
     if name in _WHOLE:
         return int(value) if re.fullmatch(r"\s*-?\d{1,19}\s*", value, re.ASCII) else value
     if name in _FLAG:
@@ -110,8 +108,12 @@ def _value(name: str, value: Any) -> Any:
     return value
 
 
+# Our results are trees: no search for cycles.
+_encode = json.JSONEncoder(check_circular=False).encode
+
+
 def answer(result: Any) -> web.Response:
-    return raw_answer(json.dumps({"ok": True, "result": result}))
+    return raw_answer(_encode({"ok": True, "result": result}))
 
 
 def raw_answer(body: str, status: int = 200) -> web.Response:

@@ -68,6 +68,8 @@ def media_of(state: State, given: Given) -> Media:
         bad("wrong file identifier/HTTP URL specified")
     if (given.kind == "photo") != known.path.startswith("photos/"):
         bad("type of file mismatch")
+    if (media := state.media.get(known.id)) is not None:
+        return media
     return photo_of(state, known) if given.kind == "photo" else document_of(state, known, known.path)
 
 
@@ -93,7 +95,12 @@ def photo_of(state: State, file: File) -> Media:
             small.save(out, "JPEG")
         thumbnail = state.store(out.getvalue(), "photos", ".jpg")
         sizes.insert(0, _photo_size(state, thumbnail, *small.size))
-    return Media("photo", sizes, file)
+    return _shown(state, Media("photo", sizes, file))
+
+
+def _shown(state: State, media: Media) -> Media:
+    state.media[media.file.id] = media
+    return media
 
 
 def _size(data: bytes) -> tuple[int, int]:
@@ -120,7 +127,7 @@ def document(state: State, data: bytes, name: str, mime: str | None = None, size
 
 def document_of(state: State, file: File, name: str, mime: str | None = None) -> Media:
     shown = {**_common(state, file), "file_name": name.rpartition("/")[2]}
-    return Media("document", {**shown, "mime_type": mime} if mime else shown, file)
+    return _shown(state, Media("document", {**shown, "mime_type": mime} if mime else shown, file))
 
 
 def voice(state: State, data: bytes, seconds: int) -> Media:

@@ -79,6 +79,7 @@ def _reply(chat: Chat, params: Params) -> int | None:
 
 def _new(state: State, chat: Chat, params: Params, **content: Any) -> Message:
     thread, reply = _thread(chat, params), _reply(chat, params)
+    thread = state.thread(chat, thread, reply)
     markup = reply_markup(params.get("reply_markup"))
     state.drafts.pop(chat.id, None)
     message = Message(

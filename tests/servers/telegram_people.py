@@ -120,7 +120,7 @@ class TelegramPeople:
     def send_photo(
         self, chat: Chat, user: User, data: bytes | None = None, caption: str = "", **context: Any
     ) -> Message:
-        """`context`: album (messages with the same one belong together), reply_to (id), thread."""
+        """`context`: album (messages with the same one belong together), reply_to, thread."""
         shown = media.photo(self.state, data or picture())
         return self._send_media(chat, user, shown, caption, context)
 
@@ -154,6 +154,8 @@ class TelegramPeople:
         return self._send_media(chat, user, media.sticker(self.state, emoji), "", context)
 
     def _send_media(self, chat: Chat, user: User, shown: Media, caption: str, context: Json) -> Message:
+        if isinstance(reply_to := context.get("reply_to"), Message):
+            context["reply_to"] = reply_to.id
         fields = {"media": shown, "caption": caption, "entities": found(caption), **context}
         return self._appear(self._message(chat, user, **fields))
 
@@ -237,6 +239,7 @@ class TelegramPeople:
 
     def _message(self, chat: Chat, user: User | None, *, id: int | None = None, **fields: Any) -> Message:
         chat.started = True
+        fields["thread"] = self.state.thread(chat, fields.get("thread"), fields.get("reply_to"))
         return Message(chat, id or self.state.new_id(chat), int(time.time()), user, **fields)
 
     def _appear(self, message: Message) -> Message:

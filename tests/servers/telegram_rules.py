@@ -6,7 +6,9 @@ The wording follows the public Bot API server and TDLib.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -160,11 +162,11 @@ def _spans(text: str, entities: list[Json]) -> list[_Span]:
     """UTF-16 offsets into code point ones; refuses what is out of bounds or cuts a surrogate pair."""
     if not entities:
         return []
-    at = {0: 0}
-    units = 0
-    for index, char in enumerate(text, 1):
-        units += 2 if char > "\uffff" else 1
-        at[units] = index
+    units = utf16(text)
+    at: Mapping[int, int] | range = range(units + 1)
+    if units != len(text):
+        steps = itertools.accumulate((2 if char > "\uffff" else 1 for char in text), initial=0)
+        at = {unit: index for index, unit in enumerate(steps)}
     spans = []
     for entity in sorted(entities, key=lambda e: (e["offset"], -e["length"])):
         first, last = entity["offset"], entity["offset"] + entity["length"]

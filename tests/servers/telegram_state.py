@@ -139,6 +139,7 @@ class State:
         self.chats: dict[int, Chat] = {}
         self.files: dict[str, File] = {}
         self.paths: dict[str, File] = {}
+        self.media: dict[str, Media] = {}  # by file id: what was shown once is shown the same again
         self.presses: dict[str, Press] = {}
         self.drafts: dict[int, Draft] = {}
         self.actions: dict[int, str] = {}  # chat → the last sendChatAction
@@ -250,6 +251,16 @@ class State:
             if message.quote:
                 at = chat.messages[target].text.find(message.quote)
                 out["quote"] = {"text": message.quote, "position": max(at, 0), "is_manual": True}
+
+    @staticmethod
+    def thread(chat: Chat, given: int | None, reply_to: int | None) -> int | None:
+        """A reply stays in its target's topic; in a supergroup without topics replies make threads of their own."""
+        target = chat.messages.get(reply_to) if reply_to else None
+        if given is not None or target is None:
+            return given
+        if chat.topics:
+            return target.thread
+        return target.thread or target.id if chat.kind == "supergroup" else None
 
     # ── files
 

@@ -47,7 +47,7 @@ class UpdateQueue:
         self.confirmed: int | None = None  # the highest offset seen: all ids below it are done
         self.webhook_active = False
         self._done: deque[Update] = deque(maxlen=REPLAYABLE)
-        self._next_id = random.randrange(10**8, 9 * 10**8)
+        self._last_id = random.randrange(10**8, 9 * 10**8)
         self._allowed: frozenset[str] | None = None
         self._poll: asyncio.Future[Wake] | None = None
         self.arrived = asyncio.Event()  # for the webhook's delivery
@@ -59,12 +59,13 @@ class UpdateQueue:
 
     def push_raw(self, update: Json) -> int:
         """Queues exactly this; an update_id is added where there is none. Ids rise, but with gaps."""
-        self._next_id += random.randint(1, 3)
-        update = {"update_id": self._next_id, **update}
-        self.pending.append(Update(int(update["update_id"]), json.dumps(update)))
+        update = {"update_id": self._last_id + random.randint(1, 3), **update}
+        update_id = int(update["update_id"])
+        self._last_id = max(self._last_id, update_id)
+        self.pending.append(Update(update_id, json.dumps(update)))
         self.arrived.set()
         self._wake(Wake.UPDATE)
-        return int(update["update_id"])
+        return update_id
 
     def replay(self) -> int:
         """All that was confirmed comes again, as after a restart of the platform; returns how many."""
@@ -115,7 +116,7 @@ class UpdateQueue:
         does nothing."""
         if offset < 0:
             offset = self.pending[max(offset, -len(self.pending))].id if self.pending else 0
-        if offset <= 0 or offset > self._next_id + 1:
+        if offset <= 0 or offset > self._last_id + 1:
             return
         while self.pending and self.pending[0].id < offset:
             self._done.append(self.pending.popleft())
