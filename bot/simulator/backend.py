@@ -209,15 +209,21 @@ class Backend:
             except Refusal as error:
                 exchange.status, exchange.code = error.status, error.code
                 return dialect.refuse(exchange, error)
-            except (asyncio.CancelledError, ConnectionError):
-                if not self.closing.is_set():
-                    exchange.disconnected = time.monotonic()
+            except asyncio.CancelledError:
+                self._note_departure(exchange)
                 raise
+            except ConnectionError:  # a write noticed it before the cancellation came
+                self._note_departure(exchange)
+                return web.Response(status=500)  # goes nowhere
             finally:
                 exchange.ended = time.monotonic()
                 self._in_flight[dialect.vendor] -= 1
 
         return serve
+
+    def _note_departure(self, exchange: Exchange) -> None:
+        if not self.closing.is_set():
+            exchange.disconnected = time.monotonic()
 
     async def _strike_early(self, exchange: Exchange) -> web.Response | None:
         """Faults that come before any response."""
@@ -226,8 +232,7 @@ class Backend:
             return None
         if fault.hang:
             await self.closing.wait()
-            raise ConnectionResetError("the simulator is closing")
-        if fault.cut:
+        if fault.hang or fault.cut:
             cut(exchange)
             return web.Response(status=500)  # goes nowhere
         if fault.body is not None:

@@ -228,6 +228,9 @@ class Service:
         """The object store's form upload. Whatever comes is in the log, also what is refused."""
         exchange = Exchange("oss", request)
         self._backend.exchanges.append(exchange)
+        if request.content_type != "multipart/form-data":
+            exchange.status, exchange.ended = 400, exchange.began
+            return web.Response(status=400)
         fields: dict[str, str] = {}
         uploads: list[Upload] = []
         async for part in await request.multipart():

@@ -8,7 +8,7 @@ from typing import Self
 from aiohttp import web
 
 from bot.simulator import dashscope, glm
-from bot.simulator.backend import MAX_BODY, Backend, Call, Pace, Script
+from bot.simulator.backend import MAX_BODY, Backend, Call, Pace, Script, Upload
 from bot.simulator.faults import Fault
 from bot.simulator.words import Reply
 
@@ -104,6 +104,11 @@ class Simulator:
     @property
     def running(self) -> list[Call]:
         return [call for call in self.log if call.ended is None]
+
+    @property
+    def uploads(self) -> list[Upload]:
+        """Every file that was sent to the upload endpoint, also refused ones."""
+        return [upload for exchange in self._backend.exchanges for upload in exchange.uploads]
 
     def say(self, *replies: Reply | str) -> None:
         """Script the next answers of either vendor, in order, before `script` and the brain."""

@@ -121,8 +121,7 @@ async def _strike(backend: Backend, exchange: Exchange, encoder: Encoder, pipe: 
         return False  # the pipe strikes
     if fault.hang:
         await backend.closing.wait()
-        return True
-    if fault.cut:
+    if fault.hang or fault.cut:
         cut(exchange)
         return True
     if error := fault.refusal(exchange.vendor):
