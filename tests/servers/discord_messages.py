@@ -4,6 +4,7 @@ The rules of a body are in `discord_checks`; interactions and their webhooks in 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tests.servers.discord_checks import AllowedMentions, ApiError, Draft, Reference, read_draft, visible_text
 from tests.servers.discord_faults import DELETES, EDITS, SENDS, Answer
@@ -156,7 +157,8 @@ class Messages:
     def pings(self, message: Message, allowed: AllowedMentions) -> Pings:
         text = visible_text(message.content, message.components)
         author = message.reply_to.author if message.reply_to else None
-        return allowed.pings(text, author, in_guild=message.channel.guild is not None)
+        found = allowed.pings(text, author, in_guild=message.channel.guild is not None)
+        return replace(found, users=found.users - {message.author.id})  # nobody is notified of their own words
 
     def exempt(self, message: Message) -> bool:
         """What a bot may read without the message-content intent: private chats, mentions of it, its own words."""

@@ -123,6 +123,8 @@ class Users:
         text = f"{self.world.bot.mention} {text}".strip() if mention_bot else text.strip()
         if not text and not attachments:
             raise ValueError("Discord's client does not send an empty message")
+        if channel.guild is None and user not in (channel.recipient, self.world.bot):
+            raise ValueError(f"{user.name} is not in this private chat")
         if channel.guild is not None and user.id not in channel.guild.members and not user.bot:
             raise ValueError(f"{user.name} is not in {channel.guild.name}")
         target = channel.messages[reply_to.id] if reply_to else None

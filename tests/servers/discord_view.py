@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from tests.servers.discord_checks import visible_text
 from tests.servers.discord_state import LOADING, JsonObject, Message, Pings, Upload, User
 
 
@@ -15,11 +16,13 @@ class Button:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A message as somebody in the channel sees it now. `thinking`: a deferred answer that has not come yet."""
+    """A message as somebody in the channel sees it now. `text` is the content and the text displays of components v2;
+    `thinking`: a deferred answer that has not come yet."""
 
     id: int
     author: User
     content: str
+    text: str
     attachments: tuple[Upload, ...]
     embeds: tuple[JsonObject, ...]
     components: tuple[JsonObject, ...]
@@ -38,6 +41,7 @@ def show(message: Message) -> Shown:
         id=message.id,
         author=message.author,
         content=message.content,
+        text=visible_text(message.content, message.components).strip(),
         attachments=tuple(attachment.upload for attachment in message.attachments),
         embeds=tuple(message.embeds),
         components=tuple(message.components),

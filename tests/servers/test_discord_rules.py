@@ -240,6 +240,30 @@ async def test_history_is_newest_first_and_bounded(
     assert (await bot.call("GET", f"/channels/{general.id}/messages?limit=101")).code == (400, 50035)
 
 
+async def test_without_approval_history_hides_content_as_well() -> None:
+    async with DiscordServer(privileged=0) as server, aiohttp.ClientSession() as session:
+        bot = Http(server, session, {"Authorization": f"Bot {server.token}"})
+        ann = server.user("ann")
+        general = server.channel(server.guild("house", members=[ann]), "general")
+        server.say(general, ann, "secret")
+        server.say(general, ann, "hi", mention_bot=True)
+        answer = await bot.call("GET", f"/channels/{general.id}/messages")
+        assert [m["content"] for m in answer.body] == [f"{server.bot.mention} hi", ""]
+
+
+async def test_text_displays_of_components_v2_exclude_content_and_end_at_4000(
+    server: DiscordServer, bot: Http, general: Channel
+) -> None:
+    def display(length: int) -> dict[str, object]:
+        return {"flags": 1 << 15, "components": [{"type": 10, "content": "x" * length}]}
+
+    assert (await bot.send(general, **display(4000))).status == 200
+    assert server.messages(general)[-1].text == "x" * 4000
+    assert (await bot.send(general, **display(4001))).code == (400, 50035)
+    assert (await bot.send(general, content="x", **display(1))).code == (400, 50035)
+    assert (await bot.send(general, content="x", components=[{"type": 10, "content": "x"}])).code == (400, 50035)
+
+
 async def test_files_up_to_ten_mebibytes_by_links_that_expire(
     server: DiscordServer, bot: Http, general: Channel
 ) -> None:
@@ -334,7 +358,7 @@ async def test_autocomplete_takes_twenty_five_choices(
 # Limits and faults
 
 
-async def test_the_sixth_message_in_five_seconds_is_one_too_many(ann: User) -> None:
+async def test_the_sixth_message_in_five_seconds_is_one_too_many() -> None:
     async with DiscordServer(limits=True) as server, aiohttp.ClientSession() as session:
         bot = Http(server, session, {"Authorization": f"Bot {server.token}"})
         dm, other = server.dm(server.user("ann")), server.dm(server.user("bob"))
