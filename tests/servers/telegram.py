@@ -38,6 +38,7 @@ from tests.servers.telegram_log import Call, line
 from tests.servers.telegram_people import TelegramPeople, picture
 from tests.servers.telegram_rules import Json, Refusal, bad, words
 from tests.servers.telegram_state import DOWNLOAD_LIMIT, Chat, Draft, Message, State, User
+from tests.servers.telegram_updates import Update
 from tests.servers.telegram_webhook import Webhook
 
 __all__ = ["Call", "Chat", "FloodLimits", "Hold", "Message", "TelegramServer", "User", "picture"]
@@ -256,7 +257,6 @@ class TelegramServer(TelegramPeople):
         at = time.monotonic()
         params: Json = {}
         fault: Fault | None = None
-        result: Any = None
         try:
             self._check_token(token)
             if name not in METHODS and name not in NAMES.values():
@@ -269,8 +269,13 @@ class TelegramServer(TelegramPeople):
             if isinstance(fault, Drop) and not fault.effect:
                 return self._hang_up(request, Call(at, name, params, 0, error="dropped before"))
             if name == "getUpdates":
-                return await self._get_updates(at, params, fault, request)
-            result = await self._result(name, params)
+                batch = await self._get_updates(params)
+                result = [update.id for update in batch]
+                bodies = ",".join([update.body for update in batch])
+                response = http.raw_answer(f'{{"ok": true, "result": [{bodies}]}}')
+            else:
+                result = await self._result(name, params)
+                response = http.answer(result)
         except Refusal as refusal:
             self._refused(Call(at, name, params, refusal.status, error=refusal.description), refusal)
             return http.refuse(refusal)
@@ -278,11 +283,6 @@ class TelegramServer(TelegramPeople):
             self._note(Call(at, name, params, 0, error="disconnected"))
             raise
         self._note(Call(at, name, params, 200, result))
-        return await self._answer(http.answer(result), fault, request)
-
-    async def _answer(
-        self, response: web.Response, fault: Fault | None, request: web.BaseRequest
-    ) -> web.StreamResponse:
         if isinstance(fault, Hold):
             fault.caught.set()
             await fault.wait()
@@ -313,23 +313,19 @@ class TelegramServer(TelegramPeople):
             case _:
                 return self._webhook.info()
 
-    async def _get_updates(
-        self, at: float, params: Json, fault: Fault | None, request: web.BaseRequest
-    ) -> web.StreamResponse:
+    async def _get_updates(self, params: Json) -> list[Update]:
         await self._hear()
         allowed = params.get("allowed_updates")
         if allowed is not None and not isinstance(allowed, list):
             bad("can't parse allowed updates JSON object")
-        self.state.updates.allow(allowed)
+        updates = self.state.updates
+        updates.allow(allowed)
         limit = methods.whole(params, "limit", 100)
-        batch = await self.state.updates.poll(
+        batch = await updates.poll(
             methods.whole(params, "offset"), limit if 0 < limit <= 100 else 100, methods.whole(params, "timeout")
         )
         await self._hear()
-        ids = [update.id for update in batch]
-        self._note(Call(at, "getUpdates", params, 200, ids))
-        body = ",".join([update.body for update in batch])
-        return await self._answer(http.raw_answer(f'{{"ok": true, "result": [{body}]}}'), fault, request)
+        return batch
 
     async def _hear(self) -> None:
         """While deaf, a poll is lost for good: only its connection's end ends it."""

@@ -106,7 +106,8 @@ class Floods:
     """Counts what writes into chats; remembers every 429 until its time is over."""
 
     def __init__(self, limits: FloodLimits | None) -> None:
-        self._limits = limits
+        self._enforced = limits is not None
+        self._limits = limits or FloodLimits()
         self._until: dict[int | str, float] = {}
         self._private: dict[int, _Bucket] = {}
         self._group: dict[int, deque[float]] = {}
@@ -124,7 +125,7 @@ class Floods:
 
     def count(self, chat_id: int, weight: int) -> int:
         """Takes `weight` messages' worth; returns the retry_after, 0 when allowed."""
-        if self._limits is None:
+        if not self._enforced:
             return 0
         now = time.monotonic()
         while self._overall and self._overall[0] <= now - 1:
@@ -137,7 +138,7 @@ class Floods:
         return wait
 
     def _count_private(self, chat_id: int, weight: int, now: float) -> int:
-        limits = self._limits or FloodLimits()
+        limits = self._limits
         bucket = self._private.setdefault(chat_id, _Bucket(limits.private_burst, now))
         gained = (now - bucket.at) * limits.private_per_second
         bucket.tokens, bucket.at = min(limits.private_burst, bucket.tokens + gained), now
@@ -147,11 +148,10 @@ class Floods:
         return 0
 
     def _count_group(self, chat_id: int, weight: int, now: float) -> int:
-        limits = self._limits or FloodLimits()
         window = self._group.setdefault(chat_id, deque())
         while window and window[0] <= now - 60:
             window.popleft()
-        if len(window) >= limits.group_per_minute:
+        if len(window) >= self._limits.group_per_minute:
             return math.ceil(window[0] + 60 - now)
         window.extend([now] * weight)
         return 0

@@ -1,4 +1,7 @@
-"""The Bot API's methods that write into chats: each takes the platform's state and decoded parameters, and returns `result`."""
+"""The Bot API's methods that write into chats: each takes the platform's state and decoded parameters and returns `result`.
+
+Left out of the real thing: links, commands and mentions in a bot's own texts are not found by themselves.
+"""
 
 from __future__ import annotations
 

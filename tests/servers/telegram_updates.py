@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
@@ -86,7 +86,7 @@ class UpdateQueue:
     def allowed(self) -> list[str]:
         return sorted(self._allowed or ())
 
-    async def poll(self, offset: int, limit: int, timeout: float) -> Iterable[Update]:
+    async def poll(self, offset: int, limit: int, timeout: float) -> list[Update]:
         """getUpdates: ends an earlier poll, confirms, waits up to `timeout` seconds for updates."""
         if self.webhook_active:
             raise Refusal(409, CONFLICT_WEBHOOK)

@@ -415,4 +415,5 @@ async def test_a_bot_killed_before_the_answer_loses_nothing(
         process.kill()
         await process.wait()
     assert [message.text for message in server.messages(chat)] == ["hello", "answer"]
+    assert [(call.method, call.status) for call in server.log] == [("getUpdates", 200), ("sendMessage", 200)]
     assert len(await bot("getUpdates")) == 1
