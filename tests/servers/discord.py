@@ -71,6 +71,7 @@ class DiscordServer:
         self._changed = asyncio.Event()
         self._on_call, self._on_frame = on_call, on_frame
         self.world = World(APPLICATION_ID, self.bot, "")
+        self.clock = self.world.clock
         self.world.content_approved = bool(privileged & MESSAGE_CONTENT)
         self.gateway = Gateway(
             self.world,
@@ -87,8 +88,8 @@ class DiscordServer:
         interactions = Interactions(self.world, messages, answer_seconds=answer_seconds)
         endpoints = [*rest.endpoints(), *calls.endpoints(), *interactions.endpoints()]
         self._faults = Faults(frozenset(endpoint.route for endpoint in endpoints))
-        clock, rates = self.world.clock, Limits(enforced=limits)
-        self._api = Api(endpoints, token=token, faults=self._faults, limits=rates, now=clock.now, record=self._record)
+        rates, now = Limits(enforced=limits), self.clock.now
+        self._api = Api(endpoints, token=token, faults=self._faults, limits=rates, now=now, record=self._record)
         self._users = Users(self.world, rest, messages, interactions)
         self._lend_methods()
 
@@ -235,6 +236,14 @@ class DiscordServer:
     def reconnect(self) -> None:
         """Opcode 7."""
         self.gateway.ask_reconnect()
+
+    def mute(self, on: bool = True) -> None:
+        """A zombie: connections stay open, but neither events nor heartbeat acknowledgements come out of them."""
+        self.gateway.muted = on
+
+    def refuse_gateway(self, on: bool = True) -> None:
+        """New gateway connections get a 503."""
+        self.gateway.refusing = on
 
     def push_raw(self, event: str, data: JsonObject) -> None:
         """Any event with any content, to every session."""

@@ -4,9 +4,8 @@ What an endpoint does is in `discord_rest` and `discord_interactions`; they are 
 once, so that nothing is ever half done when a connection is cut.
 """
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import BodyPartReader, web
@@ -135,11 +134,11 @@ class Api:
         self._record(call)
         return _response(Answer(status=404, body=NOT_FOUND.body))
 
-    def _serve(self, endpoint: Endpoint) -> Callable[[web.Request], "asyncio.Future[web.StreamResponse]"]:
+    def _serve(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
             return await self._call(endpoint, request)
 
-        return serve  # type: ignore[return-value] # a coroutine function; aiohttp's own alias is not exported
+        return serve
 
     async def _call(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
         params = dict(request.match_info)

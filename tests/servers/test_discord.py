@@ -106,7 +106,7 @@ async def test_a_repeated_nonce_returns_the_first_message(server: DiscordServer,
         await first.edit(content="better answer")
         [_, answer] = server.messages(general)
         assert (answer.content, answer.edits, bool(answer.pings)) == ("better answer", 1, False)
-        server.world.clock.advance(3600)
+        server.clock.advance(3600)
         assert (await channel.send("answer", nonce="turn-1-0-0")).id != first.id
 
 

@@ -192,7 +192,7 @@ async def test_a_nonce_is_one_message_for_minutes_and_only_when_enforced(
     first = await bot.send(general, content="a", nonce="1", enforce_nonce=True)
     assert (await bot.send(general, content="b", nonce="1", enforce_nonce=True)).body["id"] == first.body["id"]
     assert (await bot.send(general, content="b", nonce="1")).body["id"] != first.body["id"]
-    server.world.clock.advance(301)
+    server.clock.advance(301)
     assert (await bot.send(general, content="c", nonce="1", enforce_nonce=True)).body["id"] != first.body["id"]
 
 
@@ -280,7 +280,7 @@ async def test_files_up_to_ten_mebibytes_by_links_that_expire(
     async with bot.session.get(sent["url"]) as answer:
         assert len(await answer.read()) == sent["size"]
     for url in (sent["url"].replace("&hm=", "&hm=0"), sent["url"]):
-        server.world.clock.advance(24 * 3600 + 60 if url == sent["url"] else 0)
+        server.clock.advance(24 * 3600 + 60 if url == sent["url"] else 0)
         async with bot.session.get(url) as answer:
             assert answer.status == 404
 
@@ -318,7 +318,7 @@ async def test_an_interaction_is_answered_once_and_within_three_seconds(
     assert reply.body["interaction"]["response_message_ephemeral"] is True
     assert (await bot.answer(asked, 4, content="again")).code == (400, 40060)
     late = server.slash(general, ann, "ask")
-    server.world.clock.advance(3.1)
+    server.clock.advance(3.1)
     assert (await bot.answer(late, 4, content="because")).code == (404, 10062)
     assert server.messages(general, viewer=server.bot) == ()
 
@@ -327,11 +327,11 @@ async def test_a_deferred_answer_can_come_for_fifteen_minutes(
     server: DiscordServer, bot: Http, general: Channel, asked: Interaction
 ) -> None:
     await bot.answer(asked, 5)
-    server.world.clock.advance(15 * 60 - 30)
+    server.clock.advance(15 * 60 - 30)
     assert (await bot.hook("POST", asked, content="takes the thinking one's place")).status == 200
     assert (await bot.hook("PATCH", asked, "/messages/@original", content="edited")).status == 200
     assert [(shown.content, shown.thinking) for shown in server.messages(general)] == [("edited", False)]
-    server.world.clock.advance(31)
+    server.clock.advance(31)
     for method in ("GET", "PATCH", "DELETE"):
         assert (await bot.hook(method, asked, "/messages/@original")).code == (401, 50027)
     assert (await bot.hook("POST", asked, content="late")).code == (401, 50027)
@@ -478,6 +478,19 @@ async def test_events_are_numbered_and_a_resume_replays_the_missed_ones(
 async def test_a_client_that_stops_beating_is_closed_with_4009() -> None:
     async with DiscordServer(heartbeat_interval=0.1) as server, aiohttp.ClientSession() as session:
         assert await (await connect(Http(server, session))).closed() == 4009
+
+
+async def test_a_zombie_connection_says_nothing_and_a_refused_one_is_503(server: DiscordServer, bot: Http) -> None:
+    socket = await connect(bot)
+    await socket.frame()
+    server.mute()
+    await socket.send(HEARTBEAT, 1)
+    with pytest.raises(TimeoutError):
+        await socket.socket.receive(timeout=0.1)
+    server.refuse_gateway()
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+        await connect(bot)
+    await socket.socket.close()
 
 
 async def test_a_raw_event_reaches_the_bot_as_it_is(server: DiscordServer, bot: Http) -> None:
