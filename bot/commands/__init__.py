@@ -1,0 +1,95 @@
+"""The commands, one function each: `/help` and the platforms' menus come from the registry here.
+
+`/stop` and `/reset` are in it for help and menus; the engine answers them, since they overtake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+from bot import phrases
+from bot.asking import Answer, Asking
+from bot.commands.command import Command, reply
+from bot.commands.conversation import ask, retry, system, undo
+from bot.commands.image import image
+from bot.commands.info import info
+from bot.commands.model import model, model_names
+from bot.messages import Message, Turn
+from bot.ports import MenuEntry, Models
+
+
+def start(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+    card = desk.card(turn)
+    lines = [phrases.START.format(model=card.name if card else "—").to(turn.language)]
+    if desk.models.simulated:
+        lines.append(phrases.SIMULATED.to(turn.language))
+    return reply(turn, "\n\n".join(lines))
+
+
+def help_(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+    lines = [phrases.HELP.to(turn.language), ""]
+    for command in COMMANDS:
+        argument = f" {command.argument.to(turn.language)}" if command.argument else ""
+        lines.append(f"- `/{command.name}{argument}` — {command.help.to(turn.language)}")
+    return reply(turn, "\n".join(lines))
+
+
+def overtaking(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+    """Only an edit that turns an old message into `/stop` or `/reset` comes here."""
+    return reply(turn, phrases.SEND_ANEW)
+
+
+def unknown(desk: Asking, turn: Turn, message: Message, name: str, /) -> Answer:
+    nearest = get_close_matches(name, [command.name for command in COMMANDS], 2, 0.5)
+    phrase = phrases.UNKNOWN_COMMAND.format(name=name)
+    if nearest:
+        phrase = phrases.UNKNOWN_COMMAND_NEAR.format(name=name, nearest=", ".join(f"/{near}" for near in nearest))
+    return reply(turn, phrase)
+
+
+COMMANDS = (
+    Command(name="start", help=phrases.HELP_START, run=start),
+    Command(name="help", help=phrases.HELP_HELP, run=help_),
+    Command(name="reset", help=phrases.HELP_RESET, run=overtaking),
+    Command(name="model", help=phrases.HELP_MODEL, run=model, argument=phrases.ARG_MODEL, choices=model_names),
+    Command(name="image", help=phrases.HELP_IMAGE, run=image, argument=phrases.ARG_IMAGE, required=True),
+    Command(name="ask", help=phrases.HELP_ASK, run=ask, argument=phrases.ARG_ASK, required=True),
+    Command(name="system", help=phrases.HELP_SYSTEM, run=system, argument=phrases.ARG_SYSTEM),
+    Command(name="retry", help=phrases.HELP_RETRY, run=retry),
+    Command(name="undo", help=phrases.HELP_UNDO, run=undo),
+    Command(name="stop", help=phrases.HELP_STOP, run=overtaking),
+    Command(name="info", help=phrases.HELP_INFO, run=info),
+)
+_BY_NAME = {command.name: command for command in COMMANDS}
+
+
+def run(desk: Asking, turn: Turn, message: Message, name: str, argument: str) -> Answer:
+    command = _BY_NAME.get(name)
+    return command.run(desk, turn, message, argument) if command else unknown(desk, turn, message, name)
+
+
+def menu(models: Models) -> tuple[MenuEntry, ...]:
+    """The commands for the platforms' own menus."""
+    return tuple(
+        MenuEntry(
+            command.name,
+            command.help,
+            command.argument,
+            command.required,
+            _nearest(command.choices, models) if command.choices else None,
+        )
+        for command in COMMANDS
+    )
+
+
+def _nearest(choices: Callable[[Models], Sequence[str]], models: Models) -> Callable[[str], Sequence[str]]:
+    """Those that begin with what was typed so far, then those that contain it, then those that resemble it."""
+
+    def nearest(typed: str) -> Sequence[str]:
+        typed, names = typed.strip().lower(), choices(models)
+        begin = [name for name in names if name.lower().startswith(typed)]
+        contain = [name for name in names if typed in name.lower()]
+        return list(dict.fromkeys([*begin, *contain, *get_close_matches(typed, names, 5)]))
+
+    return nearest

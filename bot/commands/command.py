@@ -1,0 +1,43 @@
+"""What a command is, for the registry and for those that are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.asking import Answer, Asking
+from bot.messages import Buttons, Change, Choice, Finish, Finished, Message, Text, Turn
+from bot.phrases import Phrase
+from bot.ports import Models
+
+
+class Running(Protocol):
+    def __call__(self, desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+        """Answer the command. `message` is what it came in, `argument` the text behind its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An entry of the registry. `choices` gives what its argument may be; the other fields are those of ports.MenuEntry."""
+
+    name: str
+    help: Phrase
+    run: Running
+    argument: Phrase | None = None
+    required: bool = False
+    choices: Callable[[Models], Sequence[str]] | None = None
+
+
+async def reply(turn: Turn, phrase: Phrase | str, *before: Change, rows: Sequence[Sequence[Choice]] = ()) -> Answer:
+    """A whole answer in our own words, after the changes that it tells of; `rows` are of buttons."""
+    for change in before:
+        yield change
+    yield Text(phrase if isinstance(phrase, str) else phrase.to(turn.language))
+    if rows:
+        yield Buttons(tuple(map(tuple, rows)))
+    yield Finished(reason=Finish.COMMAND)
+
+
+def in_rows(choices: Sequence[Choice], width: int) -> list[Sequence[Choice]]:
+    return [choices[at : at + width] for at in range(0, len(choices), width)]

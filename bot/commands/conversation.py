@@ -1,0 +1,85 @@
+"""Commands about the conversation itself: /ask, /system, /retry, /undo."""
+
+from __future__ import annotations
+
+import random
+from contextlib import aclosing
+from dataclasses import replace
+
+from bot import context, phrases
+from bot.asking import Answer, Asking, Request
+from bot.commands.command import reply
+from bot.commands.image import draw, is_drawing, order_of
+from bot.context import Question
+from bot.messages import Configured, Finish, Message, Rewound, Turn
+from bot.ports import Entry, ModelCard
+
+LONGEST_INSTRUCTIONS = 4_000  # characters: they go along with every question
+OFF = frozenset({"off", "clear", "关", "关闭", "清除"})
+
+
+async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+    if not (argument or message.attachments or message.quote):
+        answer = reply(turn, phrases.ASK_WHAT)
+    else:
+        question, aside = await desk.read(turn, [replace(message, text=argument)])
+        again = "" if message.attachments else f"run:{message.text}"
+        answer = desk.ask(turn, Request(question=question, aside=aside, alone=True, again=again))
+    async with aclosing(answer):
+        async for item in answer:
+            yield item
+
+
+def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+    if not argument:
+        return reply(turn, phrases.SYSTEM_SHOWN.format(text=turn.system) if turn.system else phrases.SYSTEM_NONE)
+    if argument.lower() in OFF:
+        return reply(turn, phrases.SYSTEM_CLEARED, Configured("system", ""))
+    if len(argument) > LONGEST_INSTRUCTIONS:
+        return reply(turn, phrases.SYSTEM_TOO_LONG.format(limit=LONGEST_INSTRUCTIONS))
+    return reply(turn, phrases.SYSTEM_SET, Configured("system", argument))
+
+
+async def retry(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+    entry = await _last_question(desk, turn)
+    answer = reply(turn, phrases.NOTHING_TO_RETRY) if entry is None else await ask_again(desk, turn, entry)
+    async with aclosing(answer):
+        async for item in answer:
+            yield item
+
+
+async def _last_question(desk: Asking, turn: Turn) -> Entry | None:
+    """The question that just failed where the conversation stands; else the one last answered."""
+    report = await desk.history.report(turn.chat)
+    if report and report.finished.reason in (Finish.FAILED, Finish.REFUSED):
+        failed = await desk.history.asked(report.turn)
+        if failed and failed.epoch == turn.epoch and failed.parent == turn.head:
+            return failed
+    last = await desk.history.last(turn.chat, turn.head)
+    return last.question if last else None
+
+
+async def ask_again(desk: Asking, turn: Turn, entry: Entry, card: ModelCard | None = None) -> Answer:
+    """Ask a stored question once more. Where the conversation still stands at it, the answer becomes a sibling of its others;
+    where it has moved on, the question is asked anew at its end."""
+    last = await desk.history.last(turn.chat, turn.head)
+    answered = last is not None and last.question is not None and last.question.id == entry.id
+    here = answered or entry.parent == turn.head
+    tip, stored = (entry.parent, entry.id) if here else (turn.head, None)
+    if is_drawing(entry):
+        return draw(desk, turn, order_of(entry), tip, stored)
+    question = Question(entry.text, entry.author, entry.files)
+    seed = random.randrange(1, 2**31)
+    return desk.ask(turn, Request(question=question, tip=tip, card=card, stored=stored, seed=seed))
+
+
+async def undo(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+    last = await desk.history.last(turn.chat, turn.head)
+    if last is None or last.question is None:
+        answer = reply(turn, phrases.NOTHING_TO_UNDO)
+    else:
+        taken = phrases.UNDONE.format(words=context.words(last.question.text))
+        answer = reply(turn, taken, Rewound(last.question.parent))
+    async with aclosing(answer):
+        async for item in answer:
+            yield item

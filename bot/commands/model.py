@@ -1,0 +1,95 @@
+"""/model: which models there are, what they can do and cost, and which one this chat uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot import phrases
+from bot.asking import Answer, Asking
+from bot.commands.command import in_rows, reply
+from bot.messages import Change, Choice, Configured, Message, Turn
+from bot.phrases import Language
+from bot.ports import ModelCard, Models, Unknown
+
+MOST_CHOICES = 15  # buttons: Discord shows five rows at most
+DEFAULT = "default"
+
+
+def model(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+    return choose(desk, turn, argument) if argument else _list(desk, turn)
+
+
+def choose(desk: Asking, turn: Turn, name: str, *before: Change) -> Answer:
+    """Make it this chat's model; `before` are changes that go along with the press that chose it."""
+    if name.lower() == DEFAULT:
+        card = desk.models.pick("chat")
+        phrase = (
+            phrases.MODEL_CHOSEN.format(model=card.name, price=price(card, turn.language)) if card else phrases.NO_MODEL
+        )
+        return reply(turn, phrase, *before, Configured("model", ""))
+    found = desk.models.find(name, "chat")
+    if isinstance(found, ModelCard):
+        chosen = phrases.MODEL_CHOSEN.format(model=found.name, price=price(found, turn.language))
+        return reply(turn, chosen, *before, Configured("model", found.name))
+    return _unknown(turn, name, found, *before)
+
+
+def _unknown(turn: Turn, name: str, found: Unknown, *before: Change) -> Answer:
+    name = name[:60]
+    if found.variable:
+        phrase = phrases.MODEL_NEEDS_KEY if turn.author.owner else phrases.MODEL_NOT_HERE
+        return reply(turn, phrase.format(model=name, variable=found.variable), *before)
+    if found.nearest:
+        rows = in_rows([Choice(near, f"model:{near}") for near in found.nearest[:MOST_CHOICES]], 2)
+        return reply(turn, phrases.MODEL_UNKNOWN_NEAR.format(model=name), *before, rows=rows)
+    return reply(turn, phrases.MODEL_UNKNOWN.format(model=name), *before)
+
+
+def _list(desk: Asking, turn: Turn) -> Answer:
+    current = desk.card(turn)
+    cards = [card for card in desk.models.cards() if card.kind == "chat"]
+    lines = [phrases.MODEL_LIST.format(model=current.name if current else "—").to(turn.language)]
+    vendor = ""
+    for card in cards:
+        if card.vendor != vendor:
+            vendor = card.vendor
+            lines.append(f"\n**{phrases.VENDORS.get(vendor, vendor)}**\n")
+        told = ", ".join([*_abilities(card, turn.language), price(card, turn.language)])
+        lines.append(f"- `{card.name}`{' ✓' if card == current else ''} — {told}")
+    if desk.models.simulated:
+        lines.append(f"\n{phrases.SIMULATED.to(turn.language)}")
+    shown = sorted(cards, key=lambda card: not card.default)[:MOST_CHOICES]
+    choices = [Choice(card.name, f"model:{card.name}") for card in shown if card != current]
+    return reply(turn, "\n".join(lines), rows=in_rows(choices, 3))
+
+
+def _abilities(card: ModelCard, language: Language) -> list[str]:
+    abilities = []
+    if card.vision:
+        abilities.append(phrases.SEES.to(language))
+    if card.thinks == "always":
+        abilities.append(phrases.THINKS.to(language))
+    if card.window:
+        abilities.append(f"{card.window // 1000}K")
+    return abilities
+
+
+def price(card: ModelCard, language: Language) -> str:
+    """CNY per million tokens in and out, from the shortest prompt's price to the longest's."""
+    if card.free:
+        return phrases.FREE.to(language)
+    if card.per_picture:
+        return phrases.PRICE_PICTURE.format(price=f"{card.per_picture:g}").to(language)
+    read, written = ([tier[at] for tier in card.price] for at in (1, 2))
+    return phrases.PRICE_TOKENS.format(read=_span(read), written=_span(written)).to(language)
+
+
+def _span(prices: Sequence[float]) -> str:
+    low, high = min(prices), max(prices)
+    return f"{low:g}" if low == high else f"{low:g}–{high:g}"
+
+
+def model_names(models: Models) -> Sequence[str]:
+    cards = [card for card in models.cards() if card.kind == "chat"]
+    vendors = dict.fromkeys(card.vendor for card in cards if card.vendor in ("glm", "qwen"))
+    return [DEFAULT, *vendors, *(card.name for card in cards)]

@@ -1,0 +1,209 @@
+"""The conversation manager: what a turn asks for, and where in the history it belongs.
+
+late? press? edit? command? else a question: `asking.py` asks it, `commands/` answers commands, `context.py` decides what the
+model sees. Nothing is written here: the parts and changes that are yielded are shown and committed by the engine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+
+from bot import commands, context, phrases
+from bot.asking import Answer, Asking, Declined, Request
+from bot.commands.command import reply
+from bot.commands.conversation import ask_again
+from bot.commands.image import Order, choose_other, draw
+from bot.commands.model import choose
+from bot.context import Question
+from bot.errors import TooLarge, Unreadable
+from bot.messages import (
+    Asked,
+    Buttons,
+    Choice,
+    Edited,
+    Finish,
+    Finished,
+    Message,
+    Pressed,
+    Replaces,
+    Spent,
+    Text,
+    Turn,
+    command_of,
+)
+from bot.ports import Exchange, Files, History, MenuEntry, ModelCard, Models, Platform
+
+
+class ConversationManager:
+    """ports.Handler. `platforms` are asked for attachments only; `clock` gives Unix seconds."""
+
+    def __init__(
+        self,
+        *,
+        history: History,
+        models: Models,
+        platforms: Mapping[str, Platform],
+        files: Files,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._history = history
+        self._models = models
+        self._asking = Asking(history=history, models=models, platforms=platforms, files=files, clock=clock)
+        self._clock = clock
+
+    def menu(self) -> tuple[MenuEntry, ...]:
+        """The commands, for the platforms' menus."""
+        return commands.menu(self._models)
+
+    async def answer(self, turn: Turn) -> Answer:
+        try:
+            async with aclosing(self._route(turn)) as parts:
+                async for part in parts:
+                    yield part
+        except (Declined, TooLarge, Unreadable) as refusal:
+            yield Text(refusal.phrase.to(turn.language))
+            yield Finished(reason=Finish.COMMAND)
+
+    def _route(self, turn: Turn) -> Answer:
+        match turn.said:
+            case Pressed():
+                return self._press(turn, turn.said)
+            case Edited(message):
+                return self._late(turn, [message]) if turn.late else self._edit(turn, message)
+            case messages:
+                return self._late(turn, messages) if turn.late else self._said(turn, messages)
+
+    def _said(self, turn: Turn, messages: Sequence[Message]) -> Answer:
+        command = command_of(messages[0].text) if len(messages) == 1 else None
+        if command:
+            return commands.run(self._asking, turn, messages[0], *command)
+        return self._question(turn, messages)
+
+    # --- questions -----------------------------------------------------------------------------------------------------
+
+    async def _question(self, turn: Turn, messages: Sequence[Message]) -> Answer:
+        question, aside = await self._asking.read(turn, messages)
+        request = Request(question=question, tip=await self._tip(turn, messages), aside=aside)
+        async with aclosing(self._asking.ask(turn, request)) as parts:
+            async for part in parts:
+                yield part
+
+    async def _tip(self, turn: Turn, messages: Sequence[Message]) -> int | None:
+        """Where the question goes on from: an older answer of this conversation that it replies to, else the latest."""
+        for message in reversed(messages):
+            exchange = await self._history.exchange(turn.chat, message.replies_to) if message.replies_to else None
+            if exchange and exchange.answer and exchange.answer.epoch == turn.epoch:
+                return exchange.answer.id
+        return turn.head
+
+    async def _late(self, turn: Turn, messages: Sequence[Message]) -> Answer:
+        """Ask before answering what was said long ago. A question is kept for the button to ask; a command is run by it."""
+        command = command_of(messages[0].text) if len(messages) == 1 else None
+        if command:
+            words, action = messages[0].text, f"run:{messages[0].text}"
+        else:
+            question, _ = await self._asking.read(turn, messages)
+            words, action = question.text, f"again:{turn.id}"
+            tip = await self._tip(turn, messages)
+            yield Asked(text=question.text, author=question.author, parent=tip, files=question.files)
+        yield Text(phrases.LATE.format(words=context.words(words)).to(turn.language))
+        yield Buttons(((Choice(phrases.ANSWER_NOW.to(turn.language), action),),))
+        yield Finished(reason=Finish.COMMAND)
+
+    # --- edits ---------------------------------------------------------------------------------------------------------
+
+    async def _edit(self, turn: Turn, message: Message) -> Answer:
+        async with aclosing(await self._edited(turn, message)) as parts:
+            async for part in parts:
+                yield part
+
+    async def _edited(self, turn: Turn, message: Message) -> Answer:
+        """The last question is asked anew in the messages of its answer; an older one stays as it was."""
+        exchange = await self._history.exchange(turn.chat, message.id)
+        if exchange is None or exchange.question is None:
+            return self._said(turn, [message])
+        if exchange.question.epoch != turn.epoch:
+            return reply(turn, phrases.EDIT_TOO_OLD)
+        if exchange.answer is None:
+            return self._anew(turn, message, exchange, turn.head) if exchange.latest else self._said(turn, [message])
+        last = await self._history.last(turn.chat, turn.head)
+        if last is None or last.question is None or last.question.id != exchange.question.id:
+            return reply(turn, phrases.EDIT_TOO_OLD)
+        return self._anew(turn, message, last, exchange.question.parent)
+
+    async def _anew(self, turn: Turn, message: Message, exchange: Exchange, tip: int | None) -> Answer:
+        yield Replaces(exchange.turn)
+        command = command_of(message.text)
+        if command and command[0] == "image":
+            order = Order.read(command[1])
+            answer = draw(self._asking, turn, order, tip) if order.prompt else reply(turn, phrases.IMAGE_WHAT)
+        elif command:
+            answer = self._said(turn, [message])
+        else:
+            question, aside = await self._asking.read(turn, [message])
+            answer = self._asking.ask(turn, Request(question=question, tip=tip, aside=aside))
+        async with aclosing(answer):
+            async for part in answer:
+                yield part
+
+    # --- presses -------------------------------------------------------------------------------------------------------
+
+    async def _press(self, turn: Turn, pressed: Pressed) -> Answer:
+        row = await self._history.button(pressed.button)
+        if row is None or row.chat != turn.chat or row.expires < self._clock():
+            answer = reply(turn, phrases.BUTTON_OLD)
+        elif row.person and row.person != pressed.author.id and not pressed.author.owner:
+            answer = reply(turn, phrases.BUTTON_FOREIGN.format(name=context.speaker_of(pressed.author.name)))
+        elif row.used:
+            answer = _silence()
+        else:
+            yield Spent(row.id)
+            verb, _, rest = row.action.partition(":")
+            answer = await self._act(turn, verb, rest)
+        async with aclosing(answer):
+            async for part in answer:
+                yield part
+
+    async def _act(self, turn: Turn, verb: str, rest: str) -> Answer:
+        """What the button's row says: its verb is one of those that we gave out, with what belongs to it."""
+        match verb:
+            case "again":
+                return await self._again(turn, int(rest))
+            case "ask":
+                name, _, earlier = rest.rpartition(":")
+                found = self._models.find(name)
+                return await self._again(turn, int(earlier), found if isinstance(found, ModelCard) else None)
+            case "continue":
+                return await self._continue(turn, int(rest))
+            case "model":
+                return choose(self._asking, turn, rest)
+            case "draw":
+                return draw(self._asking, turn, Order.of_action(rest), turn.head)
+            case "other":
+                return choose_other(self._asking, turn, Order.of_action(rest))
+            case "run":
+                said = Message(
+                    id="", author=turn.author, address=turn.address, text=rest, at=self._clock(), language=turn.language
+                )
+                return self._said(turn, [said])
+            case _:
+                return reply(turn, phrases.BUTTON_OLD)
+
+    async def _again(self, turn: Turn, earlier: int, card: ModelCard | None = None) -> Answer:
+        entry = await self._history.asked(earlier)
+        if entry is None or entry.epoch != turn.epoch:
+            return reply(turn, phrases.MOVED_ON)
+        return await ask_again(self._asking, turn, entry, card)
+
+    async def _continue(self, turn: Turn, earlier: int) -> Answer:
+        last = await self._history.last(turn.chat, turn.head)
+        if last is None or last.turn != earlier:
+            return reply(turn, phrases.MOVED_ON)
+        question = Question(phrases.CONTINUE_PROMPT.to(turn.language))
+        return self._asking.ask(turn, Request(question=question, tip=turn.head))
+
+
+async def _silence() -> Answer:
+    yield Finished(reason=Finish.COMMAND)
