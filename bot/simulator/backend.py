@@ -78,6 +78,7 @@ class Exchange:
     ended: float | None = None
     disconnected: float | None = None
     uploads: tuple[Upload, ...] = ()
+    complete: bool = False  # the last byte of a stream was written: whoever leaves now has it all
 
     @property
     def call(self) -> Call:
@@ -176,6 +177,14 @@ class Backend:
         reply = shorten(reply, question)
         return fault.reshape(reply) if fault else reply
 
+    async def picture(self, request: web.Request) -> web.StreamResponse:
+        """GET /pictures/{key}.png, by anyone who has the link; logged as vendor `pictures`."""
+        exchange = Exchange("pictures", request)
+        self.exchanges.append(exchange)
+        response = await self.shelf.serve(request)
+        exchange.status, exchange.ended = response.status, time.monotonic()
+        return response
+
     def add_task(self, task: Task) -> None:
         while len(self.tasks) >= MAX_TASKS:
             self.tasks.pop(next(iter(self.tasks)))
@@ -222,7 +231,7 @@ class Backend:
         return serve
 
     def _note_departure(self, exchange: Exchange) -> None:
-        if not self.closing.is_set():
+        if not (self.closing.is_set() or exchange.complete):
             exchange.disconnected = time.monotonic()
 
     async def _strike_early(self, exchange: Exchange) -> web.Response | None:
@@ -240,6 +249,11 @@ class Backend:
         if error := fault.refusal(exchange.vendor):
             raise error
         return None
+
+
+def dump(value: object) -> str:
+    """JSON as the vendors write it: UTF-8 unescaped, no spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def cut(exchange: Exchange) -> None:

@@ -62,7 +62,7 @@ def _tool_calls(question: Question) -> tuple[ToolCall, ...]:
     text = _asked(question)
     about_weather = re.search(r"\bweather\b|天气", text, re.IGNORECASE)
     for name, parameters in question.tools.items():
-        if name in text or (about_weather and "weather" in name.lower()):
+        if question.must_call or name in text or (about_weather and "weather" in name.lower()):
             found = _PLACE.search(text)
             place = (found[1] or found[2]) if found else ""
             arguments = {parameters[0]: place or ("北京" if _HAN.search(text) else "London")} if parameters else {}

@@ -5,10 +5,9 @@ import uuid
 from aiohttp import BodyPartReader, web
 
 from bot.simulator import dashscope_rules as rules
-from bot.simulator.backend import Backend, Exchange, Json, Upload
+from bot.simulator.backend import Backend, Exchange, Json, Upload, dump
 from bot.simulator.dashscope_images import Images
 from bot.simulator.errors import refusal
-from bot.simulator.glm import dump
 from bot.simulator.models import Model
 from bot.simulator.stream import send_stream, send_whole
 from bot.simulator.words import Delta, Refusal, Reply, Usage, prompt_usage

@@ -9,9 +9,8 @@ from aiohttp import web
 
 from bot.simulator import dashscope_rules as rules
 from bot.simulator import models
-from bot.simulator.backend import Backend, Exchange, Json, Task
+from bot.simulator.backend import Backend, Exchange, Json, Task, dump
 from bot.simulator.errors import refusal
-from bot.simulator.glm import dump
 from bot.simulator.models import Model
 from bot.simulator.shapes import parse_size
 from bot.simulator.stream import send_whole

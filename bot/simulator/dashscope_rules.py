@@ -66,6 +66,7 @@ def read_chat(body: Json, model: Model, *, stream: bool, objects: Mapping[str, b
         said=said,
         thinking=thinking,
         tools=tools,
+        must_call=isinstance(parameters.get("tool_choice"), dict),
         json_object=json_object,
         seed=parameters.get("seed") or 0,
         max_tokens=parameters.get("max_tokens") or model.output,

@@ -1,24 +1,18 @@
 """GLM's HTTP protocol: chat (whole, streamed, asynchronous) and pictures, under /api/paas/v4."""
 
 import asyncio
-import json
 import time
 from typing import Any
 
 from aiohttp import web
 
 from bot.simulator import glm_rules as rules
-from bot.simulator.backend import Backend, Exchange, Json, Task
+from bot.simulator.backend import Backend, Exchange, Json, Task, dump
 from bot.simulator.errors import refusal
 from bot.simulator.stream import send_stream, send_whole
 from bot.simulator.words import Delta, Question, Refusal, Reply, ToolCall, Usage, prompt_usage
 
 ROOT = "/api/paas/v4"
-
-
-def dump(value: object) -> str:
-    """JSON as the vendors write it: UTF-8 unescaped, no spaces."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class Dialect:

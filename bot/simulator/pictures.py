@@ -33,6 +33,13 @@ _FONTS = (
     "/System/Library/Fonts/PingFang.ttc",
     "C:/Windows/Fonts/msyh.ttc",
 )
+# What the sky takes from a prompt that names a colour or a time of day; otherwise chance decides.
+_HUES = {
+    "red": 0.0, "红": 0.0, "fox": 0.05, "狐": 0.05, "orange": 0.07, "橙": 0.07, "sunset": 0.04, "夕阳": 0.04, "autumn": 0.08,
+    "秋": 0.08, "gold": 0.12, "yellow": 0.14, "黄": 0.14, "green": 0.33, "绿": 0.33, "spring": 0.3, "春": 0.3, "forest": 0.38,
+    "森林": 0.38, "sea": 0.5, "海": 0.5, "blue": 0.58, "蓝": 0.58, "snow": 0.56, "雪": 0.56, "winter": 0.56, "冬": 0.56,
+    "night": 0.66, "夜": 0.66, "purple": 0.76, "紫": 0.76, "pink": 0.92, "粉": 0.92,
+}  # fmt: skip
 _EXPIRED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code>'
     b"<Message>Request has expired.</Message></Error>"
@@ -112,7 +119,8 @@ def draw(prompt: str, width: int, height: int, variant: int = 0) -> bytes:
     from PIL.PngImagePlugin import PngInfo
 
     dice = random.Random(hashlib.sha256(f"{variant}\n{prompt}".encode("utf-8", "replace")).digest())
-    hue = dice.random()
+    named = [hue for word, hue in _HUES.items() if word in prompt.lower()]
+    hue = named[0] + dice.uniform(-0.02, 0.02) if named else dice.random()
     top, low = _colour(hue, 0.55, 0.55), _colour(hue + 0.12, 0.28, 0.98)
     sky = Image.new("RGB", (1, 2))
     sky.putpixel((0, 0), top)
@@ -142,9 +150,10 @@ def _sun(pen: "ImageDraw.ImageDraw", dice: random.Random, width: int, unit: floa
     x, y, r = width * dice.uniform(0.12, 0.88), unit * dice.uniform(16, 30), unit * dice.uniform(6, 10)
     pen.ellipse((x - r, y - r, x + r, y + r), fill=(255, 246, 214))
     for _ in range(3):
-        x, y, r = width * dice.random(), unit * dice.uniform(8, 40), unit * dice.uniform(2, 4)
-        for step in range(-2, 3):
-            pen.ellipse((x + step * r - r * 1.4, y - r, x + step * r + r * 1.4, y + r), fill=(250, 250, 252))
+        x, y, r = width * dice.random(), unit * dice.uniform(10, 40), unit * dice.uniform(1.6, 3)
+        for step, size in ((-2, 0.8), (-1, 1.3), (0, 1.8), (1, 1.4), (2, 0.9)):
+            cx, cy, cr = x + step * r * 1.5, y - size * r * 0.5, r * size
+            pen.ellipse((cx - cr, cy - cr, cx + cr, cy + cr), fill=(250, 250, 252))
 
 
 def _hills(pen: "ImageDraw.ImageDraw", dice: random.Random, hue: float, width: int, height: int) -> None:
@@ -162,8 +171,9 @@ def _branch(pen: "ImageDraw.ImageDraw", dice: random.Random, width: int, height:
     pen.line([(0, y + unit * 4), (width * 0.5, y), (width, y - unit * 3)], fill=wood, width=max(1, int(unit * 2.4)))
     for _ in range(9):
         x = width * dice.random()
-        tip = x + unit * dice.uniform(-6, 6), y - unit * dice.uniform(5, 12)
-        pen.line([(x, y), tip], fill=wood, width=max(1, int(unit * 0.7)))
+        root = y + unit * (4 - 8 * x / width if x < width / 2 else 3 - 6 * x / width)
+        tip = x + unit * dice.uniform(-6, 6), root - unit * dice.uniform(5, 12)
+        pen.line([(x, root), tip], fill=wood, width=max(1, int(unit * 0.7)))
         for leaf in range(2):
             lx, ly = tip[0] + unit * (leaf * 2 - 1), tip[1]
             pen.ellipse((lx - unit, ly - unit * 1.8, lx + unit, ly + unit * 0.4), fill=_colour(0.27, 0.5, 0.6))

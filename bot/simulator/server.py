@@ -55,7 +55,7 @@ class Simulator:
         app = web.Application(client_max_size=MAX_BODY)
         app.add_routes(glm.Service(self._backend, self.api_key).routes())
         app.add_routes(dashscope.Service(self._backend, self.api_key).routes())
-        app.router.add_get("/pictures/{key}.png", self._backend.shelf.serve)
+        app.router.add_get("/pictures/{key}.png", self._backend.picture)
         # A handler is cancelled when its client leaves: that is how the log learns of it.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await runner.setup()

@@ -81,6 +81,7 @@ async def send_stream(
         if strikes and await _strike(backend, exchange, encoder, pipe, strikes):
             return response
         await pipe.write(encoder.end(reply.finish))
+        exchange.complete = True
     except _Cut:
         return await _end_at_byte(backend, exchange, response)
     await response.write_eof()

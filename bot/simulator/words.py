@@ -52,6 +52,7 @@ class Question:
     said: tuple[Said, ...]
     thinking: bool = False
     tools: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    must_call: bool = False  # the caller insists on a tool call
     json_object: bool = False
     seed: int = 0
     max_tokens: int = 4096

@@ -96,6 +96,7 @@ def read_chat(body: Json) -> Question:
         said=_messages(body),
         thinking=model == "deepseek-reasoner",
         tools=_tools(body),
+        must_call=body.get("tool_choice") not in (None, "auto", "none"),
         json_object=(body.get("response_format") or {}).get("type") == "json_object",
         seed=body.get("seed") or 0,
         max_tokens=limit or 8_192,

@@ -113,6 +113,13 @@ async def test_tool_calls_stream_in_fragments(sim: Simulator, http: aiohttp.Clie
     assert got[-1].output.choices[0].finish_reason == "tool_calls"
 
 
+async def test_a_named_tool_is_always_called(sim: Simulator, http: aiohttp.ClientSession) -> None:
+    choice = {"type": "function", "function": {"name": "get_weather"}}
+    async with qwen(sim, http, tools=[WEATHER], tool_choice=choice, result_format="message") as answer:
+        message = (await answer.json())["output"]["choices"][0]["message"]
+    assert message["tool_calls"][0]["function"]["name"] == "get_weather"
+
+
 async def test_a_multimodal_model_sees_and_answers_in_lists(sim: Simulator, http: aiohttp.ClientSession) -> None:
     parts = [{"image": "data:image/png;base64," + png(64, 48)}, {"text": "What is it?"}]
     asked = {"model": "qwen3-vl-plus", "messages": [{"role": "user", "content": parts}]}
@@ -190,7 +197,7 @@ async def test_a_synchronous_picture_is_a_link_in_a_content_list(sim: Simulator,
     async with http.get(got.output.choices[0].message.content[0]["image"]) as answer:
         data = await answer.read()
     assert data[16:24] == (1664).to_bytes(4) + (928).to_bytes(4)
-    assert (got.usage["image_count"], sim.log[-1].usage.images) == (1, 1)
+    assert (got.usage["image_count"], sim.log[0].usage.images) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ async def test_a_picture_is_drawn_at_the_size_asked_for(sim: Simulator, http: ai
     async with http.get(made.data[0].url) as answer:
         data = await answer.read()
     assert (data[:8], data[16:24]) == (b"\x89PNG\r\n\x1a\n", (768).to_bytes(4) + (1344).to_bytes(4))
-    assert sim.log[-1].usage.images == 1
+    assert sim.log[0].usage.images == 1
 
 
 @pytest.mark.parametrize(

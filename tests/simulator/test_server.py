@@ -78,6 +78,21 @@ async def test_the_log_tells_when_a_client_left_and_bills_what_was_written(http:
         assert 0 < call.usage.output_tokens == call.chunks < 200
 
 
+async def test_a_client_that_leaves_after_done_has_not_left_early(sim: Simulator, http: aiohttp.ClientSession) -> None:
+    for _ in range(20):
+        async with glm(sim, http, stream=True) as answer:
+            await answer.content.readuntil(b"data: [DONE]\n\n")
+            answer.close()
+    await until(lambda: not sim.running)
+    assert [call.disconnected for call in sim.log] == [None] * 20
+
+
+async def test_a_fetched_picture_is_in_the_log(sim: Simulator, http: aiohttp.ClientSession) -> None:
+    async with http.get(sim.origin + "/pictures/none.png") as answer:
+        assert answer.status == 403
+    assert [(call.vendor, call.status) for call in sim.log] == [("pictures", 403)]
+
+
 async def test_the_log_is_bounded(http: aiohttp.ClientSession) -> None:
     async with Simulator(first_token=0, per_token=0, keep_calls=2) as sim:
         for text in ("a", "b", "c"):
