@@ -338,12 +338,14 @@ Part = Text | Thought | Media | Notice | Buttons | Withdraw | Finished
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """The question enters the history under `parent`. It becomes part of the conversation only when an `Answered` follows;
-    alone (failed, refused, late) it can be asked again but is in nobody's way."""
+    alone (failed, refused, late) it can be asked again but is in nobody's way. `stored` names the entry of a question that is
+    asked once more: nothing new enters then."""
 
     text: str
     author: str
     parent: int | None
     files: tuple[str, ...] = ()
+    stored: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,6 +388,7 @@ class Replaces:
 
 
 Change = Asked | Answered | Rewound | Configured | Spent | Replaces
+CHANGES = (Asked, Answered, Rewound, Configured, Spent, Replaces)  # the same, for isinstance
 
 
 # --- how an answer is shown --------------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ that only one port speaks of stand beside it; those that walk through the house 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from bot.messages import (
     Address,
@@ -26,7 +26,7 @@ from bot.messages import (
     Thought,
     Turn,
 )
-from bot.phrases import Phrase
+from bot.phrases import Language, Phrase
 
 # --- platforms ---------------------------------------------------------------------------------------------------------
 
@@ -98,6 +98,7 @@ class Platform(Protocol):
         """The bytes of an attachment, at most `limit`. Raises TooLarge, PlatformError."""
 
 
+@runtime_checkable
 class Drafting(Protocol):
     """A platform that can also show previews which are no messages (Telegram's native drafts)."""
 
@@ -168,7 +169,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What a chat model is asked. The last line is the user's. `seed` asks for another answer to the same question."""
+    """What a chat model is asked. The last line is the user's. `seed` asks for another answer to the same question;
+    `language` is that of the notices while it waits for its vendor."""
 
     card: ModelCard
     lines: tuple[Line, ...]
@@ -177,6 +179,7 @@ class Prompt:
     turn: int
     seed: int | None = None
     think: bool = False
+    language: Language = "en"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +249,7 @@ class Models(Protocol):
 
 
 class Handler(Protocol):
-    def answer(self, turn: Turn) -> AsyncIterator[Part | Change]:
+    def answer(self, turn: Turn) -> AsyncGenerator[Part | Change, None]:
         """What to show and what to change; the last Part is Finished. Writes nothing itself. Raises MagpieError."""
 
 
@@ -285,7 +288,8 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Final:
     """A piece of the finished answer, on its way through the outbox. Its `id` is the message that already stands for it;
-    `surplus`: only a preview, the finished answer has no such piece, so the message is to be removed."""
+    `surplus`: only a preview, the finished answer has no such piece, so the message is to be removed; `whole`: a
+    command's reply, which may be sent as it is (others begin with a preview where sends are not idempotent)."""
 
     turn: int
     slot: int
@@ -294,6 +298,7 @@ class Final:
     id: str = ""
     generation: int = 0
     surplus: bool = False
+    whole: bool = False
 
     @property
     def nonce(self) -> str:
@@ -348,9 +353,10 @@ class Inbox(Protocol):
         """Take up to `limit` free chats whose rows are ready, longest waiting first, and open a turn in each (or open the one
         again that a crash interrupted). And when the next chat gets ready (Unix seconds), if any waits for that."""
 
-    async def complete(self, claim: Claim, outcome: Outcome) -> None:
-        """One commit: rows done, answer, changes, ledger and final pieces; the chat is free. Raises FencedOut (the chat is
-        another's: drop everything) and Superseded (stopped or reset meanwhile: complete it as stopped)."""
+    async def complete(self, claim: Claim, outcome: Outcome) -> Sequence[Final]:
+        """One commit: rows done, answer, changes, ledger and final pieces; the chat is free. What is now to be shown of this
+        turn. Raises FencedOut (the chat is another's: drop everything) and Superseded (stopped or reset meanwhile: complete it
+        as stopped)."""
 
     async def bury(self, claim: Claim, rows: Sequence[int], why: str) -> None:
         """Dead letters: these rows cannot be read, or killed us too often. The others of the claim stay; a claim without rows
@@ -366,11 +372,15 @@ class Control(Protocol):
     async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
         """The waiting events of the control lane, oldest first."""
 
-    async def stop(self, row: Row, chat: ChatKey, key: str, reply: Replying) -> Overtaken:
-        """Stop the running turn of the chat; with a `key`, only the turn whose [Stop] button carried it."""
+    async def stop(self, row: Row, chat: ChatKey, key: str, person: str, reply: Replying) -> Overtaken:
+        """Stop the running turn of the chat; with a `key`, only the turn whose [Stop] button carried it, and with a `person`,
+        only that person's."""
 
     async def reset(self, row: Row, chat: ChatKey, reply: Replying) -> Overtaken:
         """Begin a new conversation: epoch + 1, an empty head, what waits from before closed, a running turn stopped."""
+
+    async def dismiss(self, row: Row, why: str) -> None:
+        """A control event that cannot be read: a dead letter."""
 
     async def leave(self, chat: ChatKey, why: str) -> Overtaken:
         """Nobody is there any more: stop the running turn, drop what was to be shown."""

@@ -17,8 +17,8 @@ def waiting(limit: int) -> Transaction[list[tuple[Row, ChatKey]]]:
     return [(load_row(row), ChatKey.parse(row["chat"])) for row in rows]
 
 
-def stop(row: int, chat: str, key: str, reply: Replying, now: float) -> Transaction[Overtaken]:
-    running = yield INBOX["running_turn"], {"chat": chat, "key": key}
+def stop(row: int, chat: str, key: str, person: str, reply: Replying, now: float) -> Transaction[Overtaken]:
+    running = yield INBOX["running_turn"], {"chat": chat, "key": key, "person": person}
     done = Overtaken(turn=running[0]["id"]) if running else Overtaken()
     if running:
         yield INBOX["stop_turn"], {"chat": chat, "turn": done.turn}
@@ -27,7 +27,7 @@ def stop(row: int, chat: str, key: str, reply: Replying, now: float) -> Transact
 
 
 def reset(row: int, chat: str, reply: Replying, now: float) -> Transaction[Overtaken]:
-    running = yield INBOX["running_turn"], {"chat": chat, "key": ""}
+    running = yield INBOX["running_turn"], {"chat": chat, "key": "", "person": ""}
     closed = yield INBOX["close_waiting"], {"chat": chat, "before": row}
     yield INBOX["begin_epoch"], {"chat": chat, "closed": len(closed)}
     done = Overtaken(turn=running[0]["id"] if running else 0, closed=len(closed))
@@ -55,8 +55,12 @@ def _close(row: int, chat: str, reply: Replying, done: Overtaken, now: float) ->
         yield OUTBOX["queue_piece"], {"chat": chat, **numbered_piece}
 
 
+def dismiss(row: int, why: str) -> Transaction[None]:
+    yield INBOX["close_row"], {"id": row, "state": "dead", "error": why}
+
+
 def leave(chat: str, why: str) -> Transaction[Overtaken]:
-    running = yield INBOX["running_turn"], {"chat": chat, "key": ""}
+    running = yield INBOX["running_turn"], {"chat": chat, "key": "", "person": ""}
     if running:
         yield INBOX["stop_turn"], {"chat": chat, "turn": running[0]["id"]}
     yield OUTBOX["drop_chat_pieces"], {"chat": chat, "error": why}

@@ -20,9 +20,9 @@ from bot.messages import (
     Shown,
     Spent,
 )
-from bot.ports import Claim, Outcome, Row
+from bot.ports import Claim, Final, Outcome, Row
 from storage.ledger import settle
-from storage.records import dump_address, dump_names, dump_piece, dump_report
+from storage.records import dump_address, dump_names, dump_piece, dump_report, load_final
 from storage.transaction import Record, Transaction, Value, statements
 
 INBOX = statements("inbox.sql")
@@ -43,6 +43,7 @@ def accept(events: Sequence[Event], now: float) -> Transaction[list[int]]:
             "bot": event.bot,
             "event": event.event,
             "chat": chat,
+            "author": event.author,
             "lane": event.lane.value,
             "joins": event.joins,
             "message": event.message,
@@ -116,6 +117,7 @@ def _open_turn(chat: Record, worker: str, now: float) -> Transaction[Claim | Non
         "chat": chat["chat"],
         "seq": seq,
         "epoch": chat["epoch"],
+        "author": rows[0]["author"],
         "stop_key": stop,
         "model": chosen.get("model", ""),
         "now": now,
@@ -187,7 +189,7 @@ def load_row(row: Record) -> Row:
     return Row(row["id"], row["platform"], row["payload"], row["said"], row["received"])
 
 
-def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[None]:
+def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[list[Final]]:
     """Everything that a turn leaves behind, or nothing: the fence, the epoch and the stop are checked in the same commit."""
     chat, state = yield from guard(claim)
     current = state["epoch"] == claim.epoch
@@ -217,6 +219,8 @@ def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[None]:
         yield from settle(outcome.finished.call, outcome.finished.cost, outcome.finished.usage.estimated)
     head = history.head if history.moved else state["head"]
     yield from finish(claim, chat, outcome, (history.question, history.answer), head, now)
+    waiting = yield OUTBOX["turn_pieces"], {"turn": claim.turn}
+    return [load_final(row) for row in waiting]
 
 
 def guard(claim: Claim) -> Transaction[tuple[str, Record]]:
@@ -265,8 +269,8 @@ class _History:
         for change in changes:
             match change:
                 case Asked():
-                    self.question = yield from self._insert(
-                        change.parent, "user", change.text, change.author, change.files
+                    self.question = change.stored or (
+                        yield from self._insert(change.parent, "user", change.text, change.author, change.files)
                     )
                 case Answered():
                     self.question = change.question or self.question

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.messages import Address, ChatKey, Piece
+from bot.messages import Address, ChatKey
 from bot.ports import Final
 from storage.inbox import OUTBOX
-from storage.records import load_address, load_piece
+from storage.records import load_address, load_final
 from storage.transaction import Transaction, Value
 
 
@@ -37,13 +37,7 @@ def drop(finals: Sequence[Final], why: str) -> Transaction[None]:
 
 def waiting(chat: str) -> Transaction[list[tuple[Address, Final]]]:
     rows = yield OUTBOX["waiting_pieces"], {"chat": chat}
-    found = []
-    for row in rows:
-        surplus = row["state"] == "surplus"
-        piece = Piece("") if surplus else load_piece(row["piece"])
-        final = Final(row["turn"], row["slot"], row["number"], piece, row["message"], row["generation"], surplus)
-        found.append((load_address(chat, row["address"]), final))
-    return found
+    return [(load_address(chat, row["address"]), load_final(row)) for row in rows]
 
 
 def chats() -> Transaction[list[ChatKey]]:

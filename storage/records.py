@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from bot.messages import Address, Button, ChatKey, Finish, Finished, Media, Piece, Usage
-from bot.ports import Card, Entry
+from bot.ports import Card, Entry, Final
 from storage.transaction import Record
 
 
@@ -30,6 +30,20 @@ def load_piece(text: str) -> Piece:
     body, marks, media, buttons = json.loads(text)
     return Piece(
         body, marks, Media(*media) if media else None, tuple(tuple(Button(*b) for b in row) for row in buttons)
+    )
+
+
+def load_final(row: Record) -> Final:
+    surplus = row["state"] == "surplus"
+    return Final(
+        turn=row["turn"],
+        slot=row["slot"],
+        number=row["number"],
+        piece=Piece("") if surplus else load_piece(row["piece"]),
+        id=row["message"],
+        generation=row["generation"],
+        surplus=surplus,
+        whole=row["finish"] == "command",
     )
 
 

@@ -50,8 +50,8 @@ class Store:
     async def claim(self, limit: int) -> tuple[Sequence[Claim], float | None]:
         return await self._run(inbox.claim(self._worker, limit, time.time()))
 
-    async def complete(self, claim: Claim, outcome: Outcome) -> None:
-        await self._run(inbox.complete(claim, outcome, time.time()))
+    async def complete(self, claim: Claim, outcome: Outcome) -> Sequence[Final]:
+        return await self._run(inbox.complete(claim, outcome, time.time()))
 
     async def bury(self, claim: Claim, rows: Sequence[int], why: str) -> None:
         await self._run(inbox.bury(claim, rows, why, time.time()))
@@ -64,11 +64,14 @@ class Store:
     async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
         return await self._run(control.waiting(limit))
 
-    async def stop(self, row: Row, chat: ChatKey, key: str, reply: Replying) -> Overtaken:
-        return await self._run(control.stop(row.id, str(chat), key, reply, time.time()))
+    async def stop(self, row: Row, chat: ChatKey, key: str, person: str, reply: Replying) -> Overtaken:
+        return await self._run(control.stop(row.id, str(chat), key, person, reply, time.time()))
 
     async def reset(self, row: Row, chat: ChatKey, reply: Replying) -> Overtaken:
         return await self._run(control.reset(row.id, str(chat), reply, time.time()))
+
+    async def dismiss(self, row: Row, why: str) -> None:
+        await self._run(control.dismiss(row.id, why))
 
     async def leave(self, chat: ChatKey, why: str) -> Overtaken:
         return await self._run(control.leave(str(chat), why))

@@ -1,6 +1,6 @@
 -- name: insert_event
-INSERT INTO inbox (platform, bot, event, chat, lane, joins, message, digest, payload, said, received)
-VALUES (:platform, :bot, :event, :chat, :lane, :joins, :message, :digest, :payload, :said, :now)
+INSERT INTO inbox (platform, bot, event, chat, author, lane, joins, message, digest, payload, said, received)
+VALUES (:platform, :bot, :event, :chat, :author, :lane, :joins, :message, :digest, :payload, :said, :now)
 ON CONFLICT (platform, bot, event) DO NOTHING
 RETURNING id;
 
@@ -54,7 +54,7 @@ UPDATE chats SET pending = 0 WHERE chat = :chat;
 UPDATE chats SET pending = max(0, pending - :done) WHERE chat = :chat;
 
 -- name: waiting_rows
-SELECT id, platform, joins, payload, said, received FROM inbox
+SELECT id, platform, author, joins, payload, said, received FROM inbox
 WHERE chat = :chat AND state = 'queued' AND lane = 'turn' ORDER BY id LIMIT :limit;
 
 -- name: take_row
@@ -64,8 +64,8 @@ UPDATE inbox SET state = 'taken', turn = :turn WHERE id = :id;
 SELECT id, platform, joins, payload, said, received FROM inbox WHERE turn = :turn AND state = 'taken' ORDER BY id;
 
 -- name: insert_turn
-INSERT INTO turns (chat, seq, epoch, stop_key, model, started)
-VALUES (:chat, :seq, :epoch, :stop_key, :model, :now) RETURNING id;
+INSERT INTO turns (chat, seq, epoch, author, stop_key, model, started)
+VALUES (:chat, :seq, :epoch, :author, :stop_key, :model, :now) RETURNING id;
 
 -- name: reopen_turn
 UPDATE turns SET attempts = attempts + 1 WHERE id = :turn RETURNING seq, epoch, attempts, stop_key, model;
@@ -86,7 +86,7 @@ WHERE state = 'queued' AND lane = 'control' ORDER BY id LIMIT :limit;
 
 -- name: running_turn
 SELECT turns.id, turns.seq FROM turns JOIN chats ON chats.turn = turns.id
-WHERE chats.chat = :chat AND (:key = '' OR turns.stop_key = :key);
+WHERE chats.chat = :chat AND (:key = '' OR turns.stop_key = :key) AND (:person = '' OR turns.author = :person);
 
 -- name: close_waiting
 UPDATE inbox SET state = 'closed' WHERE chat = :chat AND state = 'queued' AND lane = 'turn' AND id < :before RETURNING id;

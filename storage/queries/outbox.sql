@@ -29,9 +29,14 @@ UPDATE outbox SET message = '', generation = generation + 1 WHERE turn = :turn A
 UPDATE outbox SET state = 'dropped', error = :error WHERE turn = :turn AND slot = :slot AND number = :number;
 
 -- name: waiting_pieces
-SELECT outbox.turn, slot, number, piece, message, generation, outbox.state, turns.address
+SELECT outbox.turn, slot, number, piece, message, generation, outbox.state, turns.address, turns.state AS finish
 FROM outbox JOIN turns ON turns.id = outbox.turn
 WHERE outbox.chat = :chat AND outbox.state IN ('queued', 'surplus') ORDER BY outbox.turn, slot, number;
+
+-- name: turn_pieces
+SELECT outbox.turn, slot, number, piece, message, generation, outbox.state, turns.state AS finish
+FROM outbox JOIN turns ON turns.id = outbox.turn
+WHERE outbox.turn = :turn AND outbox.state IN ('queued', 'surplus') ORDER BY slot, number;
 
 -- name: waiting_chats
 SELECT DISTINCT chat FROM outbox WHERE state IN ('queued', 'surplus');

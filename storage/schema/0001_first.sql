@@ -7,6 +7,7 @@ CREATE TABLE inbox (
     bot      TEXT NOT NULL,
     event    TEXT NOT NULL,
     chat     TEXT NOT NULL,
+    author   TEXT NOT NULL,
     lane     TEXT NOT NULL,
     joins    TEXT NOT NULL,
     message  TEXT NOT NULL,
@@ -47,6 +48,7 @@ CREATE TABLE turns (
     epoch    INTEGER NOT NULL,
     state    TEXT NOT NULL DEFAULT 'running', -- running, or how it finished
     attempts INTEGER NOT NULL DEFAULT 1,
+    author   TEXT NOT NULL DEFAULT '',        -- who may press its [Stop]
     stop_key TEXT NOT NULL,
     model    TEXT NOT NULL DEFAULT '',        -- the chat's choice when it began
     address  TEXT NOT NULL DEFAULT '',        -- where its pieces go

@@ -1,0 +1,331 @@
+"""Shows answers: previews while they are made, and the outbox when they are finished.
+
+A chat's messages leave in order: previews and finished pieces alike pass its lane, where a finished answer that waits (for
+a RetryAfter, for the network) holds up whatever comes later in this chat, and nobody else. Previews may be dropped; the
+final pieces are sent until they stand or can never stand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from bot.answer import Answer, Place, teaser
+from bot.errors import (
+    ChatMoved,
+    Forbidden,
+    Gone,
+    PlatformError,
+    Rejected,
+    RetryLater,
+    StorageError,
+)
+from bot.messages import Address, Button, ChatKey, Piece, Turn
+from bot.ports import Drafting, Final, Outbox, Platform
+
+log = logging.getLogger(__name__)
+
+SILENCE = 1.5  # seconds without anything to show before the platform's "typing" is lit
+WORKING = 5.0  # seconds that it stays lit
+PATIENCE = 60.0  # seconds: the longest wait between two tries of a piece
+SLOWEST = 8.0  # how much slower previews may get after floods
+FORGET_FLOOD = 300.0  # seconds after which a chat's previews are as fast as before
+MOST_LANES = 10_000
+
+Moving = Callable[[ChatKey, ChatKey], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The way out of one chat. `tokens` may be negative: a final text waits for none but is counted."""
+
+    refill: float
+    burst: int
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    tokens: float = 0.0
+    counted: float = field(default_factory=time.monotonic)
+    last: float = 0.0
+    closed_until: float = 0.0
+    flooded: float = float("-inf")
+    slower: float = 1.0
+    users: int = 0
+
+    def __post_init__(self) -> None:
+        self.tokens = float(self.burst)
+
+    def spend(self) -> None:
+        self._grow()
+        self.tokens -= 1
+        self.last = time.monotonic()
+
+    def wait(self) -> float:
+        """Seconds until a preview may be shown."""
+        self._grow()
+        now, step = time.monotonic(), self.refill * self.slower
+        missing = max(0.0, 1 - self.tokens) * step
+        return max(missing, self.last + step / 2 - now, self.closed_until - now, 0.0)
+
+    def flood(self, seconds: float) -> None:
+        now = time.monotonic()
+        self.closed_until = max(self.closed_until, now + seconds)
+        self.flooded = now
+        self.slower = min(self.slower * 2, SLOWEST)
+
+    def _grow(self) -> None:
+        now = time.monotonic()
+        if now - self.flooded > FORGET_FLOOD:
+            self.slower = 1.0
+        self.tokens = min(float(self.burst), self.tokens + (now - self.counted) / (self.refill * self.slower))
+        self.counted = now
+
+
+class Delivery:
+    """`moving` is told when a platform says that a chat has a new key."""
+
+    def __init__(self, outbox: Outbox, platforms: Mapping[str, Platform], moving: Moving) -> None:
+        self._outbox = outbox
+        self._platforms = platforms
+        self._moving = moving
+        self._lanes: dict[ChatKey, _Lane] = {}
+
+    def preview(self, turn: Turn, answer: Answer, stop: Button) -> Preview:
+        return Preview(self, self._platforms[turn.chat.platform], turn, answer, stop)
+
+    async def show(self, address: Address) -> None:
+        """Show what the chat's outbox holds, in order, until nothing is left."""
+        async with self.lane(address) as lane, lane.lock:
+            await self._drain(address.chat, lane)
+
+    async def finish(self, address: Address, finals: Sequence[Final], stands: Mapping[Place, Piece]) -> None:
+        """Show the pieces of a turn that was just completed; `stands` is what its previews left at the platform."""
+        async with self.lane(address) as lane, lane.lock:
+            await self._drain(address.chat, lane, [(address, final) for final in finals], stands)
+
+    async def resume(self) -> Sequence[Coroutine[None, None, None]]:
+        """After a start: the outboxes to be shown. Their lanes are held from now on, so that nothing overtakes them."""
+        resumed = []
+        for chat in await self._outbox.waiting_chats():
+            if chat.platform in self._platforms:
+                holding = self.lane(Address(chat))
+                lane = await holding.__aenter__()
+                await lane.lock.acquire()
+                resumed.append(self._resumed(chat, lane))
+        return resumed
+
+    async def _resumed(self, chat: ChatKey, lane: _Lane) -> None:
+        try:
+            await self._drain(chat, lane)
+        finally:
+            lane.lock.release()
+            lane.users -= 1
+
+    @asynccontextmanager
+    async def lane(self, address: Address) -> AsyncIterator[_Lane]:
+        lane = self._lanes.get(address.chat)
+        if lane is None:
+            if len(self._lanes) >= MOST_LANES:
+                self._lanes = {chat: lane for chat, lane in self._lanes.items() if lane.users}
+            traits = self._platforms[address.chat.platform].traits
+            lane = self._lanes[address.chat] = _Lane(*(traits.group if address.group else traits.private))
+        lane.users += 1
+        try:
+            yield lane
+        finally:
+            lane.users -= 1
+
+    async def sent(self, chat: ChatKey, turn: int, place: Place, message: str) -> None:
+        await self._outbox.sent(chat, turn, *place, message)
+
+    async def moved(self, address: Address, error: ChatMoved) -> Address:
+        await self._moving(address.chat, error.new)
+        return replace(address, chat=error.new)
+
+    async def _drain(
+        self,
+        chat: ChatKey,
+        lane: _Lane,
+        waiting: Sequence[tuple[Address, Final]] | None = None,
+        stands: Mapping[Place, Piece] | None = None,
+    ) -> None:
+        """The pieces in order; whatever fails is tried again, from where it failed, until the outbox is empty."""
+        wait = 0.5
+        while True:
+            try:
+                if waiting is None:
+                    waiting = await self._outbox.waiting(chat)
+                if await self._settle_all(waiting, lane, stands or {}):
+                    return
+            except ChatMoved as error:
+                await self._moving(chat, error.new)
+                chat = error.new
+            except RetryLater as error:
+                lane.flood(error.seconds)
+                await asyncio.sleep(error.seconds)
+            except Forbidden as error:
+                log.warning("%s is closed to us: %s", chat, error)
+                dropped = await self._outbox.waiting(chat)
+                await self._outbox.drop([final for _, final in dropped], f"forbidden: {error}")
+            except (PlatformError, StorageError) as error:
+                log.warning("%s: cannot show an answer yet: %s", chat, error)
+                await asyncio.sleep(wait * random.uniform(0.75, 1.25))
+                wait = min(wait * 2, PATIENCE)
+            waiting, stands = None, None  # only the store knows now
+
+    async def _settle_all(
+        self, waiting: Sequence[tuple[Address, Final]], lane: _Lane, stands: Mapping[Place, Piece]
+    ) -> bool:
+        """One commit for all that now stand, also when a later one fails. True when nothing is left to do."""
+        shown: list[Final] = []
+        try:
+            for address, final in waiting:
+                wait = lane.closed_until - time.monotonic()
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                lane.spend()
+                try:
+                    shown.append(await self._settle(address, final, stands.get((final.slot, final.number))))
+                except Gone:
+                    await self._outbox.gone(final)
+                    raise
+                except Rejected as error:
+                    log.error("%s: a piece of turn %d can never be shown: %s", address.chat, final.turn, error)
+                    await self._outbox.drop([final], f"rejected: {error}")
+        finally:
+            if shown:
+                await self._outbox.shown(shown)
+        return True
+
+    async def _settle(self, address: Address, final: Final, stands: Piece | None) -> Final:
+        """Bring one piece to its final form; it then stands as the message `id`. Only the first piece is a reply."""
+        platform = self._platforms[address.chat.platform]
+        if final.surplus:
+            await platform.remove(address, final.id)
+            return final
+        if (final.slot, final.number) != (0, 0):
+            address = replace(address, reply_to="")
+        if final.id:
+            if stands != final.piece:
+                await platform.edit(address, final.id, final.piece)
+            return final
+        drafting = isinstance(platform, Drafting) and platform.drafts(address)
+        if platform.traits.idempotent or final.whole or drafting:
+            return replace(final, id=await platform.send(address, final.piece, final.nonce))
+        message = await platform.send(address, teaser(replace(final.piece, buttons=())), final.nonce)
+        await self.sent(address.chat, final.turn, (final.slot, final.number), message)
+        await platform.edit(address, message, final.piece)
+        return replace(final, id=message)
+
+
+class Preview:
+    """The previews of one turn: always the newest state, as fast as the lane allows, until `finish`."""
+
+    def __init__(self, delivery: Delivery, platform: Platform, turn: Turn, answer: Answer, stop: Button) -> None:
+        self._delivery = delivery
+        self._platform = platform
+        self._turn = turn
+        self._answer = answer
+        self._stop = stop
+        self._address = turn.address
+        self._changed = asyncio.Event()
+        self._ids: dict[Place, str] = {(shown.slot, shown.piece): shown.id for shown in turn.shown}
+        self._task: asyncio.Task[None] | None = None
+        self._calling = False
+        self._finished = False
+        self.stands: dict[Place, Piece] = {}
+        self.forbidden = False
+
+    def adopt(self, ids: Mapping[Place, str]) -> None:
+        """Messages of an earlier turn now belong to this one."""
+        self._ids.update(ids)
+
+    def changed(self) -> None:
+        self._changed.set()
+
+    def finish(self) -> None:
+        """No more previews: a call under way ends first, since its message's id must not be lost."""
+        self._finished = True
+        if self._task and not self._calling:
+            self._task.cancel()
+
+    async def run(self) -> None:
+        self._task = asyncio.current_task()
+        if self._finished:
+            return
+        try:
+            async with self._delivery.lane(self._address) as lane:
+                await self._wait_for_something()
+                while not self._finished:
+                    await self._changed.wait()
+                    self._changed.clear()
+                    while not self._finished and await self._step(lane):
+                        pass
+        except Forbidden:
+            self.forbidden = True
+        except asyncio.CancelledError:
+            if not self._finished:
+                raise
+
+    async def _wait_for_something(self) -> None:
+        timeout = SILENCE
+        while not self._changed.is_set():
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._changed.wait()
+            except TimeoutError:
+                timeout = WORKING
+                try:
+                    await self._platform.working(self._address)
+                except PlatformError as error:
+                    log.debug("%s: %s", self._address.chat, error)
+
+    async def _step(self, lane: _Lane) -> bool:
+        """Bring one piece nearer to the newest state; False when nothing is to be done."""
+        await asyncio.sleep(lane.wait())
+        async with lane.lock:
+            place, piece = self._next()
+            if piece is None:
+                return False
+            self._calling = True
+            try:
+                lane.spend()
+                await self._call(place, piece)
+            except RetryLater as error:
+                lane.flood(error.seconds)
+            except Gone:
+                self._ids.pop(place, None)
+            except ChatMoved as error:
+                self._address = await self._delivery.moved(self._address, error)
+            except Forbidden:
+                raise
+            except (PlatformError, StorageError) as error:
+                log.info("%s: a preview was dropped: %s", self._address.chat, error)
+                lane.closed_until = max(lane.closed_until, time.monotonic() + 2)
+                return False
+            finally:
+                self._calling = False
+        return True
+
+    def _next(self) -> tuple[Place, Piece | None]:
+        for place, piece in sorted(self._answer.preview(self._platform.layout, self._stop).items()):
+            if self.stands.get(place) != piece:
+                return place, piece
+        return (0, 0), None
+
+    async def _call(self, place: Place, piece: Piece) -> None:
+        address = self._address if place == (0, 0) else replace(self._address, reply_to="")
+        if isinstance(self._platform, Drafting) and self._platform.drafts(address):
+            await self._platform.draft(address, self._turn.id, replace(piece, buttons=()))
+        elif place in self._ids:
+            await self._platform.edit(address, self._ids[place], piece)
+        else:
+            if not self._platform.traits.idempotent:
+                piece = teaser(piece)
+            nonce = Final(self._turn.id, *place, piece).nonce
+            self._ids[place] = await self._platform.send(address, piece, nonce)
+            await self._delivery.sent(address.chat, self._turn.id, place, self._ids[place])
+        self.stands[place] = piece

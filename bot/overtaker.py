@@ -1,0 +1,102 @@
+"""The control lane: `/stop`, [Stop] and `/reset` act at once, ahead of whatever waits in their chat."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bot import phrases
+from bot.delivery import Delivery
+from bot.errors import StorageError
+from bot.messages import Address, ChatKey, Edited, Message, Piece, Pressed, command_of
+from bot.ports import Control, Overtaken, Platform, Replying, Row
+
+log = logging.getLogger(__name__)
+
+AGAIN = 0.5  # seconds until the lane is tried again when the store does not commit
+
+
+class Overtaker:
+    """`end` is told of each turn that must end now; `done` is called when chats that waited for the lane are free again."""
+
+    def __init__(
+        self,
+        control: Control,
+        platforms: Mapping[str, Platform],
+        delivery: Delivery,
+        *,
+        end: Callable[[int], None],
+        done: Callable[[], None],
+    ) -> None:
+        self._control = control
+        self._platforms = platforms
+        self._delivery = delivery
+        self._end = end
+        self._done = done
+        self._arrived = asyncio.Event()
+
+    def wake(self) -> None:
+        self._arrived.set()
+
+    async def run(self, tasks: asyncio.TaskGroup) -> None:
+        """Until cancelled; replies are shown by `tasks`."""
+        self._arrived.set()
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            try:
+                while rows := await self._control.control(100):
+                    for row, chat in rows:
+                        address = await self._act(row, chat)
+                        tasks.create_task(self._delivery.show(address))
+            except StorageError as error:
+                log.error("Cannot stop or reset yet: %s", error)
+                asyncio.get_running_loop().call_later(AGAIN, self._arrived.set)
+            self._done()
+
+    async def _act(self, row: Row, chat: ChatKey) -> Address:
+        """Do what the event says; where its reply goes."""
+        try:
+            said = self._platforms[row.platform].read(row.payload)
+        except Exception:  # a reader's bug must not block the lane
+            log.exception("Event %d of %s cannot be read", row.id, chat)
+            await self._control.dismiss(row, "the reader broke down")
+            return Address(chat)
+        if isinstance(said, Edited):
+            said = said.message
+        match said:
+            case Pressed():
+                person = "" if said.author.owner else said.author.id
+                done = await self._control.stop(row, chat, said.button, person, _silence(Address(chat)))
+            case Message():
+                address = replace(said.address, chat=chat)
+                done = await self._command(row, chat, address, said)
+            case _:
+                await self._control.dismiss(row, "no command")
+                return Address(chat)
+        if done.turn:
+            self._end(done.turn)
+        return replace(said.address, chat=chat)
+
+    async def _command(self, row: Row, chat: ChatKey, address: Address, message: Message) -> Overtaken:
+        layout = self._platforms[chat.platform].layout
+
+        def after_reset(overtaken: Overtaken) -> tuple[Address, tuple[Piece, ...]]:
+            closed = overtaken.closed
+            phrase = phrases.RESET_CLOSED.format(count=closed) if closed else phrases.RESET
+            return address, layout(phrase.to(message.language))
+
+        def after_stop(overtaken: Overtaken) -> tuple[Address, tuple[Piece, ...]]:
+            # A stopped answer shows it itself.
+            return address, () if overtaken.turn else layout(phrases.NOTHING_RUNS.to(message.language))
+
+        command = command_of(message.text)
+        if command and command[0] == "reset":
+            return await self._control.reset(row, chat, after_reset)
+        return await self._control.stop(row, chat, "", "", after_stop)
+
+
+def _silence(address: Address) -> Replying:
+    return lambda overtaken: (address, ())
