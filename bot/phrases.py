@@ -31,6 +31,13 @@ STORAGE = Phrase(
 UNREADABLE = Phrase(
     "I could not read that message. Please send it another way.", "我读不懂这条消息，请换一种方式发送。"
 )
+NO_PICTURE = Phrase(
+    "I cannot open that as a picture. Send it as PNG, JPEG or WebP.", "这个文件不是我能打开的图片，请用 PNG、JPEG 或 WebP 格式发送。"
+)
+PICTURE_TOO_LARGE = Phrase(
+    "That picture is too large ({width}×{height} pixels): I take at most 40 million pixels.",
+    "图片太大了（{width}×{height} 像素）：最多 4000 万像素。",
+)
 TOO_LARGE = Phrase("That file is too large: I take at most {limit}.", "文件太大了：最多 {limit}。")
 STOP = Phrase("Stop", "停止")
 STOPPED = Phrase("stopped", "已停止")
@@ -271,3 +278,7 @@ INFO_SECONDS = Phrase("{first} s to the first text, {seconds} s in all", "首字
 INFO_COST = Phrase("Cost", "费用")
 INFO_VENDOR = Phrase("The vendor says", "服务商的原话")
 INFO_MEANS = Phrase("That means", "含义")
+
+# Waiting for a vendor
+VENDOR_BUSY = Phrase("the model is busy, trying again in {seconds} s …", "模型繁忙，{seconds} 秒后重试……")
+VENDOR_FAILED = Phrase("the vendor failed, trying again in {seconds} s …", "服务商出错，{seconds} 秒后重试……")

@@ -1,0 +1,246 @@
+"""The only reader of the environment. All problems are reported at once, each naming its variable and what to write."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from bot.errors import SettingsError
+
+T = TypeVar("T")
+
+PLATFORMS = ("telegram", "discord", "web")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+MILLIONTHS = 1_000_000
+
+# Names that people write for ours: a key that nobody reads would be the worst kind of silence.
+ALIASES = {
+    "TELEGRAM_TOKEN": "TELEGRAM_BOT_TOKEN",
+    "TELEGRAM_API_TOKEN": "TELEGRAM_BOT_TOKEN",
+    "TG_BOT_TOKEN": "TELEGRAM_BOT_TOKEN",
+    "DISCORD_TOKEN": "DISCORD_BOT_TOKEN",
+    "ZHIPU_API_KEY": "ZHIPUAI_API_KEY",
+    "ZHIPUAI_KEY": "ZHIPUAI_API_KEY",
+    "GLM_API_KEY": "ZHIPUAI_API_KEY",
+    "BIGMODEL_API_KEY": "ZHIPUAI_API_KEY",
+    "ZAI_API_KEY": "ZHIPUAI_API_KEY",
+    "QWEN_API_KEY": "DASHSCOPE_API_KEY",
+    "DASHSCOPE_KEY": "DASHSCOPE_API_KEY",
+    "DASHSCOPE_BASE_URL": "DASHSCOPE_HTTP_BASE_URL",
+    "OPENAI_API_BASE": "OPENAI_BASE_URL",
+}
+FAMILIES = ("TELEGRAM_", "DISCORD_", "ZHIPU", "DASHSCOPE_")
+ALIKE = 0.88  # difflib's ratio from which a name of these families is taken for a slip of the pen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`daily_budget` is in millionths of a CNY; `admins` and `allowed` hold "platform:id", `allowed` also "*"."""
+
+    telegram_token: str
+    telegram_url: str
+    telegram_drafts: bool
+    discord_token: str
+    discord_url: str
+    zhipuai_key: str
+    zhipuai_url: str
+    dashscope_key: str
+    dashscope_url: str
+    openai_key: str
+    openai_url: str
+    chat_model: str
+    image_model: str
+    catalog_file: Path | None
+    daily_budget: int
+    admins: frozenset[str]
+    allowed: frozenset[str]
+    data_dir: Path
+    storage_url: str
+    web_host: str
+    web_port: int
+    web_token: str
+    web_url: str
+    log_level: str
+
+    @property
+    def simulated(self) -> bool:
+        """No model is set up: the built-in simulator answers."""
+        return not (self.zhipuai_key or self.dashscope_key or self.openai_key or self.openai_url)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be read in a log."""
+        found = (
+            self.telegram_token,
+            self.discord_token,
+            self.zhipuai_key,
+            self.dashscope_key,
+            self.openai_key,
+            self.web_token,
+        )
+        return tuple(secret for secret in found if secret)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
+    """From the environment, and from `.env` for what the environment leaves unset. Raises SettingsError."""
+    filed = {name: value or "" for name, value in dotenv_values(dotenv).items()} if dotenv.is_file() else {}
+    given = os.environ if environ is None else environ
+    values = {**filed, **{name: value for name, value in given.items() if value.strip()}}
+    read = _Reader({name: value.strip() for name, value in values.items() if value.strip()})
+    data_dir = read("DATA_DIR", Path, default="data")
+    settings = Settings(
+        telegram_token=read("TELEGRAM_BOT_TOKEN", _telegram_token),
+        telegram_url=read("TELEGRAM_API_URL", _url, default="https://api.telegram.org"),
+        telegram_drafts=read("TELEGRAM_DRAFTS", _switch, default="off"),
+        discord_token=read("DISCORD_BOT_TOKEN", _word),
+        discord_url=read("DISCORD_API_URL", _url),
+        zhipuai_key=read("ZHIPUAI_API_KEY", _word),
+        zhipuai_url=read("ZHIPUAI_BASE_URL", _url, default="https://open.bigmodel.cn/api/paas/v4"),
+        dashscope_key=read("DASHSCOPE_API_KEY", _word),
+        dashscope_url=read("DASHSCOPE_HTTP_BASE_URL", _url, default="https://dashscope.aliyuncs.com/api/v1"),
+        openai_key=read("OPENAI_API_KEY", _word),
+        openai_url=read("OPENAI_BASE_URL", _url),
+        chat_model=read("CHAT_MODEL", _word),
+        image_model=read("IMAGE_MODEL", _word),
+        catalog_file=read("CATALOG_FILE", _file),
+        daily_budget=read("DAILY_BUDGET", _money, default="5"),
+        admins=read("ADMINS", _people),
+        allowed=read("ALLOWED", _people_or_all),
+        data_dir=data_dir,
+        storage_url=read("STORAGE_URL", _storage, default=f"sqlite:///{data_dir / 'magpie.db'}"),
+        web_host=read("WEB_HOST", _word, default="127.0.0.1"),
+        web_port=read("WEB_PORT", _port, default="8080"),
+        web_token=read("WEB_TOKEN", _long_word),
+        web_url=read("WEB_URL", _url),
+        log_level=read("LOG_LEVEL", _level, default="INFO"),
+    )
+    read.check_names()
+    if read.problems:
+        raise SettingsError(tuple(read.problems))
+    return settings
+
+
+class _Reader:
+    """Reads one variable after the other and collects what is wrong with them."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self._known: list[str] = []
+        self.problems: list[str] = []
+
+    def __call__(self, name: str, parse: Callable[[str], T], default: str = "") -> T:
+        self._known.append(name)
+        try:
+            return parse(self._values.get(name, default))
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return parse(default)
+
+    def check_names(self) -> None:
+        for name in sorted(self._values):
+            if name in self._known:
+                continue
+            meant = ALIASES.get(name, "")
+            if not meant and name.startswith(FAMILIES):
+                near = difflib.get_close_matches(name, self._known, 1, ALIKE)
+                meant = near[0] if near else ""
+            if meant and meant not in self._values:
+                self.problems.append(f"{name} is not a setting of Magpie: write {meant}.")
+
+
+# --- parsers: each raises ValueError with what to write ----------------------------------------------------------------
+
+
+def _word(text: str) -> str:
+    if any(character.isspace() for character in text) or not text.isprintable():
+        raise ValueError("write it without spaces or line breaks.")
+    return text
+
+
+def _long_word(text: str) -> str:
+    if text and len(_word(text)) < 12:
+        raise ValueError("write at least 12 characters, or leave it out: a random one is made.")
+    return text
+
+
+def _telegram_token(text: str) -> str:
+    if text and not re.fullmatch(r"\d+:[\w-]+", text):
+        raise ValueError("write the token as @BotFather gave it, such as 123456789:AAF…")
+    return text
+
+
+def _url(text: str) -> str:
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("write a URL that begins with https:// or http://, without user, query and fragment.")
+    return text.rstrip("/")
+
+
+def _storage(text: str) -> str:
+    if not re.match(r"sqlite:///.", text):
+        raise ValueError("write sqlite:///path/to/magpie.db, or leave it out.")
+    return text
+
+
+def _file(text: str) -> Path | None:
+    if not text:
+        return None
+    if not Path(text).is_file():
+        raise ValueError(f"there is no file {text}.")
+    return Path(text)
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("on", "off", "true", "false", "1", "0", "yes", "no"):
+        raise ValueError("write on or off.")
+    return text.lower() in ("on", "true", "1", "yes")
+
+
+def _money(text: str) -> int:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("write an amount in CNY such as 5 or 0.5; 0 allows free models only.") from None
+    if not amount.is_finite() or not 0 <= amount <= 1_000_000:
+        raise ValueError("write an amount in CNY between 0 and 1000000.")
+    return int(amount * MILLIONTHS)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65535:
+        raise ValueError("write a port between 0 and 65535 (0: any free one).")
+    return int(text)
+
+
+def _level(text: str) -> str:
+    if text.upper() not in LEVELS:
+        raise ValueError(f"write one of {', '.join(LEVELS)}.")
+    return text.upper()
+
+
+def _people(text: str) -> frozenset[str]:
+    people = frozenset(part.strip() for part in text.split(",") if part.strip())
+    for person in sorted(people):
+        platform, _, number = person.partition(":")
+        if platform not in PLATFORMS or not re.fullmatch(r"-?\d+", number):
+            raise ValueError(
+                f"{person!r} is none. Write platform:number, such as telegram:123456789 or discord:123456789012345678, "
+                "separated by commas; whoever writes to the bot is told their own."
+            )
+    return people
+
+
+def _people_or_all(text: str) -> frozenset[str]:
+    everyone = {part.strip() for part in text.split(",")} & {"*"}
+    return _people(",".join(part for part in text.split(",") if part.strip() != "*")) | everyone
