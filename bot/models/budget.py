@@ -1,0 +1,48 @@
+"""The day's money: what a call may cost is held back before it, in the ledger's own commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from bot.errors import BudgetSpent
+from bot.messages import ChatKey
+from bot.ports import Ledger, ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Money held back for one call, in millionths of a CNY. A free call holds back nothing and has no row (`call` None)."""
+
+    call: int | None = None
+    cost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`limit` in millionths of a CNY per local day; None: no money is at stake (the simulator)."""
+
+    ledger: Ledger
+    limit: int | None
+
+    async def reserve(self, card: ModelCard, cost: int, *, chat: ChatKey, turn: int) -> Reserved:
+        """Raises BudgetSpent, StorageError."""
+        if card.free or self.limit is None:
+            return Reserved()
+        now = datetime.now().astimezone()
+        day = now.date()
+        # At least one millionth: with DAILY_BUDGET=0 no paid model may be called, however little it asks.
+        cost = max(cost, 1)
+        call = await self.ledger.reserve(
+            turn=turn, chat=chat, model=card.name, cost=cost, day=day.isoformat(), limit=self.limit
+        )
+        if call is None:
+            raise BudgetSpent(datetime.combine(day + timedelta(days=1), time.min).astimezone())
+        return Reserved(call, cost)
+
+    async def release(self, reserved: Reserved, *, cost: int | None = None) -> None:
+        """The call failed and no turn will settle it. `cost` None: nobody knows what it cost, so the estimate stays."""
+        if reserved.call is None:
+            return
+        known = cost is not None
+        await self.ledger.settle(reserved.call, cost if cost is not None else reserved.cost, estimated=not known)

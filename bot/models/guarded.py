@@ -1,0 +1,285 @@
+"""The policies around every call of a vendor: money first, limits of time, retries, and how a failure ends.
+
+How it ends is decided by whether any text has reached the caller. Before the first text a failure raises ModelError, after what
+`POLICIES` allows in further tries; after it nothing is raised any more: the answer ends with Finished(CUT), or
+Finished(REFUSED) when a content filter closed, carrying the vendor's code and words. Thoughts do not count as text: those of
+a failed try stay where they are.
+
+Every try is reserved by itself. A failure that the vendor surely did not bill gives its money back, one that it may have
+billed keeps its estimate, and so does a call that the caller closes or that dies with the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from bot import phrases
+from bot.errors import ModelError, Trouble
+from bot.messages import Finish, Finished, Notice, Text, Thought, Usage
+from bot.models import costs
+from bot.models.budget import Budget, Reserved
+from bot.models.pictures import BadLink, fetch
+from bot.models.vendor import Drawn, Vendor
+from bot.ports import Picture, PicturePrompt, Prompt
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How often a call is tried in all, and the seconds before the second try; each further wait is twice as long."""
+
+    tries: int = 1
+    wait: float = 0.0
+
+
+# What follows from each Trouble. Those not named are final at once: NO_MONEY, BAD_KEY, QUOTA, REFUSED, NO_MODEL and BAD_REQUEST
+# would be refused again, TOO_LONG is shortened by whoever made the prompt, SILENT has cost its minute already.
+POLICIES: Mapping[Trouble, Policy] = {
+    Trouble.BUSY: Policy(3, 2.0),
+    Trouble.OVERLOADED: Policy(3, 4.0),
+    Trouble.FAULT: Policy(3, 1.0),
+    Trouble.UNREACHABLE: Policy(3, 1.0),
+    Trouble.CUT: Policy(3, 1.0),
+}
+EMPTY = "empty"  # our code for an answer without any text: tried once more
+NO_ROOM = "length"  # ours, too: the limit of tokens was reached before the first word; again would be no better
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds. `first`: to the first token, `thinking`: of models that think first; `idle`: between tokens; `total`:
+    for one whole answer; `picture`: for one drawing; `tries`: for all tries before the first text; `notice`: a longer wait is
+    announced. `pace` scales the waits between tries."""
+
+    first: float = 60.0
+    thinking: float = 180.0
+    idle: float = 60.0
+    total: float = 900.0
+    picture: float = 320.0
+    tries: float = 60.0
+    notice: float = 2.0
+    pace: float = 1.0
+
+
+class Tries:
+    """Counts the tries of one call and says how long to wait for the next."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._until = asyncio.get_running_loop().time() + limits.tries
+        self._done = 0
+
+    def wait(self, error: ModelError, *, final: bool = False) -> float | None:
+        """Seconds until the next try, with jitter, never sooner than the vendor allows. None: give up."""
+        self._done += 1
+        policy = POLICIES.get(error.trouble, Policy())
+        tries = min(policy.tries, {EMPTY: 2, NO_ROOM: 1}.get(error.code, policy.tries))
+        if final or self._done >= tries:
+            return None
+        wait = policy.wait * 2.0 ** (self._done - 1) * random.uniform(0.75, 1.5) * self._limits.pace
+        wait = max(wait, error.retry_after or 0.0)
+        if asyncio.get_running_loop().time() + wait > self._until:
+            return None
+        log.info("%s; try %d in %.1f s", error, self._done + 1, wait)
+        return wait
+
+
+class Guarded:
+    """One vendor behind the policies: `ports.ChatModel` and `ports.ImageModel` for all its models."""
+
+    def __init__(self, name: str, opened: Callable[[], Awaitable[Vendor]], budget: Budget, limits: Limits) -> None:
+        self._name = name
+        self._opened = opened
+        self._budget = budget
+        self._limits = limits
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Notice | Finished, None]:
+        prompt = replace(prompt, lines=tuple(replace(line, text=clean(line.text)) for line in prompt.lines))
+        estimate = costs.chat_estimate(prompt)
+        tries = Tries(self._limits)
+        while True:
+            reserved = await self._budget.reserve(prompt.card, estimate, chat=prompt.chat, turn=prompt.turn)
+            try:
+                async with aclosing(self._try(prompt, reserved)) as parts:
+                    async for part in parts:
+                        yield part
+                return
+            except ModelError as error:
+                wait = tries.wait(error)
+                if wait is None:
+                    raise
+                if wait > self._limits.notice:
+                    yield _notice(prompt, error, wait)
+            await asyncio.sleep(wait)
+
+    async def _try(self, prompt: Prompt, reserved: Reserved) -> AsyncGenerator[Text | Thought | Finished, None]:
+        """One try. Raises ModelError as long as no text was given out, with the money settled."""
+        said: list[str] = []
+        thought: list[str] = []
+        finished: Finished | None = None
+        try:
+            async with aclosing(await self._begin(prompt)) as parts:
+                async for part in parts:
+                    if isinstance(part, Finished):
+                        finished = part
+                        continue
+                    (said if isinstance(part, Text) else thought).append(part.delta)
+                    yield part
+            if finished is None:
+                raise ModelError(Trouble.CUT, vendor=self._name, model=prompt.card.name)
+        except ModelError as error:
+            if not "".join(said).strip():
+                await self._budget.release(reserved, cost=0 if _unbilled(error, thought) else None)
+                raise
+            finished = _broken_off(error, prompt)
+        finished = self._priced(finished, prompt, reserved, "".join(said) + "".join(thought))
+        if not "".join(said).strip() and finished.reason is not Finish.TOOLS:
+            await self._budget.release(reserved, cost=None if finished.usage.estimated else finished.cost)
+            raise _wordless(finished, self._name)
+        yield finished
+
+    async def _begin(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Finished, None]:
+        vendor = await self._opened()
+        return self._in_time(vendor.stream(prompt), prompt)
+
+    async def _in_time(
+        self, parts: AsyncGenerator[Text | Thought | Finished, None], prompt: Prompt
+    ) -> AsyncGenerator[Text | Thought | Finished, None]:
+        """The same parts, none of them later than the limits allow. Only the wait for a part is timed, never the caller."""
+        limits, now = self._limits, asyncio.get_running_loop().time
+        thinks = prompt.card.thinks == "always" or (prompt.think and prompt.card.thinks == "switch")
+        trouble, limit, until = Trouble.SILENT, limits.thinking if thinks else limits.first, now() + limits.total
+        async with aclosing(parts):
+            while True:
+                try:
+                    async with asyncio.timeout(min(limit, until - now())):
+                        part = await anext(parts)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    raise ModelError(
+                        trouble, vendor=self._name, model=prompt.card.name, vendor_message="nothing came in time"
+                    ) from None
+                yield part
+                trouble, limit = Trouble.CUT, limits.idle
+
+    def _priced(self, finished: Finished, prompt: Prompt, reserved: Reserved, written: str) -> Finished:
+        """With usage and cost. Where the vendor told no usage they are estimated from above; of an answer that broke off
+        nobody knows how much more was written, so its cost is all that was held back."""
+        usage = finished.usage
+        if usage.estimated:
+            usage = Usage(prompt=costs.prompt_tokens(prompt), completion=costs.tokens(written), estimated=True)
+        if reserved.call is None:
+            return replace(finished, usage=usage)
+        known = not usage.estimated or finished.reason is not Finish.CUT
+        cost = costs.cost(prompt.card, usage) if known else reserved.cost
+        return replace(finished, usage=usage, call=reserved.call, cost=cost)
+
+    async def draw(self, prompt: PicturePrompt) -> Picture:
+        prompt = replace(prompt, text=clean(prompt.text))
+        tries = Tries(self._limits)
+        while True:
+            reserved = await self._budget.reserve(
+                prompt.card, costs.picture_estimate(prompt), chat=prompt.chat, turn=prompt.turn
+            )
+            try:
+                drawn = await self._draw_in_time(prompt)
+                break
+            except ModelError as error:
+                unbilled = _unbilled(error, ())
+                await self._budget.release(reserved, cost=0 if unbilled else None)
+                wait = tries.wait(error, final=not unbilled)  # a picture that may be paid for is not drawn twice
+                if wait is None:
+                    raise
+            await asyncio.sleep(wait)
+        cost = costs.cost(prompt.card, drawn.finished.usage) if reserved.call is not None else 0
+        try:
+            data, mime = await self._fetched(drawn, prompt)
+        except ModelError:
+            await self._budget.release(reserved, cost=cost)
+            raise
+        return Picture(data, mime, replace(drawn.finished, call=reserved.call, cost=cost))
+
+    async def _draw_in_time(self, prompt: PicturePrompt) -> Drawn:
+        vendor = await self._opened()
+        try:
+            async with asyncio.timeout(self._limits.picture):
+                return await vendor.draw(prompt)
+        except TimeoutError:
+            raise ModelError(
+                Trouble.SILENT, vendor=self._name, model=prompt.card.name, vendor_message="no picture came in time"
+            ) from None
+
+    async def _fetched(self, drawn: Drawn, prompt: PicturePrompt) -> tuple[bytes, str]:
+        for left in (2, 1, 0):
+            try:
+                return await fetch(drawn.link, host=drawn.host)
+            except BadLink as error:
+                if not (left and error.again):
+                    raise ModelError(
+                        Trouble.FAULT,
+                        vendor=self._name,
+                        model=prompt.card.name,
+                        status=drawn.finished.status,
+                        code="link",
+                        request_id=drawn.finished.request_id,
+                        vendor_message=f"the picture's link: {error}",
+                    ) from error
+            await asyncio.sleep(random.uniform(0.5, 1.5) * self._limits.pace)
+        raise AssertionError("unreachable")
+
+
+def clean(text: str) -> str:
+    """As UTF-8 can carry it and vendors take it: pairs of surrogates joined, lone ones replaced, no NUL."""
+    if "\0" in text:
+        text = text.replace("\0", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _notice(prompt: Prompt, error: ModelError, wait: float) -> Notice:
+    busy = error.trouble in (Trouble.BUSY, Trouble.OVERLOADED)
+    phrase = phrases.VENDOR_BUSY if busy else phrases.VENDOR_FAILED
+    return Notice(phrase.format(seconds=round(wait)).to(prompt.language))
+
+
+def _unbilled(error: ModelError, thought: list[str] | tuple[()]) -> bool:
+    """Whether the vendor surely charges nothing: it refused before it began, or never heard of it."""
+    return not thought and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE)
+
+
+def _broken_off(error: ModelError, prompt: Prompt) -> Finished:
+    """The end of an answer that had begun."""
+    return Finished(
+        reason=Finish.REFUSED if error.trouble is Trouble.REFUSED else Finish.CUT,
+        usage=Usage(estimated=True),
+        model=prompt.card.name,
+        request_id=error.request_id,
+        status=error.status,
+        code=error.code,
+        vendor_message=error.vendor_message,
+    )
+
+
+def _wordless(finished: Finished, vendor: str) -> ModelError:
+    """What an end without any text stands for."""
+    troubles = {Finish.REFUSED: Trouble.REFUSED, Finish.CUT: Trouble.CUT}
+    codes = {Finish.LENGTH: NO_ROOM, Finish.STOP: EMPTY}
+    return ModelError(
+        troubles.get(finished.reason, Trouble.FAULT),
+        vendor=vendor,
+        model=finished.model,
+        status=finished.status,
+        code=codes.get(finished.reason, finished.code),
+        request_id=finished.request_id,
+        vendor_message=finished.vendor_message,
+    )

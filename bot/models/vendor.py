@@ -1,0 +1,65 @@
+"""What a vendor's file gives to the policies in `guarded.py`: one try of a call, and its errors told apart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from yarl import URL
+
+from bot.errors import Trouble
+from bot.messages import Finished, Text, Thought
+from bot.ports import PicturePrompt, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture as the vendor gives it: a link that expires. `host` is the vendor's own address, whose links are trusted."""
+
+    link: str
+    host: URL
+    finished: Finished
+
+
+class Vendor(Protocol):
+    """One try each: no retries, no limits of time, no money. Both raise ModelError and nothing else."""
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Finished, None]:
+        """The answer; the last item is the one Finished: CUT when the stream ended without a reason, `usage.estimated` when
+        the vendor told no usage. Closing the generator closes the request."""
+
+    async def draw(self, prompt: PicturePrompt) -> Drawn: ...
+
+
+def by_status(status: int) -> Trouble:
+    """The fallback for a refusal whose business code nobody knows, such as a gateway's HTML page."""
+    if status in _STATUSES:
+        return _STATUSES[status]
+    return Trouble.FAULT if status >= 500 else Trouble.BAD_REQUEST
+
+
+_STATUSES: Mapping[int, Trouble] = {
+    401: Trouble.BAD_KEY,
+    402: Trouble.NO_MONEY,
+    403: Trouble.BAD_KEY,
+    404: Trouble.NO_MODEL,
+    408: Trouble.FAULT,
+    409: Trouble.FAULT,
+    413: Trouble.TOO_LONG,
+    425: Trouble.BUSY,
+    429: Trouble.BUSY,
+    503: Trouble.OVERLOADED,
+    529: Trouble.OVERLOADED,
+}
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds of a Retry-After header, whatever its case; its date form is not used by these vendors."""
+    for name, value in headers.items():
+        if name.lower() == "retry-after":
+            try:
+                return max(0.0, float(value))
+            except ValueError:
+                return None
+    return None
