@@ -282,3 +282,9 @@ INFO_MEANS = Phrase("That means", "含义")
 # Waiting for a vendor
 VENDOR_BUSY = Phrase("the model is busy, trying again in {seconds} s …", "模型繁忙，{seconds} 秒后重试……")
 VENDOR_FAILED = Phrase("the vendor failed, trying again in {seconds} s …", "服务商出错，{seconds} 秒后重试……")
+
+# Strangers
+STRANGER = Phrase(
+    "I answer only people whom my owner has let in. To be let in, give the owner your id: {id}",
+    "我只回答管理员允许的人。如需使用，请把你的 ID 发给管理员：{id}",
+)
