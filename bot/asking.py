@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import cast
+from typing import Protocol, cast
 
 from bot import context, phrases
 from bot.context import Question
@@ -36,7 +36,7 @@ from bot.messages import (
     Withdraw,
 )
 from bot.phrases import Language, Phrase
-from bot.ports import Files, History, Line, ModelCard, Models, Platform, Prompt
+from bot.ports import Files, History, Line, ModelCard, Models, Prompt
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,13 @@ Answer = AsyncGenerator[Part | Change, None]
 
 MAX_PICTURE = 20_000_000  # bytes: as much as Telegram lets a bot fetch
 MAX_PICTURES = 10  # an album
+
+
+class Fetching(Protocol):
+    """What is needed of a platform here."""
+
+    async def fetch(self, attachment: Attachment, limit: int) -> bytes:
+        """See ports.Platform."""
 
 
 class Declined(MagpieError):
@@ -75,6 +82,13 @@ class Request:
     alone: bool = False
     again: str = ""
 
+    @property
+    def asked(self) -> Asked:
+        question = self.question
+        return Asked(
+            text=question.text, author=question.author, parent=self.tip, files=question.files, stored=self.stored
+        )
+
 
 @dataclass(slots=True)
 class _Writing:
@@ -98,7 +112,7 @@ class Asking:
         *,
         history: History,
         models: Models,
-        platforms: Mapping[str, Platform],
+        platforms: Mapping[str, Fetching],
         files: Files,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -158,9 +172,8 @@ class Asking:
         lines = context.fit(card, instructions, history, request.question, room)
         if lines is None:
             raise Declined(_too_long(card, request.question, room))
-        if not request.alone and request.stored is None:
-            question = request.question
-            yield Asked(text=question.text, author=question.author, parent=request.tip, files=question.files)
+        if not request.alone:
+            yield request.asked
         for line in self._asides(turn, request, card):
             yield Text(f"*{line.to(turn.language)}*\n\n")
         writing = _Writing(card)
@@ -258,7 +271,7 @@ class Asking:
 
     @staticmethod
     def _kept(request: Request, said: str) -> list[Answered]:
-        return [] if request.alone else [Answered(text=said, question=request.stored)]
+        return [] if request.alone else [Answered(text=said)]
 
     def _offers(self, turn: Turn, request: Request, card: ModelCard, *choices: Choice) -> list[Buttons]:
         """Buttons after a failure: the given ones, and the other vendor's model."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from bot import commands, context, phrases
-from bot.asking import Answer, Asking, Declined, Request
+from bot.asking import Answer, Asking, Declined, Fetching, Request
 from bot.commands.command import reply
 from bot.commands.conversation import ask_again
 from bot.commands.image import Order, choose_other, draw
@@ -33,7 +33,7 @@ from bot.messages import (
     Turn,
     command_of,
 )
-from bot.ports import Exchange, Files, History, MenuEntry, ModelCard, Models, Platform
+from bot.ports import Exchange, Files, History, MenuEntry, ModelCard, Models
 
 
 class ConversationManager:
@@ -44,7 +44,7 @@ class ConversationManager:
         *,
         history: History,
         models: Models,
-        platforms: Mapping[str, Platform],
+        platforms: Mapping[str, Fetching],
         files: Files,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -126,12 +126,12 @@ class ConversationManager:
             return self._said(turn, [message])
         if exchange.question.epoch != turn.epoch:
             return reply(turn, phrases.EDIT_TOO_OLD)
+        last = await self._history.last(turn.chat, turn.head)
+        if last and last.question and last.question.id == exchange.question.id:
+            return self._anew(turn, message, last, exchange.question.parent)
         if exchange.answer is None:
             return self._anew(turn, message, exchange, turn.head) if exchange.latest else self._said(turn, [message])
-        last = await self._history.last(turn.chat, turn.head)
-        if last is None or last.question is None or last.question.id != exchange.question.id:
-            return reply(turn, phrases.EDIT_TOO_OLD)
-        return self._anew(turn, message, last, exchange.question.parent)
+        return reply(turn, phrases.EDIT_TOO_OLD)
 
     async def _anew(self, turn: Turn, message: Message, exchange: Exchange, tip: int | None) -> Answer:
         yield Replaces(exchange.turn)

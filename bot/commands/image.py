@@ -87,9 +87,8 @@ async def draw(desk: Asking, turn: Turn, order: Order, tip: int | None, stored: 
     card = _card(desk, turn, order)
     check_size(card, order.size)
     order = replace(order, model=card.name)
-    if stored is None:
-        author = context.speaker_of(turn.author.name) if turn.address.group else ""
-        yield Asked(text=order.command, author=author, parent=tip)
+    author = context.speaker_of(turn.author.name) if turn.address.group else ""
+    yield Asked(text=order.command, author=author, parent=tip, stored=stored)
     yield Notice(phrases.DRAWING.format(model=card.name).to(language))
     seed = random.randrange(1, 2**31) if card.seed else None
     prompt = PicturePrompt(card=card, text=order.prompt, chat=turn.chat, turn=turn.id, size=order.size, seed=seed)
@@ -107,7 +106,7 @@ async def draw(desk: Asking, turn: Turn, order: Order, tip: int | None, stored: 
     if desk.models.simulated:
         caption = f"{caption}\n{phrases.SIMULATED_PICTURE.to(language)}"
     yield Media(file, picture.mime, caption)
-    yield Answered(text=f"[picture: {order.prompt}]", question=stored, files=(file,))
+    yield Answered(text=f"[picture: {order.prompt}]", files=(file,))
     yield Buttons(((Choice(phrases.AGAIN.to(language), order.action("draw")), *_other(desk, turn, order)),))
     yield picture.finished
 

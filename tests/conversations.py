@@ -1,0 +1,353 @@
+"""A chat without a platform: says things to the conversation manager and commits what it yields, on the real store.
+
+The engine's part is played in its simplest form: no previews, no delivery, one message at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from bot.asking import Fetching
+from bot.errors import TooLarge, Unreadable
+from bot.manager import ConversationManager
+from bot.messages import (
+    Address,
+    Answered,
+    Asked,
+    Attachment,
+    Author,
+    Buttons,
+    Change,
+    ChatKey,
+    Choice,
+    Configured,
+    Edited,
+    Event,
+    Finish,
+    Finished,
+    Lane,
+    Media,
+    Message,
+    Notice,
+    Part,
+    Pressed,
+    Replaces,
+    Rewound,
+    Spent,
+    Text,
+    Thought,
+    Turn,
+    Withdraw,
+)
+from bot.phrases import Language
+from bot.ports import (
+    ButtonRow,
+    ChatModel,
+    Claim,
+    ImageModel,
+    Line,
+    ModelCard,
+    Outcome,
+    Picture,
+    PicturePrompt,
+    Prompt,
+    Unknown,
+)
+from storage.store import Store
+
+ANN = Author("1", "Ann")
+BOB = Author("2", "Bob")
+OWNER = Author("9", "Olga", owner=True)
+PNG = b"\x89PNG a picture"
+
+Told = Text | Thought | Notice | Finished
+Reply = str | Sequence[Told | Exception] | Exception
+
+GLM = ModelCard(
+    name="glm-text", vendor="glm", kind="chat", window=4_000, output=1_000, price=((32_000, 3, 14), (200_000, 4, 16)),
+    default=True, seed=True,
+)  # fmt: skip
+GLM_VISION = ModelCard(name="glm-vision", vendor="glm", kind="chat", window=8_000, output=1_000, vision=True)
+GLM_IMAGE = ModelCard(
+    name="glm-image", vendor="glm", kind="image", per_picture=0.06, default=True, size_rule=(512, 2048, 16, 2**21)
+)
+QWEN = ModelCard(
+    name="qwen-text",
+    vendor="qwen",
+    kind="chat",
+    window=4_000,
+    output=1_000,
+    price=((1_000_000, 0.3, 0.6),),
+    default=True,
+)
+QWEN_IMAGE = ModelCard(
+    name="qwen-image",
+    vendor="qwen",
+    kind="image",
+    per_picture=0.2,
+    default=True,
+    sizes=("1328x1328", "1664x928"),
+    seed=True,
+)
+ALL = (GLM, GLM_VISION, GLM_IMAGE, QWEN, QWEN_IMAGE)
+
+
+class ScriptedModels:
+    """ports.Models whose answers are told beforehand; what was asked is kept."""
+
+    def __init__(self, cards: Sequence[ModelCard] = ALL, *, simulated: bool = False) -> None:
+        self._cards = cards
+        self.simulated = simulated
+        self.replies: list[Reply] = []
+        self.pictures: list[Exception] = []
+        self.prompts: list[Prompt] = []
+        self.drawn: list[PicturePrompt] = []
+
+    def cards(self) -> Sequence[ModelCard]:
+        return self._cards
+
+    def find(self, name: str, kind: Literal["chat", "image"] = "chat") -> ModelCard | Unknown:
+        if name == "kimi":
+            return Unknown(variable="KIMI_API_KEY")
+        for card in self._cards:
+            if card.kind == kind and (card.name == name or (card.vendor == name and card.default)):
+                return card
+        return Unknown(
+            nearest=tuple(card.name for card in self._cards if name[:3] == card.name[:3] and card.kind == kind)
+        )
+
+    def pick(self, kind: Literal["chat", "image"], *, vendor: str = "", vision: bool = False) -> ModelCard | None:
+        fitting = [
+            card
+            for card in self._cards
+            if card.kind == kind and (not vendor or card.vendor == vendor) and (card.vision or not vision)
+        ]
+        return fitting[0] if fitting else None
+
+    def chat(self, card: ModelCard) -> ChatModel:
+        return self
+
+    def image(self, card: ModelCard) -> ImageModel:
+        return self
+
+    async def generate(self, prompt: Prompt) -> AsyncIterator[Told]:
+        self.prompts.append(prompt)
+        reply = self.replies.pop(0) if self.replies else f"answer {len(self.prompts)}"
+        for item in [reply] if isinstance(reply, str | Exception) else reply:
+            if isinstance(item, Exception):
+                raise item
+            yield Text(item) if isinstance(item, str) else item
+        if isinstance(reply, str) or not any(isinstance(item, Finished) for item in _listed(reply)):
+            yield Finished(reason=Finish.STOP, model=prompt.card.name)
+
+    async def draw(self, prompt: PicturePrompt) -> Picture:
+        self.drawn.append(prompt)
+        if self.pictures:
+            raise self.pictures.pop(0)
+        return Picture(PNG, "image/png", Finished(reason=Finish.STOP, model=prompt.card.name))
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """What the model was last asked, without the system's line."""
+        return [(line.role, line.text) for line in self.prompts[-1].lines[1:]]
+
+    @property
+    def told(self) -> Line:
+        return self.prompts[-1].lines[0]
+
+
+def _listed(reply: Reply) -> Sequence[Told | Exception]:
+    return [] if isinstance(reply, str | Exception) else reply
+
+
+class KeptFiles:
+    """ports.Files in memory: what begins with "bomb" or "text" is no picture for it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    async def keep(self, data: bytes, mime: str) -> str:
+        name = f"{len(self.kept)}.{mime.rpartition('/')[2]}"
+        self.kept[name] = data
+        return name
+
+    async def keep_picture(self, data: bytes) -> str:
+        if data.startswith(b"bomb"):
+            raise TooLarge(20_000_000)
+        if data.startswith(b"text"):
+            raise Unreadable("no picture")
+        return await self.keep(data, "image/png")
+
+    async def load(self, name: str) -> bytes:
+        return self.kept[name]
+
+
+class Album:
+    """The platform's side of attachments: what `ref` names, or an error."""
+
+    def __init__(self, **files: bytes | Exception) -> None:
+        self._files = files
+
+    async def fetch(self, attachment: Attachment, limit: int) -> bytes:
+        found = self._files.get(attachment.ref, PNG)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of one turn."""
+
+    turn: int
+    items: list[Part | Change] = field(default_factory=list)
+    buttons: dict[str, str] = field(default_factory=dict)  # label → id
+
+    @property
+    def text(self) -> str:
+        """As people read it in the end."""
+        text = ""
+        for item in self.items:
+            text = "" if isinstance(item, Withdraw) else text + (item.delta if isinstance(item, Text) else "")
+        return text
+
+    @property
+    def finished(self) -> Finished:
+        (finished,) = [item for item in self.items if isinstance(item, Finished)]
+        assert [item for item in self.items if not isinstance(item, Changes)][-1] is finished
+        return finished
+
+    @property
+    def notices(self) -> list[str]:
+        return [item.text for item in self.items if isinstance(item, Notice)]
+
+    @property
+    def media(self) -> list[Media]:
+        return [item for item in self.items if isinstance(item, Media)]
+
+    @property
+    def changes(self) -> list[Change]:
+        return [item for item in self.items if isinstance(item, Changes)]
+
+
+Changes = Asked | Answered | Rewound | Configured | Spent | Replaces
+
+
+class Conversation:
+    """One chat. `say`, `press` and `edit` return what came of it; `clock` may be put forward."""
+
+    def __init__(
+        self,
+        store: Store,
+        models: ScriptedModels,
+        platforms: Mapping[str, Fetching] | None = None,
+        *,
+        group: bool = False,
+        language: Language = "en",
+    ) -> None:
+        self.store = store
+        self.models = models
+        self.files = KeptFiles()
+        self.passed = 0.0
+        self.manager = ConversationManager(
+            history=store, models=models, platforms=platforms or {"web": Album()}, files=self.files, clock=self.now
+        )
+        self.key = ChatKey("web", "1")
+        self._group = group
+        self._language: Language = language
+        self._numbers = itertools.count(1)
+
+    def now(self) -> float:
+        return time.time() + self.passed
+
+    def message(self, text: str, author: Author = ANN, **values: object) -> Message:
+        made = Message(
+            id=f"m{next(self._numbers)}", author=author, address=self._address(), text=text, at=self.now(),
+            language=self._language,
+        )  # fmt: skip
+        return replace(made, **values)  # type: ignore[arg-type] # tests name real fields
+
+    def _address(self) -> Address:
+        return Address(self.key, group=self._group)
+
+    async def say(self, *texts: str | Message, late: bool = False) -> Answer:
+        said = tuple(text if isinstance(text, Message) else self.message(text) for text in texts)
+        return await self._turn(said, said, late)
+
+    async def edit(self, message: Message, text: str) -> Answer:
+        edited = replace(message, text=text)
+        return await self._turn(Edited(edited), [edited])
+
+    async def press(self, button: str, author: Author = ANN) -> Answer:
+        return await self._turn(Pressed(button, author, self._address(), self._language), [])
+
+    async def _turn(
+        self, said: tuple[Message, ...] | Edited | Pressed, messages: Iterable[Message], late: bool = False
+    ) -> Answer:
+        claim = await self._claim([message.id for message in messages])
+        turn = self._open(claim, said, late)
+        answer = Answer(turn.id)
+        async with aclosing(self.manager.answer(turn)) as items:
+            async for item in items:
+                if isinstance(item, Replaces):
+                    await self.store.replace(claim, item.turn)
+                answer.items.append(item)
+        rows = []
+        for part in answer.items:
+            if isinstance(part, Buttons):
+                rows = [self._button(answer, turn, choice) for row in part.rows for choice in row]
+        outcome = Outcome(
+            address=turn.address, finished=answer.finished, pieces=(), changes=tuple(answer.changes),
+            buttons=tuple(rows), text=answer.text,
+        )  # fmt: skip
+        await self.store.complete(claim, outcome)
+        return answer
+
+    def _button(self, answer: Answer, turn: Turn, choice: Choice) -> ButtonRow:
+        id = f"b{next(self._numbers)}"
+        answer.buttons[choice.label] = id
+        person = "" if choice.anyone else turn.author.id
+        return ButtonRow(id, self.key, person, choice.action, self.now() + 86_400)
+
+    async def _claim(self, messages: Sequence[str]) -> Claim:
+        events = [
+            Event(
+                platform="web", bot="b", event=f"e{next(self._numbers)}", chat=self.key, author="1", payload="{}",
+                at=time.time(), message=message, joins="together",
+            )
+            for message in messages or [""]
+        ]  # fmt: skip
+        await self.store.accept(events)
+        claims, _ = await self.store.claim(1)
+        return claims[0]
+
+    def _open(self, claim: Claim, said: tuple[Message, ...] | Edited | Pressed, late: bool) -> Turn:
+        voice = said[-1] if isinstance(said, tuple) else said.message if isinstance(said, Edited) else said
+        return Turn(
+            id=claim.turn, chat=claim.chat, seq=claim.seq, fence=claim.fence, epoch=claim.epoch, said=said,
+            author=voice.author, address=voice.address, language=voice.language, stop=claim.stop, model=claim.model,
+            system=claim.system, head=claim.head, late=late,
+        )  # fmt: skip
+
+    async def reset(self) -> None:
+        """As the engine does it for `/reset`."""
+        event = f"e{next(self._numbers)}"
+        await self.store.accept(
+            [
+                Event(
+                    platform="web", bot="b", event=event, chat=self.key, author="1", payload="{}", at=time.time(),
+                    lane=Lane.CONTROL,
+                )
+            ]
+        )  # fmt: skip
+        ((row, chat),) = await self.store.control(1)
+        await self.store.reset(row, chat, lambda overtaken: (self._address(), ()))
+
+
+def picture(name: str = "fox", size: int = 1_000) -> Attachment:
+    return Attachment("image", name, mime="image/jpeg", size=size)

@@ -1,0 +1,514 @@
+"""The conversation manager, on the real store with a model whose answers are told beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.errors import BudgetSpent, ModelError, PlatformError, Trouble
+from bot.messages import Answered, Asked, Attachment, Finish, Finished, Replaces, Spent, Text, Thought, Withdraw
+from bot.ports import ModelCard
+from storage import open_store
+from storage.store import Store
+from tests.conversations import (
+    ANN,
+    BOB,
+    GLM,
+    OWNER,
+    QWEN,
+    Album,
+    Conversation,
+    ScriptedModels,
+    picture,
+)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(f"sqlite:///{tmp_path}/magpie.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def models() -> ScriptedModels:
+    return ScriptedModels()
+
+
+@pytest.fixture
+def chat(store: Store, models: ScriptedModels) -> Conversation:
+    return Conversation(store, models)
+
+
+@pytest.fixture
+def group(store: Store, models: ScriptedModels) -> Conversation:
+    return Conversation(store, models, group=True)
+
+
+def trouble(kind: Trouble, **values: str | int) -> ModelError:
+    return ModelError(kind, vendor="glm", **values)  # type: ignore[arg-type] # tests name real fields
+
+
+# --- questions ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_question_is_answered_and_remembered(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [[Thought("hm"), Text("Four"), Text(".")], "Nine."]
+    first = await chat.say("2 + 2?")
+    assert first.text == "Four."
+    assert first.finished.reason is Finish.STOP
+    await chat.say("3 * 3?")
+    assert models.lines == [("user", "2 + 2?"), ("assistant", "Four."), ("user", "3 * 3?")]
+
+
+async def test_the_question_is_committed_to_before_the_model_writes(chat: Conversation) -> None:
+    answer = await chat.say("hello")
+    kinds = [type(item) for item in answer.items]
+    assert kinds == [Asked, Text, Answered, Finished]
+
+
+async def test_messages_that_waited_together_are_one_question(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say("one", "two")
+    assert models.lines == [("user", "one\ntwo")]
+
+
+async def test_a_command_among_several_messages_is_just_text(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say("look:", "/help")
+    assert models.lines == [("user", "look:\n/help")]
+
+
+async def test_a_path_is_no_command(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say("/etc/hosts")
+    assert models.lines == [("user", "/etc/hosts")]
+
+
+async def test_broken_characters_reach_neither_model_nor_store(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say("a\ud800b\x00c")
+    assert models.lines == [("user", "a\ufffdbc")]
+
+
+async def test_in_a_group_the_model_knows_who_speaks(group: Conversation, models: ScriptedModels) -> None:
+    await group.say("hi")
+    await group.say(group.message("and me?", BOB))
+    assert models.lines == [("user", "Ann: hi"), ("assistant", "answer 1"), ("user", "Bob: and me?")]
+    assert "Several people" in models.told.text
+
+
+async def test_in_private_nobody_is_named(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say("hi")
+    assert models.lines == [("user", "hi")]
+
+
+async def test_a_reply_to_another_person_quotes_them(group: Conversation, models: ScriptedModels) -> None:
+    await group.say(group.message("is that so?", quote="The moon\nis cheese", quoted="Bob"))
+    assert models.lines == [("user", "Ann: > Bob: The moon\n> is cheese\n\nis that so?")]
+
+
+async def test_a_reply_to_an_older_answer_goes_on_from_there(chat: Conversation, models: ScriptedModels) -> None:
+    question = chat.message("capital of France?")
+    await chat.say(question)
+    await chat.say("and of Spain?")
+    await chat.say(chat.message("how many live there?", replies_to=question.id))
+    asked = ("user", "capital of France?"), ("assistant", "answer 1"), ("user", "how many live there?")
+    assert models.lines == [*asked]
+
+
+async def test_a_reply_to_what_was_before_a_reset_brings_nothing_back(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    secret = chat.message("my secret is 42")
+    await chat.say(secret)
+    await chat.reset()
+    await chat.say(chat.message("what was it?", replies_to=secret.id))
+    assert models.lines == [("user", "what was it?")]
+
+
+async def test_an_empty_message_gets_one_helpful_line(chat: Conversation, models: ScriptedModels) -> None:
+    answer = await chat.say("  ")
+    assert "What would you like to know" in answer.text
+    assert not models.prompts
+
+
+async def test_the_chat_keeps_its_model_while_it_is_set_up(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say("/model qwen")
+    await chat.say("hi")
+    assert models.prompts[-1].card is QWEN
+
+
+async def test_a_chosen_model_that_is_gone_gives_way_and_says_so(store: Store) -> None:
+    await Conversation(store, ScriptedModels()).say("/model qwen-text")
+    later = Conversation(store, ScriptedModels((GLM,)))
+    later._numbers = iter(range(100, 200))  # type: ignore[assignment] # the same chat, events of its own
+    answer = await later.say("hi")
+    assert "qwen-text is no longer set up" in answer.text
+    assert later.models.prompts[-1].card is GLM
+    await later.say("again")
+    assert "no longer" not in later.models.lines[1][1]
+
+
+async def test_a_question_longer_than_the_window_costs_nothing(chat: Conversation, models: ScriptedModels) -> None:
+    answer = await chat.say("x" * 200_000)
+    assert "too long for glm-text" in answer.text
+    assert not models.prompts
+
+
+async def test_old_exchanges_make_room(chat: Conversation, models: ScriptedModels) -> None:
+    for number in range(6):
+        await chat.say(f"{number} " + "long " * 400)
+    assert [text[0] for role, text in models.lines if role == "user"] == ["2", "3", "4", "5"]
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_failed_question_can_be_asked_again(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [trouble(Trouble.FAULT, status=500, code="500", request_id="r1", vendor_message="boom"), "Better."]
+    failed = await chat.say("hi")
+    assert "servers failed" in failed.text
+    assert failed.finished == Finished(
+        reason=Finish.FAILED, model="glm-text", status=500, code="500", request_id="r1", vendor_message="boom"
+    )
+    again = await chat.press(failed.buttons["Retry"])
+    assert again.text == "Better."
+    await chat.say("and now?")
+    assert models.lines == [("user", "hi"), ("assistant", "Better."), ("user", "and now?")]
+
+
+async def test_it_may_fail_more_than_once(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [trouble(Trouble.BUSY), trouble(Trouble.BUSY), "At last."]
+    failed = await chat.say("hi")
+    failed = await chat.press(failed.buttons["Retry"])
+    assert (await chat.press(failed.buttons["Retry"])).text == "At last."
+
+
+async def test_a_failed_question_is_in_nobodys_way(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [trouble(Trouble.FAULT)]
+    failed = await chat.say("lost")
+    await chat.say("next")
+    assert models.lines == [("user", "next")]
+    await chat.press(failed.buttons["Retry"])
+    assert models.lines == [("user", "next"), ("assistant", "answer 2"), ("user", "lost")]
+
+
+async def test_the_other_vendor_may_be_tried(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [trouble(Trouble.NO_MONEY)]
+    failed = await chat.say("hi")
+    await chat.press(failed.buttons["Try qwen-text"])
+    assert models.prompts[-1].card is QWEN
+    assert models.lines == [("user", "hi")]
+
+
+async def test_a_refused_question_stays_out_of_later_context(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [trouble(Trouble.REFUSED)]
+    refused = await chat.say("something bad")
+    assert refused.finished.reason is Finish.REFUSED
+    assert "Retry" not in refused.buttons
+    await chat.say("something good")
+    assert models.lines == [("user", "something good")]
+
+
+@pytest.mark.parametrize("end", [trouble(Trouble.REFUSED), Finished(reason=Finish.REFUSED, model="glm-text")])
+async def test_an_answer_refused_in_the_middle_is_withdrawn(
+    chat: Conversation, models: ScriptedModels, end: Exception | Finished
+) -> None:
+    models.replies = [[Text("Once there was"), end]]
+    refused = await chat.say("tell")
+    assert Withdraw() in refused.items
+    assert "Once" not in refused.text
+    assert "content filter" in refused.text
+    assert not any(isinstance(change, Answered) for change in refused.changes)
+
+
+@pytest.mark.parametrize("end", [trouble(Trouble.CUT), Finished(reason=Finish.CUT, model="glm-text")])
+async def test_half_an_answer_is_shown_marked_and_continued(
+    chat: Conversation, models: ScriptedModels, end: Exception | Finished
+) -> None:
+    models.replies = [[Text("One, two,"), end], "three."]
+    cut = await chat.say("count")
+    assert cut.text == "One, two,\n\n*(the answer broke off here)*"
+    assert cut.finished.reason is Finish.CUT
+    await chat.press(cut.buttons["Continue"])
+    assert models.lines[:2] == [("user", "count"), ("assistant", "One, two,")]
+    assert "Continue" in models.lines[2][1]
+
+
+async def test_a_stream_that_ends_without_a_word_why_is_cut(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [[Text("One"), Finished(reason=Finish.CUT)]]
+    assert (await chat.say("count")).finished.reason is Finish.CUT
+
+
+async def test_an_answer_at_the_models_limit_is_marked_outside_of_its_code(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    models.replies = [[Text("```py\nx = 1"), Finished(reason=Finish.LENGTH, model="glm-text")]]
+    answer = await chat.say("code")
+    assert answer.text == "```py\nx = 1\n```\n\n*(cut at the model's length limit)*"
+    assert "Continue" in answer.buttons
+
+
+async def test_a_conversation_that_moved_on_is_not_continued(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [[Text("One"), trouble(Trouble.CUT)]]
+    cut = await chat.say("count")
+    await chat.say("something else")
+    assert "moved on" in (await chat.press(cut.buttons["Continue"])).text
+
+
+async def test_an_empty_answer_is_told_and_not_remembered(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [[Thought("hm"), Finished(reason=Finish.STOP, model="glm-text", cost=7)]]
+    answer = await chat.say("hi")
+    assert "empty answer" in answer.text
+    assert answer.finished.reason is Finish.FAILED
+    assert answer.finished.cost == 7
+    await chat.say("again")
+    assert models.lines == [("user", "again")]
+
+
+async def test_what_the_vendor_finds_too_long_is_shortened_once(chat: Conversation, models: ScriptedModels) -> None:
+    for number in range(4):
+        await chat.say(f"question {number}")
+    models.replies = [trouble(Trouble.TOO_LONG), "Short enough."]
+    answer = await chat.say("and?")
+    assert answer.text == "Short enough."
+    assert "older half" in answer.notices[0]
+    assert len(models.prompts[-1].lines) < len(models.prompts[-2].lines)
+    models.replies = [trouble(Trouble.TOO_LONG), trouble(Trouble.TOO_LONG)]
+    assert "too long for this model" in (await chat.say("and now?")).text
+
+
+async def test_a_lone_question_too_long_for_the_vendor_is_not_repeated(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    models.replies = [trouble(Trouble.TOO_LONG)]
+    assert "too long for this model" in (await chat.say("hi")).text
+    assert len(models.prompts) == 1
+
+
+async def test_a_spent_budget_says_when_it_opens(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [BudgetSpent(datetime(2026, 11, 23, 0, 0, tzinfo=UTC))]
+    answer = await chat.say("hi")
+    assert "opens again at 00:00" in answer.text
+    assert "Retry" in answer.buttons
+
+
+# --- pictures that people send -----------------------------------------------------------------------------------------
+
+
+async def test_a_picture_goes_to_a_model_that_sees(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say(chat.message("what is this?", attachments=(picture("a"), picture("b"))))
+    assert models.prompts[-1].card.name == "glm-vision"
+    assert len(models.prompts[-1].lines[-1].files) == 2
+    await chat.say("thanks")
+    assert models.prompts[-1].card is GLM
+    assert models.lines[0] == ("user", "[picture]\n[picture]\nwhat is this?")
+
+
+async def test_a_picture_alone_is_a_question(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say(chat.message("", attachments=(picture(),)))
+    assert models.lines == [("user", "What is in this picture?")]
+
+
+async def test_a_vendor_without_eyes_says_so(store: Store) -> None:
+    blind = Conversation(store, ScriptedModels((QWEN,)))
+    answer = await blind.say(blind.message("?", attachments=(picture(),)))
+    assert "no model here that sees" in answer.text
+    assert not blind.models.prompts
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"bomb", "too large"),
+        (b"text", "could not read"),
+        (PlatformError("gone"), "could not fetch"),
+    ],
+)
+async def test_a_bad_picture_gets_a_sentence(
+    store: Store, models: ScriptedModels, data: bytes | Exception, sentence: str
+) -> None:
+    chat = Conversation(store, models, {"web": Album(fox=data)})
+    answer = await chat.say(chat.message("what is this?", attachments=(picture("fox"),)))
+    assert sentence in answer.text
+    assert not models.prompts
+
+
+async def test_a_file_over_the_limit_is_not_fetched(store: Store, models: ScriptedModels) -> None:
+    chat = Conversation(store, models, {"web": Album(fox=AssertionError("fetched"))})
+    answer = await chat.say(chat.message("?", attachments=(picture("fox", 60_000_000),)))
+    assert "at most 20 MB" in answer.text
+
+
+async def test_what_cannot_be_read_alone_says_what_can(chat: Conversation, models: ScriptedModels) -> None:
+    answer = await chat.say(chat.message("", attachments=(Attachment("other", "x", name="sticker"),)))
+    assert answer.text == "I cannot read this: sticker. I take text and pictures."
+    assert not models.prompts
+
+
+async def test_what_cannot_be_read_beside_a_text_is_mentioned(chat: Conversation, models: ScriptedModels) -> None:
+    answer = await chat.say(chat.message("hi", attachments=(Attachment("voice", "x"),)))
+    assert answer.text == "*I cannot read this: voice message.*\n\nanswer 1"
+    await chat.say("next")
+    assert models.lines[1] == ("assistant", "answer 1")
+
+
+# --- late messages -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_said_long_ago_is_asked_about_first(chat: Conversation, models: ScriptedModels) -> None:
+    late = await chat.say("how is the weather?", late=True)
+    assert late.text == "While I was away you wrote: “how is the weather?”"
+    assert not models.prompts
+    assert (await chat.press(late.buttons["Answer now"])).text == "answer 1"
+    assert models.lines == [("user", "how is the weather?")]
+
+
+async def test_a_late_command_waits_for_the_button_too(chat: Conversation, models: ScriptedModels) -> None:
+    late = await chat.say("/image a fox", late=True)
+    assert not models.drawn
+    await chat.press(late.buttons["Answer now"])
+    assert models.drawn[0].text == "a fox"
+
+
+# --- edits -------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_edit_of_the_last_question_asks_it_anew_in_place(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say("hello")
+    question = chat.message("capital of Frence?")
+    first = await chat.say(question)
+    edited = await chat.edit(question, "capital of France?")
+    assert edited.items[0] == Replaces(first.turn)
+    await chat.say("thanks")
+    asked = [text for role, text in models.lines if role == "user"]
+    assert asked == ["hello", "capital of France?", "thanks"]
+
+
+async def test_a_question_may_be_edited_twice(chat: Conversation, models: ScriptedModels) -> None:
+    question = chat.message("one")
+    await chat.say(question)
+    second = await chat.edit(question, "two")
+    third = await chat.edit(question, "three")
+    assert third.items[0] == Replaces(second.turn)
+    assert models.lines == [("user", "three")]
+
+
+async def test_an_edit_after_a_retry_takes_the_latest_answers_messages(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    question = chat.message("one")
+    await chat.say(question)
+    second = await chat.say("/retry")
+    edited = await chat.edit(question, "two")
+    assert edited.items[0] == Replaces(second.turn)
+    assert models.lines == [("user", "two")]
+
+
+async def test_an_edit_of_an_older_question_changes_nothing(chat: Conversation, models: ScriptedModels) -> None:
+    question = chat.message("one")
+    await chat.say(question)
+    await chat.say("two")
+    edited = await chat.edit(question, "three")
+    assert "changes nothing" in edited.text
+    assert not edited.changes
+    assert len(models.prompts) == 2
+
+
+async def test_an_edit_of_a_question_that_failed_takes_the_failures_place(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    models.replies = [trouble(Trouble.BAD_REQUEST)]
+    question = chat.message("one")
+    failed = await chat.say(question)
+    edited = await chat.edit(question, "two")
+    assert edited.items[0] == Replaces(failed.turn)
+    assert models.lines == [("user", "two")]
+
+
+async def test_an_edit_of_something_unknown_is_a_message(chat: Conversation, models: ScriptedModels) -> None:
+    edited = await chat.edit(chat.message("never seen"), "hello")
+    assert edited.text == "answer 1"
+    assert not any(isinstance(change, Replaces) for change in edited.changes)
+
+
+async def test_an_edit_from_before_a_reset_changes_nothing(chat: Conversation, models: ScriptedModels) -> None:
+    question = chat.message("one")
+    await chat.say(question)
+    await chat.reset()
+    assert "changes nothing" in (await chat.edit(question, "two")).text
+
+
+async def test_an_edited_drawing_is_drawn_anew_in_place(chat: Conversation, models: ScriptedModels) -> None:
+    order = chat.message("/image a fux")
+    first = await chat.say(order)
+    edited = await chat.edit(order, "/image a fox")
+    assert edited.items[0] == Replaces(first.turn)
+    assert models.drawn[-1].text == "a fox"
+
+
+async def test_an_edited_command_is_run_again(chat: Conversation, models: ScriptedModels) -> None:
+    command = chat.message("/model qwne")
+    await chat.say(command)
+    assert "qwen-text" in (await chat.edit(command, "/model qwen")).text
+
+
+# --- presses -----------------------------------------------------------------------------------------------------------
+
+
+async def failed_in(chat: Conversation) -> str:
+    """The id of a [Retry] button."""
+    chat.models.replies = [trouble(Trouble.FAULT)]
+    return (await chat.say("hi")).buttons["Retry"]
+
+
+async def test_a_button_works_once(chat: Conversation, models: ScriptedModels) -> None:
+    button = await failed_in(chat)
+    pressed = await chat.press(button)
+    assert Spent(button) in pressed.changes
+    again = await chat.press(button)
+    assert again.items == [Finished(reason=Finish.COMMAND)]
+    assert len(models.prompts) == 2
+
+
+async def test_a_button_works_for_a_day(chat: Conversation, models: ScriptedModels) -> None:
+    button = await failed_in(chat)
+    chat.passed = 86_500
+    assert "no longer works" in (await chat.press(button)).text
+    assert len(models.prompts) == 1
+
+
+async def test_an_unknown_button_is_told(chat: Conversation) -> None:
+    assert "no longer works" in (await chat.press("'; DROP TABLE buttons")).text
+
+
+async def test_another_persons_button_is_not_pressed(chat: Conversation, models: ScriptedModels) -> None:
+    button = await failed_in(chat)
+    assert (await chat.press(button, BOB)).text == "Bob, this button is for someone else."
+    assert (await chat.press(button, ANN)).text == "answer 2"
+
+
+async def test_the_owner_may_press_all(chat: Conversation) -> None:
+    assert (await chat.press(await failed_in(chat), OWNER)).text == "answer 2"
+
+
+async def test_a_button_from_before_a_reset_brings_nothing_back(chat: Conversation, models: ScriptedModels) -> None:
+    button = await failed_in(chat)
+    await chat.reset()
+    assert "moved on" in (await chat.press(button)).text
+    assert len(models.prompts) == 1
+
+
+# --- language ----------------------------------------------------------------------------------------------------------
+
+
+async def test_sentences_and_buttons_are_in_the_persons_language(store: Store, models: ScriptedModels) -> None:
+    chat = Conversation(store, models, language="zh")
+    models.replies = [trouble(Trouble.FAULT)]
+    failed = await chat.say("你好")
+    assert "服务器出错" in failed.text
+    assert set(failed.buttons) == {"重试", "改用 qwen-text"}
+
+
+async def test_no_model_at_all_is_told(store: Store) -> None:
+    nothing: tuple[ModelCard, ...] = ()
+    assert "No model" in (await Conversation(store, ScriptedModels(nothing)).say("hi")).text
