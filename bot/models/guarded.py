@@ -25,6 +25,7 @@ from bot.models import costs
 from bot.models.budget import Budget, Reserved
 from bot.models.pictures import BadLink, fetch
 from bot.models.vendor import Drawn, Vendor
+from bot.models.watch import in_time
 from bot.ports import Picture, PicturePrompt, Prompt
 
 log = logging.getLogger(__name__)
@@ -133,10 +134,11 @@ class Guarded:
                     yield part
             if finished is None:
                 raise ModelError(Trouble.CUT, vendor=self._name, model=prompt.card.name)
-        except ModelError as error:
+        except (ModelError, TimeoutError) as caught:
+            error = caught if isinstance(caught, ModelError) else self._too_late(prompt, begun=bool(said or thought))
             if not "".join(said).strip():
-                await self._budget.release(reserved, cost=0 if _unbilled(error, thought) else None)
-                raise
+                await self._budget.release(reserved, cost=0 if _unbilled(error, begun=bool(thought)) else None)
+                raise error from error.__cause__
             finished = _broken_off(error, prompt)
         finished = self._priced(finished, prompt, reserved, "".join(said) + "".join(thought))
         if not "".join(said).strip() and finished.reason is not Finish.TOOLS:
@@ -146,28 +148,17 @@ class Guarded:
 
     async def _begin(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Finished, None]:
         vendor = await self._opened()
-        return self._in_time(vendor.stream(prompt), prompt)
-
-    async def _in_time(
-        self, parts: AsyncGenerator[Text | Thought | Finished, None], prompt: Prompt
-    ) -> AsyncGenerator[Text | Thought | Finished, None]:
-        """The same parts, none of them later than the limits allow. Only the wait for a part is timed, never the caller."""
-        limits, now = self._limits, asyncio.get_running_loop().time
         thinks = prompt.card.thinks == "always" or (prompt.think and prompt.card.thinks == "switch")
-        trouble, limit, until = Trouble.SILENT, limits.thinking if thinks else limits.first, now() + limits.total
-        async with aclosing(parts):
-            while True:
-                try:
-                    async with asyncio.timeout(min(limit, until - now())):
-                        part = await anext(parts)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError:
-                    raise ModelError(
-                        trouble, vendor=self._name, model=prompt.card.name, vendor_message="nothing came in time"
-                    ) from None
-                yield part
-                trouble, limit = Trouble.CUT, limits.idle
+        return in_time(
+            vendor.stream(prompt),
+            first=self._limits.thinking if thinks else self._limits.first,
+            idle=self._limits.idle,
+            total=self._limits.total,
+        )
+
+    def _too_late(self, prompt: Prompt, *, begun: bool) -> ModelError:
+        trouble = Trouble.CUT if begun else Trouble.SILENT
+        return ModelError(trouble, vendor=self._name, model=prompt.card.name, vendor_message="nothing came in time")
 
     def _priced(self, finished: Finished, prompt: Prompt, reserved: Reserved, written: str) -> Finished:
         """With usage and cost. Where the vendor told no usage they are estimated from above; of an answer that broke off
@@ -192,7 +183,7 @@ class Guarded:
                 drawn = await self._draw_in_time(prompt)
                 break
             except ModelError as error:
-                unbilled = _unbilled(error, ())
+                unbilled = _unbilled(error)
                 await self._budget.release(reserved, cost=0 if unbilled else None)
                 wait = tries.wait(error, final=not unbilled)  # a picture that may be paid for is not drawn twice
                 if wait is None:
@@ -252,9 +243,9 @@ def _notice(prompt: Prompt, error: ModelError, wait: float) -> Notice:
     return Notice(phrase.format(seconds=round(wait)).to(prompt.language))
 
 
-def _unbilled(error: ModelError, thought: list[str] | tuple[()]) -> bool:
+def _unbilled(error: ModelError, *, begun: bool = False) -> bool:
     """Whether the vendor surely charges nothing: it refused before it began, or never heard of it."""
-    return not thought and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE)
+    return not begun and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE)
 
 
 def _broken_off(error: ModelError, prompt: Prompt) -> Finished:
