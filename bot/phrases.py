@@ -32,7 +32,8 @@ UNREADABLE = Phrase(
     "I could not read that message. Please send it another way.", "我读不懂这条消息，请换一种方式发送。"
 )
 NO_PICTURE = Phrase(
-    "I cannot open that as a picture. Send it as PNG, JPEG or WebP.", "这个文件不是我能打开的图片，请用 PNG、JPEG 或 WebP 格式发送。"
+    "I cannot open that as a picture. Send it as PNG, JPEG or WebP.",
+    "这个文件不是我能打开的图片，请用 PNG、JPEG 或 WebP 格式发送。",
 )
 PICTURE_TOO_LARGE = Phrase(
     "That picture is too large ({width}×{height} pixels): I take at most 40 million pixels.",
@@ -287,4 +288,10 @@ VENDOR_FAILED = Phrase("the vendor failed, trying again in {seconds} s …", "�
 STRANGER = Phrase(
     "I answer only people whom my owner has let in. To be let in, give the owner your id: {id}",
     "我只回答管理员允许的人。如需使用，请把你的 ID 发给管理员：{id}",
+)
+
+# Discord
+DISCORD_REFUSED = Phrase(
+    "I cannot take that right now, and will not come back to it. Please try again in a minute.",
+    "我现在无法处理这个请求，之后也不会补办。请一分钟后再试。",
 )

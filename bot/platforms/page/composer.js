@@ -1,0 +1,288 @@
+// Where people write: the growing text field, its pictures, the list of commands, and what a message is about (an edit of
+// the last question, a reply to an older answer).
+
+import { icon, make } from "./log.js";
+import { ask } from "./server.js";
+import { language, t } from "./words.js";
+
+const PICTURE_LIMIT = 20_000_000;
+const PICTURES = 10;
+const $ = (id) => document.getElementById(id);
+
+export class Composer {
+  // `on`: send({text, files, edits, replies_to}), stop(), editLast() → whether there is something to edit
+  constructor(on) {
+    this.on = on;
+    this.menu = [];
+    this.chat = "";
+    this.files = [];
+    this.about = null;
+    this.busy = false;
+    this.active = -1;
+    this.input = $("input");
+    this.input.addEventListener("input", () => this.typed());
+    this.input.addEventListener("keydown", (event) => this.key(event));
+    this.input.addEventListener("paste", (event) => this.take(event, event.clipboardData.files));
+    this.input.addEventListener("blur", () => setTimeout(() => this.offer([]), 150));
+    $("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    $("attach").addEventListener("click", () => $("choose").click());
+    $("choose").addEventListener("change", () => {
+      this.add($("choose").files);
+      $("choose").value = "";
+    });
+    $("about").querySelector("button").addEventListener("click", () => this.forget());
+    $("choices").addEventListener("pointerdown", (event) => {
+      event.preventDefault(); // the text field keeps the focus
+      const row = event.target.closest("li");
+      if (row) this.choose(Number(row.dataset.index));
+    });
+    this.dropping(document.querySelector("main"));
+  }
+
+  // --- state ---
+
+  open(chat) {
+    this.chat = chat;
+    this.files = [];
+    this.forget(false);
+    this.input.value = sessionStorage.getItem(`magpie.draft.${chat}`) ?? "";
+    this.drawFiles();
+    this.typed();
+    if (!matchMedia("(pointer: coarse)").matches) this.input.focus();
+  }
+
+  setBusy(busy) {
+    this.busy = busy;
+    this.draw();
+  }
+
+  // The button stops while an answer is being made and nothing is written.
+  draw() {
+    const stops = this.busy && !this.input.value.trim() && !this.files.length;
+    const button = $("send");
+    if (button.dataset.tLabel !== (stops ? "stop" : "send") || !button.title) {
+      button.dataset.tLabel = stops ? "stop" : "send";
+      button.replaceChildren(icon(stops ? "stop" : "send"));
+      button.setAttribute("aria-label", t(button.dataset.tLabel));
+      button.title = t(button.dataset.tLabel);
+    }
+    button.disabled = !stops && !this.input.value.trim() && !this.files.length;
+  }
+
+  grow() {
+    this.input.style.height = "auto";
+    this.input.style.height = `${this.input.scrollHeight}px`;
+  }
+
+  typed() {
+    this.grow();
+    this.draw();
+    this.complain("");
+    if (!this.about?.edits) sessionStorage.setItem(`magpie.draft.${this.chat}`, this.input.value);
+    this.complete();
+  }
+
+  write(text) {
+    this.input.value = text;
+    this.input.focus();
+    this.typed();
+  }
+
+  complain(text) {
+    $("trouble").textContent = text;
+    $("trouble").hidden = !text;
+  }
+
+  // --- what the message is about ---
+
+  edit(card) {
+    this.about = { edits: card.id, files: card.files.map((name) => ({ name })) };
+    this.tell("editing");
+    this.write(card.body);
+  }
+
+  reply(card) {
+    this.about = { replies_to: card.id };
+    this.tell("replying");
+    this.input.focus();
+  }
+
+  tell(label) {
+    const line = $("about").querySelector("span");
+    line.dataset.t = label;
+    line.textContent = t(label);
+    $("about").hidden = false;
+  }
+
+  forget(clear = true) {
+    if (clear && this.about?.edits) this.write("");
+    this.about = null;
+    $("about").hidden = true;
+  }
+
+  // --- keys ---
+
+  key(event) {
+    if (event.isComposing || event.keyCode === 229) return; // an input method is still choosing
+    const listed = !$("choices").hidden;
+    if (listed && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      event.preventDefault();
+      this.point(this.active + (event.key === "ArrowDown" ? 1 : -1));
+    } else if (listed && (event.key === "Tab" || (event.key === "Enter" && this.active >= 0)) && !event.shiftKey) {
+      event.preventDefault();
+      this.choose(Math.max(this.active, 0));
+    } else if (event.key === "Escape" && (listed || this.about)) {
+      event.preventDefault();
+      event.stopPropagation();
+      if (listed) this.offer([]);
+      else this.forget();
+    } else if (event.key === "ArrowUp" && !this.input.value && this.on.editLast()) {
+      event.preventDefault();
+    } else if (event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse) and (hover: none)").matches) {
+      event.preventDefault();
+      this.submit();
+    }
+  }
+
+  submit() {
+    const text = this.input.value.trim();
+    if (this.busy && !text && !this.files.length) return this.on.stop();
+    if (!text && !this.files.length) return undefined;
+    if (this.files.some((file) => !file.name)) return this.complain(t("uploading"));
+    const { edits = "", replies_to = "", files: kept = [] } = this.about ?? {};
+    const files = [...kept, ...this.files.map(({ name, mime, size, title }) => ({ name, mime, size, title }))];
+    for (const file of this.files) URL.revokeObjectURL(file.preview);
+    this.files = [];
+    this.about = null;
+    $("about").hidden = true;
+    this.drawFiles();
+    this.write("");
+    this.offer([]);
+    return this.on.send({ text, files, edits, replies_to });
+  }
+
+  // --- commands ---
+
+  async complete() {
+    const text = this.input.value;
+    const command = /^\/([a-z0-9_]*)$/i.exec(text);
+    if (command) {
+      const typed = command[1].toLowerCase();
+      const found = this.menu.filter((entry) => entry.name.startsWith(typed));
+      const exact = found.length === 1 && found[0].name === typed;
+      return this.offer(exact && !found[0].choices ? [] : found.map((entry) => this.command(entry)), typed.length && !exact ? 0 : -1);
+    }
+    const argument = /^\/([a-z0-9_]+)[ ]+(\S*)$/i.exec(text);
+    const entry = argument && this.menu.find((one) => one.name === argument[1].toLowerCase());
+    if (!entry?.choices) return this.offer([]);
+    const choices = await ask(`/api/menu/${entry.name}?typed=${encodeURIComponent(argument[2])}`).catch(() => []);
+    if (this.input.value !== text) return undefined; // typed on meanwhile
+    const rows = choices.filter((choice) => choice !== argument[2]);
+    return this.offer(rows.map((choice) => ({ name: choice, help: "", text: `/${entry.name} ${choice}` })));
+  }
+
+  command(entry) {
+    const argument = entry.argument?.[language()];
+    const shape = argument && (entry.required ? ` ${argument}` : ` [${argument}]`);
+    return { name: `/${entry.name}`, shape, help: entry.help[language()], text: `/${entry.name}${entry.argument ? " " : ""}` };
+  }
+
+  offer(rows, active = -1) {
+    this.rows = rows;
+    const items = rows.map((row, index) => {
+      const item = make("li", { id: `choice-${index}`, role: "option" }, make("b", { textContent: row.name }));
+      if (row.shape) item.append(make("i", { textContent: row.shape }));
+      if (row.help) item.append(make("span", { textContent: row.help }));
+      item.dataset.index = index;
+      return item;
+    });
+    $("choices").replaceChildren(...items);
+    $("choices").hidden = !rows.length;
+    this.point(active);
+  }
+
+  point(index) {
+    const items = [...$("choices").children];
+    this.active = items.length ? Math.min(Math.max(index, -1), items.length - 1) : -1;
+    items.forEach((item, at) => item.setAttribute("aria-selected", String(at === this.active)));
+    const chosen = items[this.active];
+    chosen?.scrollIntoView({ block: "nearest" });
+    if (chosen) this.input.setAttribute("aria-activedescendant", chosen.id);
+    else this.input.removeAttribute("aria-activedescendant");
+  }
+
+  choose(index) {
+    this.write(this.rows[index].text);
+    this.input.setSelectionRange(this.input.value.length, this.input.value.length);
+  }
+
+  // --- pictures ---
+
+  take(event, files) {
+    if (!files.length) return;
+    event.preventDefault();
+    this.add(files);
+  }
+
+  dropping(area) {
+    const files = (event) => event.dataTransfer?.types.includes("Files");
+    area.addEventListener("dragover", (event) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      $("drop").hidden = false;
+    });
+    area.addEventListener("dragleave", (event) => {
+      if (!area.contains(event.relatedTarget)) $("drop").hidden = true;
+    });
+    area.addEventListener("drop", (event) => {
+      $("drop").hidden = true;
+      this.take(event, event.dataTransfer.files);
+    });
+  }
+
+  add(list) {
+    this.complain("");
+    for (const blob of list) {
+      if (this.files.length >= PICTURES) return this.complain(t("tooMany"));
+      if (blob.size > PICTURE_LIMIT) this.complain(t("tooLarge"));
+      else {
+        const file = { blob, preview: URL.createObjectURL(blob), size: blob.size, mime: blob.type, title: blob.name };
+        this.files.push(file);
+        this.upload(file);
+      }
+    }
+    this.drawFiles();
+    return undefined;
+  }
+
+  async upload(file) {
+    try {
+      const type = file.blob.type.startsWith("image/") ? file.blob.type : "image/unknown";
+      const options = { method: "POST", headers: { "Content-Type": type }, body: file.blob };
+      Object.assign(file, await ask(`/api/chats/${this.chat}/files`, options));
+    } catch (error) {
+      this.files = this.files.filter((other) => other !== file);
+      this.complain(error.status ? error.message : t("uploadFailed"));
+    }
+    this.drawFiles();
+  }
+
+  drawFiles() {
+    const rows = this.files.map((file) => {
+      const remove = make("button", { type: "button", title: t("remove") }, icon("close"));
+      remove.setAttribute("aria-label", `${t("remove")}: ${file.title}`);
+      remove.addEventListener("click", () => {
+        this.files = this.files.filter((other) => other !== file);
+        this.drawFiles();
+        this.input.focus();
+      });
+      return make("li", { className: file.name ? "" : "running" }, make("img", { src: file.preview, alt: file.title }), remove);
+    });
+    $("pictures").replaceChildren(...rows);
+    $("pictures").hidden = !rows.length;
+    this.draw();
+  }
+}

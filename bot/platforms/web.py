@@ -1,0 +1,210 @@
+"""The page as a platform: it listens with uvicorn, and what it sends it writes on the board, from which any process
+streams it to the browsers.
+
+Beside it: `web_api` (routes), `web_guard` (login, Host, Origin, headers), `web_stream` (Server-Sent Events), `web_payload`
+(what waits in the inbox), `web_render` (Markdown → HTML), `web_assets` and `page/` (the files that the browser loads).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from urllib.parse import quote
+
+import uvicorn
+
+from bot.errors import Gone, SettingsError, StorageError, TooLarge, Unreachable
+from bot.messages import STOP_PREFIX, Address, Attachment, Incoming, Piece
+from bot.platforms import web_payload
+from bot.platforms.web_api import Api, Banner
+from bot.platforms.web_assets import load_assets
+from bot.platforms.web_guard import Addresses, Guard, Login
+from bot.platforms.web_render import picture, render
+from bot.platforms.web_stream import Streams
+from bot.ports import Board, Card, Files, Intake, MenuEntry, Traits
+
+__all__ = ["Banner", "WebPlatform"]
+
+GRACE = 1  # seconds for requests under way when the server ends
+# Previews may be frequent: a send costs one small commit, and a browser gets the newest state only.
+NO_BANNER = Banner()
+TRAITS = Traits(idempotent=True, private=(0.25, 4), group=(0.25, 4))
+
+
+class WebPlatform:
+    """The page. `token` None asks for no login; `port` 0 takes a free one, told by `url` once `started` is set."""
+
+    name = web_payload.NAME
+    traits = TRAITS
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        board: Board,
+        files: Files,
+        menu: Sequence[MenuEntry] = (),
+        banner: Banner = NO_BANNER,
+        ready: Callable[[], bool] = lambda: True,
+        token: str | None = None,
+        public_url: str = "",
+    ) -> None:
+        self.started = asyncio.Event()
+        self._host, self._port, self._public_url = host, port, public_url.rstrip("/")
+        self._board, self._files = board, files
+        self._menu, self._banner, self._ready = menu, banner, ready
+        self._login = Login(token)
+        self._streams = Streams(board)
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it; only after `started`."""
+        if self._public_url:
+            return self._public_url
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
+        host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        return f"http://{host}:{self._port}"
+
+    def one_time_link(self) -> str:
+        """For the log: works once, until the next start. The plain address when no login is asked or the link was used."""
+        return f"{self.url}/login?k={quote(self._login.key)}" if self._login.key else self.url
+
+    async def listen(self, intake: Intake) -> None:
+        """Serve until cancelled. Raises SettingsError when the port cannot be had."""
+        listener = await self._bind()
+        api = Api(
+            intake=intake,
+            board=self._board,
+            files=self._files,
+            streams=self._streams,
+            login=self._login,
+            menu=self._menu,
+            banner=self._banner,
+            ready=self._ready,
+            assets=load_assets(),
+        )
+        guard = Guard(api.app(), self._login, Addresses(self._host, self._port, self._public_url), api.open_paths)
+        server = _server(guard)
+        await server.startup([listener])
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._streams.close()
+            await server.shutdown([listener])
+
+    async def _bind(self) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(self._host or "0.0.0.0", self._port, type=socket.SOCK_STREAM)
+            family, kind, protocol, _, address = min(found)  # IPv4 before IPv6 where a name has both
+            listener = socket.socket(family, kind, protocol)
+        except OSError as error:
+            raise SettingsError(
+                (f"WEB_HOST: {self._host!r} is no address of this machine ({error.strerror})",)
+            ) from error
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError as error:
+            listener.close()
+            place = f"{self._host}:{self._port}"
+            why = f"the page cannot listen on {place} ({error.strerror}): free it, or choose another port"
+            raise SettingsError((f"WEB_PORT: {why}",)) from error
+        listener.setblocking(False)
+        self._port = listener.getsockname()[1]
+        return listener
+
+    def read(self, payload: str) -> Incoming:
+        return web_payload.read(payload)
+
+    def layout(self, markdown: str) -> tuple[Piece, ...]:
+        """Always one piece, as long as it may be: its body is HTML."""
+        return (Piece(render(markdown)),)
+
+    async def send(self, to: Address, piece: Piece, nonce: str) -> str:
+        """The nonce is the message's id, so a repeat is the same message."""
+        await self._put(_card(to, piece, nonce, time.time()))
+        return nonce
+
+    async def edit(self, to: Address, message: str, piece: Piece) -> None:
+        card = await self._get(to, message)
+        if card is None or card.removed:
+            raise Gone(f"{to.chat} {message}")
+        await self._put(_card(to, piece, message, card.created), card)
+
+    async def remove(self, to: Address, message: str) -> None:
+        card = await self._get(to, message)
+        if card is not None and not card.removed:
+            await self._put(replace(card, body="", media="", buttons=(), done=True, removed=True))
+
+    async def working(self, to: Address) -> None:
+        self._streams.working(to.chat.chat)
+
+    async def fetch(self, attachment: Attachment, limit: int) -> bytes:
+        try:
+            data = await self._files.load(attachment.ref)
+        except (OSError, StorageError) as error:
+            raise Unreachable(f"file {attachment.ref}: {error}") from error
+        if len(data) > limit:
+            raise TooLarge(limit)
+        return data
+
+    async def _get(self, to: Address, message: str) -> Card | None:
+        try:
+            return await self._board.card(to.chat.chat, message)
+        except StorageError as error:
+            raise Unreachable(str(error)) from error
+
+    async def _put(self, card: Card, old: Card | None = None) -> None:
+        if old is not None and replace(old, version=card.version) == card:
+            return
+        try:
+            await self._board.put(card)
+        except StorageError as error:
+            raise Unreachable(str(error)) from error
+        self._streams.changed(card.chat)
+
+
+def _card(to: Address, piece: Piece, id: str, created: float) -> Card:
+    """An answer is being made as long as it has a [Stop] button."""
+    buttons = tuple(tuple((button.label, button.id) for button in row) for row in piece.buttons)
+    return Card(
+        chat=to.chat.chat,
+        id=id,
+        role="bot",
+        body=(picture(piece.media) if piece.media else "") + piece.body,
+        created=created,
+        media=piece.media.file if piece.media else "",
+        mime=piece.media.mime if piece.media else "",
+        buttons=buttons,
+        done=not any(id.startswith(STOP_PREFIX) for row in buttons for _, id in row),
+    )
+
+
+def _server(app: Guard) -> uvicorn.Server:
+    """uvicorn without its own loop, signals and lifespan: it ends with the task that runs it. Nothing of it depends on
+    the tick of its `main_loop` once it writes no Date header."""
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+        limit_concurrency=None,
+        proxy_headers=False,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    return server

@@ -1,0 +1,142 @@
+"""What the browser sends, as it waits in the inbox: our own versioned JSON, written and read here and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bot.errors import Unreadable
+from bot.messages import Address, Attachment, Author, ChatKey, Edited, Event, Message, Pressed, command_of, lane_of
+from bot.phrases import Language
+
+NAME = "web"
+OWNER = Author("1", "Owner", owner=True)  # whoever holds the page's cookie (docs: `web:1`)
+VERSION = 1
+CHAT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # no colon: it is part of a ChatKey
+OWN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)  # no dot: an answer's pieces have dots in theirs
+ANY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+FILE_NAME = re.compile(r"[A-Za-z0-9_-]{8,128}(\.[a-z0-9]{1,5})?", re.ASCII)
+TEXT_LIMIT = 500_000  # characters; what a model's window takes is decided where the model is known
+FILES_LIMIT = 10
+BUTTON_LIMIT = 200
+
+
+class Malformed(Exception):
+    """The browser sent something that our page never sends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Everything that the page can say. `edit` is the id of an edit, "" for a message; `button` stands for a press."""
+
+    kind: Literal["message", "edited", "pressed"]
+    chat: str
+    id: str
+    at: float
+    text: str = ""
+    files: tuple[Attachment, ...] = ()
+    replies_to: str = ""
+    button: str = ""
+    edit: str = ""
+    language: Language = "en"
+
+    def event(self) -> Event:
+        """Its form for the inbox. A message's id is the browser's, so that a repeated POST is one event."""
+        plain = self.kind == "message" and command_of(self.text) is None
+        return Event(
+            platform=NAME,
+            bot=NAME,
+            event=self.edit or self.id,
+            chat=ChatKey(NAME, self.chat),
+            author=OWNER.id,
+            payload=json.dumps({"v": VERSION, **asdict(self)}, ensure_ascii=False),
+            at=self.at,
+            lane=lane_of(self.button or self.text),
+            message="" if self.kind == "pressed" else self.id,
+            joins=OWNER.id if plain else "",
+            edits=self.kind == "edited",
+            digest=hashlib.sha256("\0".join((self.text, *(f.ref for f in self.files))).encode()).hexdigest(),
+        )
+
+
+def read(payload: str) -> Message | Edited | Pressed:
+    """The inverse of `Said.event`. Raises Unreadable."""
+    try:
+        raw = json.loads(payload)
+        if raw.pop("v") != VERSION:
+            raise Unreadable("a payload of another version")
+        said = Said(**{**raw, "files": tuple(Attachment(**file) for file in raw["files"])})
+        address = Address(ChatKey(NAME, said.chat))
+        if said.kind == "pressed":
+            return Pressed(said.button, OWNER, address, said.language)
+        message = Message(
+            id=said.id,
+            author=OWNER,
+            address=address,
+            text=said.text,
+            at=said.at,
+            language=said.language,
+            attachments=said.files,
+            replies_to=said.replies_to,
+        )
+        return Edited(message) if said.kind == "edited" else message
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Unreadable(f"not a payload of the page: {error}") from error
+
+
+# --- what a request's JSON must look like ------------------------------------------------------------------------------
+
+
+def parse_said(kind: Literal["message", "edited", "pressed"], chat: str, raw: Any, at: float, *, id: str = "") -> Said:
+    """A request's body as `Said`. `id` comes from the path for an edit, whose body has its own. Raises Malformed."""
+    if not isinstance(raw, dict) or not CHAT_ID.fullmatch(chat):
+        raise Malformed("not an object")
+    own = _field(raw, "id", OWN_ID)
+    said = Said(
+        kind=kind,
+        chat=chat,
+        id=id or own,
+        at=at,
+        text=_text(raw.get("text", "")),
+        files=_files(raw.get("files", [])),
+        replies_to=_field(raw, "replies_to", ANY_ID, ""),
+        button=_text(raw.get("button", "")),
+        edit=own if id else "",
+        language="zh" if raw.get("language") == "zh" else "en",
+    )
+    if kind == "pressed" and not 0 < len(said.button) <= BUTTON_LIMIT:
+        raise Malformed("no button")
+    if kind != "pressed" and not (said.text.strip() or said.files):
+        raise Malformed("nothing said")
+    return said
+
+
+def _field(raw: dict[str, Any], name: str, form: re.Pattern[str], default: str | None = None) -> str:
+    value = raw.get(name, default)
+    if not isinstance(value, str) or (value != default and not form.fullmatch(value)):
+        raise Malformed(f"{name} has another form")
+    return value
+
+
+def _text(value: Any) -> str:
+    """Any text, but without what no store keeps: lone surrogates and NUL."""
+    if not isinstance(value, str) or len(value) > TEXT_LIMIT:
+        raise Malformed("not a text, or too long")
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
+def _files(value: Any) -> tuple[Attachment, ...]:
+    if not isinstance(value, list) or len(value) > FILES_LIMIT:
+        raise Malformed("files are a list, of ten at most")
+    found = []
+    for file in value:
+        if not isinstance(file, dict):
+            raise Malformed("a file is an object")
+        name, mime, size = _text(file.get("title", "")), _text(file.get("mime", "")), file.get("size", 0)
+        if not isinstance(size, int):
+            raise Malformed("a size is a number")
+        found.append(Attachment("image", _field(file, "name", FILE_NAME), name[:200], mime[:100], size))
+    return tuple(found)
