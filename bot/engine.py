@@ -77,7 +77,8 @@ class _Running:
 
 
 class Engine:
-    """`accept` may be called as soon as the engine exists; `run` works until `drain`."""
+    """`accept` may be called as soon as the engine exists; `run` works until `drain`. `moved` is told of each chat that has a
+    new key, as "platform:id"."""
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class Engine:
         platforms: Mapping[str, Platform],
         handler: Handler,
         delivery: Delivery,
+        moved: Callable[[str, str], None],
         at_once: int = 1000,
     ) -> None:
         self._inbox = inbox
@@ -94,6 +96,7 @@ class Engine:
         self._platforms = platforms
         self._handler = handler
         self._delivery = delivery
+        self._moved = moved
         self._free = at_once
         self._busy = 0
         self._running: dict[int, _Running] = {}
@@ -188,7 +191,8 @@ class Engine:
                 self._end((await self._control.leave(chat, "the bot was removed")).turn)
                 await self._inbox.bury(claim, [row.id for row in claim.rows], "left")
             case (Moved(old, new),):
-                await self._control.move(old, new, claim)
+                await _insist(lambda: self._control.move(old, new, claim))
+                self._moved(f"{old.platform}:{old.chat}", f"{new.platform}:{new.chat}")
             case _:
                 await self._answer(claim, self._open(claim, said))
 

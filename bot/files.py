@@ -69,6 +69,9 @@ def fit_for_models(data: bytes) -> tuple[bytes, str]:
     else JPEG. Raises TooLarge, Unreadable; nothing is unpacked before its size is known to be harmless."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    Image.MAX_IMAGE_PIXELS = (
+        None  # Pillow's own limit warns, and later refuses without telling the size; ours comes first
+    )
     try:
         with Image.open(io.BytesIO(data)) as picture:
             width, height = picture.size
@@ -88,7 +91,7 @@ def fit_for_models(data: bytes) -> tuple[bytes, str]:
                 return out.getvalue(), "image/png"
             upright.convert("RGB").save(out, "JPEG", quality=QUALITY)
             return out.getvalue(), "image/jpeg"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         unreadable = Unreadable(f"no picture: {type(error).__name__}")
         unreadable.phrase = NO_PICTURE
         raise unreadable from error

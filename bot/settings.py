@@ -18,6 +18,7 @@ from bot.errors import SettingsError
 
 T = TypeVar("T")
 
+MODEL_VARIABLES = ("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL")
 PLATFORMS = ("telegram", "discord", "web")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MILLIONTHS = 1_000_000
@@ -44,7 +45,8 @@ ALIKE = 0.88  # difflib's ratio from which a name of these families is taken for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`daily_budget` is in millionths of a CNY; `admins` and `allowed` hold "platform:id", `allowed` also "*"."""
+    """`daily_budget` is in millionths of a CNY; `admins` and `allowed` hold "platform:id", `allowed` also "*".
+    `simulated`: none of the four model variables is set, so the built-in simulator answers."""
 
     telegram_token: str
     telegram_url: str
@@ -70,11 +72,7 @@ class Settings:
     web_token: str
     web_url: str
     log_level: str
-
-    @property
-    def simulated(self) -> bool:
-        """No model is set up: the built-in simulator answers."""
-        return not (self.zhipuai_key or self.dashscope_key or self.openai_key or self.openai_url)
+    simulated: bool
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -122,6 +120,7 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
         web_token=read("WEB_TOKEN", _long_word),
         web_url=read("WEB_URL", _url),
         log_level=read("LOG_LEVEL", _level, default="INFO"),
+        simulated=not any(values.get(name, "").strip() for name in MODEL_VARIABLES),
     )
     read.check_names()
     if read.problems:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bot.errors import SettingsError
-from storage.store import Store
+from storage.store import Store as Store
 
 
 @asynccontextmanager

@@ -1,0 +1,264 @@
+"""The only wiring: what is configured is opened, connected and run in one AsyncExitStack and one TaskGroup."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+
+from bot import commands
+from bot.access import Access
+from bot.delivery import Delivery
+from bot.engine import Engine
+from bot.errors import PlatformError, SettingsError, StorageRefused
+from bot.files import FileStore
+from bot.manager import ConversationManager
+from bot.messages import ChatKey
+from bot.models import ModelSettings, Roster, open_models
+from bot.platforms.web import Banner, WebPlatform
+from bot.ports import Platform
+from bot.settings import MILLIONTHS, Settings
+from storage import Store, open_store
+
+log = logging.getLogger("magpie")
+
+DRAIN = 8.0  # seconds for answers under way when the program is asked to end: it is gone within 10
+RECONNECT = (1.0, 60.0)  # seconds between starts of an adapter that broke down: the first wait and the longest
+GENERATION = 20_000  # allocations between collections: most of what we allocate dies by reference count
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM. Raises SettingsError and StorageError when the start is not possible."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.storage_url))
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=True)
+        )
+        files = FileStore(settings.data_dir / "files")
+        if settings.simulated:
+            settings = await stack.enter_async_context(_simulated(settings))
+        roster = open_models(_model_settings(settings, session, store, files))
+        access = Access(settings.admins, settings.allowed, await store.moves())
+        platforms = _platforms(settings, session, store, files, roster, access)
+        engine = _engine(store, platforms, roster, files, access)
+        _announce(settings, roster)
+        await _serve(settings, engine, platforms, roster)
+
+
+def _engine(store: Store, platforms: dict[str, Platform], roster: Roster, files: FileStore, access: Access) -> Engine:
+    async def moving(old: ChatKey, new: ChatKey) -> None:
+        await store.move(old, new)
+        access.moved(f"{old.platform}:{old.chat}", f"{new.platform}:{new.chat}")
+
+    return Engine(
+        inbox=store,
+        control=store,
+        platforms=platforms,
+        handler=ConversationManager(history=store, models=roster, platforms=platforms, files=files),
+        delivery=Delivery(store, platforms, moving),
+        moved=access.moved,
+    )
+
+
+async def _serve(settings: Settings, engine: Engine, platforms: dict[str, Platform], roster: Roster) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(engine.run(), name="engine"),
+            tasks.create_task(roster.warm(), name="models"),
+            *(tasks.create_task(_listen(platform, engine), name=name) for name, platform in platforms.items()),
+            tasks.create_task(_announce_page(platforms, settings), name="page's address"),
+        ]
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GENERATION, 20, 50)
+        await stop.wait()
+        log.info("Ending: answers under way have %g s.", DRAIN)
+        await engine.drain(DRAIN)
+        for task in running:
+            task.cancel()
+    log.info("Ended. What is not finished goes on at the next start.")
+
+
+async def _listen(platform: Platform, engine: Engine) -> None:
+    """One adapter, for ever: a token that is no good ends it, a breakdown only interrupts it."""
+    wait = RECONNECT[0]
+    while True:
+        try:
+            return await platform.listen(engine)
+        except PlatformError as error:
+            log.error("%s is off: %s", platform.name, error)
+            return None
+        except SettingsError:
+            raise
+        except Exception:  # a reconnect loop: the others go on, and so shall this one
+            log.exception("%s broke down; it starts again in %g s", platform.name, wait)
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, RECONNECT[1])
+
+
+# --- what is on --------------------------------------------------------------------------------------------------------
+
+
+def _platforms(
+    settings: Settings, session: aiohttp.ClientSession, store: Store, files: FileStore, roster: Roster, access: Access
+) -> dict[str, Platform]:
+    menu = commands.menu(roster)
+    platforms: dict[str, Platform] = {
+        "web": WebPlatform(
+            host=settings.web_host,
+            port=settings.web_port,
+            board=store,
+            files=files,
+            menu=menu,
+            banner=Banner(simulated=settings.simulated, variables=("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY")),
+            token=_web_token(settings),
+            public_url=settings.web_url,
+        )
+    }
+    if settings.telegram_token:
+        from bot.platforms.telegram import TelegramPlatform
+
+        platforms["telegram"] = TelegramPlatform(
+            token=settings.telegram_token,
+            api_url=settings.telegram_url,
+            session=session,
+            gate=access,
+            cursors=store,
+            files=files,
+            menu=menu,
+            drafts=settings.telegram_drafts,
+        )
+    if settings.discord_token:
+        from bot.platforms.discord import DiscordPlatform
+
+        platforms["discord"] = DiscordPlatform(
+            token=settings.discord_token,
+            api_url=settings.discord_url,
+            session=session,
+            gate=access,
+            cursors=store,
+            files=files,
+            menu=menu,
+        )
+    return platforms
+
+
+@asynccontextmanager
+async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
+    """No model is set up: both vendors are played by the simulator, on a loopback port of its own."""
+    from bot.simulator import Simulator
+
+    async with Simulator(keep_calls=0) as simulator:
+        yield replace(
+            settings,
+            zhipuai_key=simulator.api_key,
+            zhipuai_url=simulator.glm_url,
+            dashscope_key=simulator.api_key,
+            dashscope_url=simulator.dashscope_url,
+        )
+
+
+def _model_settings(
+    settings: Settings, session: aiohttp.ClientSession, store: Store, files: FileStore
+) -> ModelSettings:
+    return ModelSettings(
+        session=session,
+        ledger=store,
+        files=files,
+        zhipu_key=settings.zhipuai_key,
+        zhipu_url=settings.zhipuai_url,
+        dashscope_key=settings.dashscope_key,
+        dashscope_url=settings.dashscope_url,
+        openai_key=settings.openai_key,
+        openai_url=settings.openai_url,
+        chat_model=settings.chat_model,
+        image_model=settings.image_model,
+        catalog_file=settings.catalog_file,
+        daily_budget=settings.daily_budget,
+        simulated=settings.simulated,
+    )
+
+
+def _web_token(settings: Settings) -> str | None:
+    """The page's password: as set, else a random one kept in DATA_DIR. None: only this machine reaches a simulator."""
+    if settings.simulated and settings.web_host in ("127.0.0.1", "localhost", "::1") and not settings.web_url:
+        return settings.web_token or None
+    return settings.web_token or _kept_token(settings.data_dir / "web_token")
+
+
+def _kept_token(path: Path) -> str:
+    try:
+        if path.is_file() and (kept := path.read_text("ascii").strip()):
+            return kept
+        token = secrets.token_urlsafe(24)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(token)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageRefused(f"Cannot keep the page's password in {path} ({error}): set WEB_TOKEN.") from error
+    return token
+
+
+# --- what the owner reads at the start ---------------------------------------------------------------------------------
+
+
+def _announce(settings: Settings, roster: Roster) -> None:
+    if settings.simulated:
+        log.info(
+            "Models: the built-in simulator; ZHIPUAI_API_KEY (GLM) or DASHSCOPE_API_KEY (Qwen) turns real ones on."
+        )
+    else:
+        chosen = roster.pick("chat")
+        log.info(
+            "Models: %s; the chat default is %s.", ", ".join(_vendors(settings)), chosen.name if chosen else "none"
+        )
+        log.info("Budget: at most %g CNY a day (DAILY_BUDGET).", settings.daily_budget / MILLIONTHS)
+    for name, token, variable in (
+        ("Telegram", settings.telegram_token, "TELEGRAM_BOT_TOKEN"),
+        ("Discord", settings.discord_token, "DISCORD_BOT_TOKEN"),
+    ):
+        log.info("%s: %s", name, "on." if token else f"off; {variable} turns it on.")
+    if settings.telegram_token or settings.discord_token:
+        _announce_people(settings)
+
+
+def _vendors(settings: Settings) -> list[str]:
+    found = []
+    for name, key, variable in (
+        ("GLM", settings.zhipuai_key, "ZHIPUAI_API_KEY"),
+        ("Qwen", settings.dashscope_key, "DASHSCOPE_API_KEY"),
+        ("OpenAI-compatible", settings.openai_key or settings.openai_url, "OPENAI_BASE_URL"),
+    ):
+        found.append(f"{name} on" if key else f"{name} off ({variable} turns it on)")
+    return found
+
+
+def _announce_people(settings: Settings) -> None:
+    if "*" in settings.allowed:
+        log.warning("ALLOWED=*: anyone who finds the bot may spend your budget.")
+    elif not settings.admins and not settings.allowed:
+        log.warning(
+            "Nobody may use the bot yet: write to it, it tells you your id; put that into ADMINS (you) or ALLOWED (others)."
+        )
+    else:
+        log.info("Closed: only ADMINS (%d) and ALLOWED (%d) may use it.", len(settings.admins), len(settings.allowed))
+
+
+async def _announce_page(platforms: dict[str, Platform], settings: Settings) -> None:
+    page = platforms["web"]
+    assert isinstance(page, WebPlatform)
+    await page.started.wait()
+    log.info("Page: %s", page.one_time_link())

@@ -1,0 +1,33 @@
+"""The log: one line an event on stderr, and no secret in any of them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+
+FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+QUIET = ("httpx", "httpcore", "aiohttp.access", "asyncio", "PIL", "aiosqlite", "discord")
+SHORTEST = 6  # characters: a shorter "secret" would black out half the log
+
+
+class Redacting(logging.Formatter):
+    """Blacks out secrets in the finished line, so also in tracebacks and in addresses that other libraries log."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__(FORMAT)
+        known = sorted((secret for secret in secrets if len(secret) >= SHORTEST), key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return self._pattern.sub("[secret]", line) if self._pattern else line
+
+
+def set_up(level: str, secrets: Sequence[str]) -> None:
+    """Other libraries speak from WARNING on: some of them log addresses with tokens, or what people wrote."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Redacting(secrets))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
