@@ -63,7 +63,9 @@ def _engine(store: Store, platforms: dict[str, Platform], roster: Roster, files:
         inbox=store,
         control=store,
         platforms=platforms,
-        handler=ConversationManager(history=store, models=roster, platforms=platforms, files=files),
+        handler=ConversationManager(
+            history=store, models=roster, platforms=platforms, files=files, image_model=settings.image_model
+        ),
         delivery=Delivery(store, platforms, moving),
         moved=access.moved,
     )

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Protocol, cast
+from typing import Protocol
 
 from bot import context, phrases
 from bot.context import Question
@@ -114,6 +114,7 @@ class Asking:
         models: Models,
         platforms: Mapping[str, Fetching],
         files: Files,
+        image_model: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.history = history
@@ -121,11 +122,20 @@ class Asking:
         self.files = files
         self.clock = clock
         self._platforms = platforms
+        self._image_model = image_model
 
     def card(self, turn: Turn) -> ModelCard | None:
         """The model of this chat; the default, when its choice is no longer set up here."""
         chosen = self.models.find(turn.model) if turn.model else None
         return chosen if isinstance(chosen, ModelCard) else self.models.pick("chat")
+
+    def image_card(self, turn: Turn) -> ModelCard | None:
+        """The model that draws for this chat: IMAGE_MODEL, else one of the vendor that the chat is on, else any."""
+        wanted = self.models.find(self._image_model, "image") if self._image_model else None
+        if isinstance(wanted, ModelCard):
+            return wanted
+        chat = self.card(turn)
+        return self.models.pick("image", vendor=chat.vendor if chat else "") or self.models.pick("image")
 
     # --- reading -------------------------------------------------------------------------------------------------------
 
@@ -219,7 +229,7 @@ class Asking:
                     shortened, lines = True, half
                     yield Notice(phrases.SHORTENED.to(turn.language))
                     continue
-                writing.phrase = error.phrase
+                writing.phrase = _sentence(error)
                 writing.finished = failed(error, writing.card.name, partial=bool(writing.text))
 
     async def _stream(
@@ -233,10 +243,9 @@ class Asking:
             chat=turn.chat,
             turn=turn.id,
             seed=request.seed if card.seed else None,
+            language=turn.language,
         )
-        parts = self.models.chat(card).generate(prompt)
-        # ports.ChatModel promises that closing the iterator closes the request
-        async with aclosing(cast(AsyncGenerator[Text | Thought | Notice | Finished, None], parts)):
+        async with aclosing(self.models.chat(card).generate(prompt)) as parts:
             async for part in parts:
                 match part:
                     case Finished():
@@ -300,6 +309,12 @@ def _kind(attachment: Attachment, language: Language) -> str:
     if attachment.kind in ("file", "other") and attachment.name:
         return attachment.name
     return phrases.KINDS[attachment.kind].to(language)
+
+
+def _sentence(error: ModelError | BudgetSpent) -> Phrase:
+    """What people read. An answer without a word is no vendor's error: the models' code for it tells what it was."""
+    code = error.code if isinstance(error, ModelError) else ""
+    return {"empty": phrases.NO_ANSWER, "length": phrases.NO_ROOM}.get(code, error.phrase)
 
 
 def _shortens(error: MagpieError) -> bool:

@@ -37,7 +37,8 @@ from bot.ports import Exchange, Files, History, MenuEntry, ModelCard, Models
 
 
 class ConversationManager:
-    """ports.Handler. `platforms` are asked for attachments only; `clock` gives Unix seconds."""
+    """ports.Handler. `platforms` are asked for attachments only; `image_model` is the owner's IMAGE_MODEL, "" for the
+    default of the vendor that a chat is on; `clock` gives Unix seconds."""
 
     def __init__(
         self,
@@ -46,11 +47,14 @@ class ConversationManager:
         models: Models,
         platforms: Mapping[str, Fetching],
         files: Files,
+        image_model: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._history = history
         self._models = models
-        self._asking = Asking(history=history, models=models, platforms=platforms, files=files, clock=clock)
+        self._asking = Asking(
+            history=history, models=models, platforms=platforms, files=files, image_model=image_model, clock=clock
+        )
         self._clock = clock
 
     def menu(self) -> tuple[MenuEntry, ...]:

@@ -117,6 +117,10 @@ EMPTY_QUESTION = Phrase(
     "想问什么？请把问题写在同一条消息里；/help 列出其他功能。",
 )
 NO_ANSWER = Phrase("The model gave an empty answer. Please try again.", "模型给出了空的回答，请再试一次。")
+NO_ROOM = Phrase(
+    "The model used up its length before it said a word. Please try again, or another model with /model.",
+    "模型还没开口就用完了长度。请再试一次，或用 /model 换一个模型。",
+)
 QUESTION_TOO_LONG = Phrase(
     "That is too long for {model}: about {tokens} tokens, and it takes {room}. Shorten it, or choose a model with a larger "
     "window (/model).",
@@ -238,8 +242,9 @@ DRAWING = Phrase("drawing with {model} …", "正在用 {model} 画图……")
 DRAW_WITH = Phrase("Draw it with:", "用哪个模型画：")
 SIZE_LIST = Phrase("{model} cannot draw {size}. It draws: {sizes}", "{model} 画不了 {size}。可选尺寸：{sizes}")
 SIZE_RULE = Phrase(
-    "{model} cannot draw {size}. Each side takes {low} to {high} px in steps of {step}, {most} px in all at most.",
-    "{model} 画不了 {size}。每边 {low} 到 {high} 像素，须为 {step} 的倍数，总像素最多 {most}。",
+    "{model} cannot draw {size}. Each side takes {low} to {high} px in steps of {step}, {most} px in all at most; "
+    "for example: {sizes}",
+    "{model} 画不了 {size}。每边 {low} 到 {high} 像素，须为 {step} 的倍数，总像素最多 {most}；例如：{sizes}",
 )
 VENDORS: dict[str, str] = {"glm": "GLM (Zhipu AI)", "qwen": "Qwen (Alibaba Cloud)", "openai": "OpenAI-compatible"}
 SEES = Phrase("sees pictures", "能看图片")

@@ -6,7 +6,7 @@ that only one port speaks of stand beside it; those that walk through the house 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -204,7 +204,7 @@ class Picture:
 
 
 class ChatModel(Protocol):
-    def generate(self, prompt: Prompt) -> AsyncIterator[Text | Thought | Notice | Finished]:
+    def generate(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Notice | Finished, None]:
         """The answer as it is written; the last item is the one Finished. Raises ModelError, also in the middle. Closing the
         iterator closes the request."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -135,7 +135,7 @@ class ScriptedModels:
     def image(self, card: ModelCard) -> ImageModel:
         return self
 
-    async def generate(self, prompt: Prompt) -> AsyncIterator[Told]:
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Told, None]:
         self.prompts.append(prompt)
         reply = self.replies.pop(0) if self.replies else f"answer {len(self.prompts)}"
         for item in [reply] if isinstance(reply, str | Exception) else reply:
@@ -249,13 +249,19 @@ class Conversation:
         *,
         group: bool = False,
         language: Language = "en",
+        image_model: str = "",
     ) -> None:
         self.store = store
         self.models = models
         self.files = KeptFiles()
         self.passed = 0.0
         self.manager = ConversationManager(
-            history=store, models=models, platforms=platforms or {"web": Album()}, files=self.files, clock=self.now
+            history=store,
+            models=models,
+            platforms=platforms or {"web": Album()},
+            files=self.files,
+            image_model=image_model,
+            clock=self.now,
         )
         self.key = ChatKey("web", "1")
         self._group = group

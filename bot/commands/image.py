@@ -116,8 +116,7 @@ def _card(desk: Asking, turn: Turn, order: Order) -> ModelCard:
         named = desk.models.find(order.model, "image")
         if isinstance(named, ModelCard):
             return named
-    chat = desk.card(turn)
-    card = desk.models.pick("image", vendor=chat.vendor if chat else "") or desk.models.pick("image")
+    card = desk.image_card(turn)
     if card is None:
         raise Declined(phrases.NO_MODEL)
     return card
@@ -127,14 +126,14 @@ def check_size(card: ModelCard, size: str) -> None:
     """Raises Declined, with what is possible, unless the model draws pictures of this size ("WxH", "" for its own)."""
     if not size or size in card.sizes:
         return
+    sizes = ", ".join(card.sizes)
     if card.size_rule is None:
-        raise Declined(phrases.SIZE_LIST.format(model=card.name, size=size, sizes=", ".join(card.sizes) or "—"))
+        raise Declined(phrases.SIZE_LIST.format(model=card.name, size=size, sizes=sizes or "—"))
     low, high, step, most = card.size_rule
     width, height = map(int, size.split("x"))
     if not all(low <= side <= high and side % step == 0 for side in (width, height)) or width * height > most:
-        raise Declined(
-            phrases.SIZE_RULE.format(model=card.name, size=size, low=low, high=high, step=step, most=f"{most:,}")
-        )
+        told = {"low": low, "high": high, "step": step, "most": f"{most:,}", "sizes": sizes or f"{low}x{low}"}
+        raise Declined(phrases.SIZE_RULE.format(model=card.name, size=size, **told))
 
 
 def _others(desk: Asking, order: Order) -> list[ModelCard]:
