@@ -1,0 +1,250 @@
+"""Messages from Discord into the intake: in order, each kept until it is committed, and what was missed caught up.
+
+Discord's gateway has no acknowledgement and a new session replays nothing. So each channel has a watermark: the last message
+seen there, ours or not, that no uncommitted message precedes. After a new session the history behind it is read; the
+inbox knows what it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from bot.errors import Forbidden, Gone, PlatformError, Rejected, RetryLater, StorageError
+from bot.messages import Event
+from bot.platforms.discord_read import DISCORD_EPOCH, JsonObject, Place
+from bot.platforms.discord_rest import Rest
+from bot.ports import Cursors, Intake
+
+log = logging.getLogger(__name__)
+
+MARKS = "discord/mark/"
+MARK_SECONDS = 5.0  # between two writings of the watermarks
+BATCH = 200
+MOST_WAITING = 5000  # messages in memory, while the store cannot take them
+CATCH_UP_SECONDS, CATCH_UP_MESSAGES, PAGE = 24 * 3600.0, 200, 100
+AT_ONCE = 4  # channels caught up at the same time
+LONGEST_PAUSE = 30.0  # seconds between two attempts
+
+Reader = Callable[[JsonObject, Place], Event | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A message that passed by, and its event if it was for us."""
+
+    place: Place
+    message: str
+    event: Event | None
+
+
+class MessageInbox:
+    """`read` turns a message of the history into its event, None for what is not ours."""
+
+    def __init__(self, rest: Rest, cursors: Cursors, intake: Intake, read: Reader) -> None:
+        self._rest = rest
+        self._cursors = cursors
+        self._intake = intake
+        self._read = read
+        self._waiting: deque[Seen] = deque()
+        self._some = asyncio.Event()
+        self._marks: dict[str, tuple[int, Place]] = {}
+        self._unwritten: set[str] = set()
+        self._held: dict[str, list[Seen]] = {}  # live messages of the channels that are to be caught up
+        self._holding = 0
+        self._absent: dict[str, set[str]] = {}  # such channels by their server, until Discord tells us of it
+        self._due: set[str] = set()  # channels whose history is to be read now
+        self._some_due = asyncio.Event()
+        self._gaps = 0
+        self._overflown = False
+
+    async def load(self) -> None:
+        for name, value in (await self._cursors.notes(MARKS)).items():
+            message, guild, parent = [*value.split(" "), "", ""][:3]
+            if message.isdigit():
+                channel = name.removeprefix(MARKS)
+                self._marks[channel] = int(message), Place(channel, guild, parent)
+
+    def put(self, seen: Seen) -> None:
+        """Take a live message. Never waits: when there is no room left it is dropped, and caught up once there is."""
+        held = self._held.get(seen.place.channel)
+        if self._overflown or len(self._waiting) + self._holding >= MOST_WAITING:
+            if not self._overflown:
+                log.error("Discord: %d messages wait for the store; the next ones are read again later", MOST_WAITING)
+            self._overflown = True
+        elif held is not None:
+            held.append(seen)
+            self._holding += 1
+        else:
+            self._queue(seen)
+
+    def lost_session(self) -> None:
+        """Messages may have been missed anywhere. Live ones are held back where there is a watermark, until the history before
+        them is read: of private chats now, of a server's channels when the server is told (`server`)."""
+        self._gaps += 1
+        self._absent.clear()
+        for channel, (_, place) in self._marks.items():
+            self._held.setdefault(channel, [])
+            if place.guild:
+                self._absent.setdefault(place.guild, set()).add(channel)
+            else:
+                self._due.add(channel)
+        self._some_due.set()
+
+    def server(self, guild: str, latest: Mapping[str, int]) -> None:
+        """A server after `lost_session`: `latest` holds the last message of each channel, 0 for none. Unlisted are threads that
+        were archived meanwhile, maybe after a message that we missed."""
+        for channel in self._absent.pop(guild, ()):
+            mark, _ = self._marks.get(channel, (0, None))
+            if latest.get(channel, mark + 1) > mark:
+                self._due.add(channel)
+            else:
+                self._release(channel, [])
+        self._some_due.set()
+
+    def _release(self, channel: str, missed: Sequence[Seen]) -> None:
+        held = self._held.pop(channel, [])
+        self._holding -= len(held)
+        for seen in (*missed, *held):
+            self._queue(seen)
+
+    def _queue(self, seen: Seen) -> None:
+        self._waiting.append(seen)
+        self._some.set()
+
+    # --- into the intake -----------------------------------------------------------------------------------------------
+
+    async def commit(self) -> None:
+        """Hand over what waits, in order, until cancelled. Only then do watermarks move."""
+        while True:
+            await self._some.wait()
+            batch = list(islice(self._waiting, BATCH))
+            if events := [seen.event for seen in batch if seen.event is not None]:
+                await self._accept(events)
+            for seen in batch:
+                self._waiting.popleft()
+                self._mark(seen)
+            if not self._waiting:
+                self._some.clear()
+                if self._overflown:
+                    self._overflown = False
+                    self._due |= self._marks.keys()
+                    for channel in self._marks:
+                        self._held.setdefault(channel, [])
+                    self._some_due.set()
+
+    async def _accept(self, events: Sequence[Event]) -> None:
+        pause = 0.5
+        while True:
+            try:
+                return await self._intake.accept(events)
+            except StorageError as error:
+                log.warning("Discord: %d messages wait for the store: %s", len(self._waiting), error)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    # --- watermarks ----------------------------------------------------------------------------------------------------
+
+    def _mark(self, seen: Seen) -> None:
+        channel, number = seen.place.channel, int(seen.message)
+        known = self._marks.get(channel)
+        if known is None or number > known[0]:
+            self._marks[channel] = number, seen.place
+            self._unwritten.add(channel)
+
+    async def keep_marks(self) -> None:
+        """Write the watermarks every few seconds until cancelled, and then once more."""
+        try:
+            while True:
+                await asyncio.sleep(MARK_SECONDS)
+                await self._write_marks()
+        finally:
+            await self._write_marks()
+
+    async def _write_marks(self) -> None:
+        channels, self._unwritten = self._unwritten, set()
+        values = {MARKS + channel: self._note(channel) for channel in channels}
+        if not values:
+            return
+        try:
+            await self._cursors.note(values)
+        except StorageError as error:
+            self._unwritten |= channels
+            log.warning("Discord: watermarks are not written: %s", error)
+
+    def _note(self, channel: str) -> str:
+        if channel not in self._marks:
+            return ""  # forgotten
+        number, place = self._marks[channel]
+        return f"{number} {place.guild} {place.parent}".rstrip()
+
+    # --- what was missed -----------------------------------------------------------------------------------------------
+
+    async def catch_up(self) -> None:
+        """Read the histories whenever something was missed, until cancelled."""
+        while True:
+            await self._some_due.wait()
+            self._some_due.clear()
+            due, self._due = self._due, set()
+            room = asyncio.Semaphore(AT_ONCE)
+            async with asyncio.TaskGroup() as tasks:
+                for channel in due:
+                    tasks.create_task(self._catch_up(channel, room))
+
+    async def _catch_up(self, channel: str, room: asyncio.Semaphore) -> None:
+        async with room:
+            gaps, missed = -1, list[Seen]()
+            while gaps != self._gaps:  # another gap while we read
+                gaps = self._gaps
+                missed = await self._missed_in(channel)
+        self._release(channel, missed)
+
+    async def _missed_in(self, channel: str) -> list[Seen]:
+        if channel not in self._marks:
+            return []
+        mark, place = self._marks[channel]
+        pause = 1.0
+        while True:
+            try:
+                return [
+                    Seen(place, one["id"], self._read_past(one, place)) for one in await self._history(channel, mark)
+                ]
+            except RetryLater as later:
+                await asyncio.sleep(later.seconds)
+            except (Forbidden, Gone, Rejected) as error:
+                log.info("Discord: channel %s is closed to us: %s", channel, error)
+                del self._marks[channel]
+                self._unwritten.add(channel)
+                return []
+            except PlatformError as error:
+                log.warning("Discord: the history of channel %s cannot be read yet: %s", channel, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _history(self, channel: str, mark: int) -> list[JsonObject]:
+        """Messages after the watermark, oldest first; not those of longer ago than a day."""
+        horizon = int((time.time() - CATCH_UP_SECONDS - DISCORD_EPOCH) * 1000) << 22
+        after, found = max(mark, horizon), list[JsonObject]()
+        while len(found) < CATCH_UP_MESSAGES:
+            query = {"after": str(after), "limit": str(PAGE)}
+            page = await self._rest.call(
+                "GET", f"/channels/{channel}/messages", limit=f"history {channel}", query=query
+            )
+            found += reversed(page)
+            if len(page) < PAGE:
+                break
+            after = int(found[-1]["id"])
+        return found
+
+    def _read_past(self, data: JsonObject, place: Place) -> Event | None:
+        try:
+            return self._read(data, place)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            log.exception("Discord: a message of the history that cannot be read was left out")
+            return None

@@ -1,0 +1,70 @@
+"""Slash commands: the menu's entries as Discord registers them, and the choices offered while one is typed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+
+from bot.phrases import Phrase
+from bot.platforms.discord_read import JsonObject
+from bot.platforms.discord_rest import Rest
+from bot.ports import Cursors, MenuEntry
+
+NOTE = "discord/commands"
+MOST_CHOICES, LONGEST_CHOICE, LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_VALUE = 25, 100, 100, 32, 6000
+CHAT_INPUT, STRING = 1, 3  # a command's and an option's type
+EVERY_PLACE = [0, 1]  # contexts: servers and the bot's private chats, not those between others
+CHINESE = ("zh-CN", "zh-TW")
+
+_NO_NAME = re.compile(r"[^\w-]+")
+
+
+def commands(menu: Sequence[MenuEntry]) -> list[JsonObject]:
+    """The body of the bulk overwrite."""
+    return [_command(entry) for entry in menu]
+
+
+def _command(entry: MenuEntry) -> JsonObject:
+    command: JsonObject = {"name": entry.name, "type": CHAT_INPUT, "contexts": EVERY_PLACE} | _described(entry.help)
+    if entry.argument is not None:
+        option: JsonObject = {"type": STRING, "name": _name(entry.argument.en), "required": entry.required}
+        option |= _described(entry.argument) | {"max_length": LONGEST_VALUE}
+        option |= {"name_localizations": {locale: _name(entry.argument.zh) for locale in CHINESE}}
+        if entry.choices is not None:
+            option["autocomplete"] = True
+        command["options"] = [option]
+    return command
+
+
+def _described(phrase: Phrase) -> JsonObject:
+    chinese = phrase.zh[:LONGEST_DESCRIPTION]
+    return {
+        "description": phrase.en[:LONGEST_DESCRIPTION],
+        "description_localizations": dict.fromkeys(CHINESE, chinese),
+    }
+
+
+def _name(text: str) -> str:
+    """An option's name as Discord allows it: small letters, digits, - and _."""
+    return _NO_NAME.sub("_", text.lower()).strip("_")[:LONGEST_NAME] or "text"
+
+
+async def register(rest: Rest, cursors: Cursors, application: str, menu: Sequence[MenuEntry]) -> None:
+    """One call, and only when the menu differs from what was registered last. Raises PlatformError, StorageError."""
+    body = commands(menu)
+    mark = f"{application} {hashlib.sha256(json.dumps(body).encode()).hexdigest()}"
+    if (await cursors.notes(NOTE)).get(NOTE) != mark:
+        await rest.call("PUT", f"/applications/{application}/commands", body, limit="commands")
+        await cursors.note({NOTE: mark})
+
+
+def choices(data: JsonObject, menu: Sequence[MenuEntry]) -> list[JsonObject]:
+    """What an autocomplete answers."""
+    entry = next((one for one in menu if one.name == data["data"]["name"]), None)
+    typed = next((str(option["value"]) for option in data["data"].get("options", ()) if option.get("focused")), "")
+    if entry is None or entry.choices is None:
+        return []
+    offered = dict.fromkeys(one for one in entry.choices(typed) if 0 < len(one) <= LONGEST_CHOICE)
+    return [{"name": one, "value": one} for one in list(offered)[:MOST_CHOICES]]
