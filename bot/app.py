@@ -49,12 +49,19 @@ async def run(settings: Settings) -> None:
         roster = open_models(_model_settings(settings, session, store, files))
         access = Access(settings.admins, settings.allowed, await store.moves())
         platforms = _platforms(settings, session, store, files, roster, access)
-        engine = _engine(store, platforms, roster, files, access)
+        engine = _engine(settings, store, platforms, roster, files, access)
         _announce(settings, roster)
         await _serve(settings, engine, platforms, roster)
 
 
-def _engine(store: Store, platforms: dict[str, Platform], roster: Roster, files: FileStore, access: Access) -> Engine:
+def _engine(
+    settings: Settings,
+    store: Store,
+    platforms: dict[str, Platform],
+    roster: Roster,
+    files: FileStore,
+    access: Access,
+) -> Engine:
     async def moving(old: ChatKey, new: ChatKey) -> None:
         await store.move(old, new)
         access.moved(f"{old.platform}:{old.chat}", f"{new.platform}:{new.chat}")
