@@ -49,9 +49,11 @@ from bot.ports import (
     ButtonRow,
     ChatModel,
     Claim,
+    Files,
     ImageModel,
     Line,
     ModelCard,
+    Models,
     Outcome,
     Picture,
     PicturePrompt,
@@ -244,16 +246,16 @@ class Conversation:
     def __init__(
         self,
         store: Store,
-        models: ScriptedModels,
+        models: Models,
         platforms: Mapping[str, Fetching] | None = None,
         *,
         group: bool = False,
         language: Language = "en",
         image_model: str = "",
+        files: Files | None = None,
     ) -> None:
         self.store = store
-        self.models = models
-        self.files = KeptFiles()
+        self.files = files or KeptFiles()
         self.passed = 0.0
         self.manager = ConversationManager(
             history=store,

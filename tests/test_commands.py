@@ -153,7 +153,7 @@ async def test_a_picture_is_drawn_kept_and_remembered(chat: Conversation, models
     assert answer.notices == ["drawing with glm-image …"]
     (media,) = answer.media
     assert media == Media(media.file, "image/png", "a red fox in snow")
-    assert chat.files.kept[media.file] == PNG
+    assert await chat.files.load(media.file) == PNG
     await chat.say("nicer?")
     assert models.lines == [
         ("user", "Draw a picture: a red fox in snow"),

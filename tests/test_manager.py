@@ -139,13 +139,14 @@ async def test_the_chat_keeps_its_model_while_it_is_set_up(chat: Conversation, m
 
 async def test_a_chosen_model_that_is_gone_gives_way_and_says_so(store: Store) -> None:
     await Conversation(store, ScriptedModels()).say("/model qwen-text")
-    later = Conversation(store, ScriptedModels((GLM,)))
+    models = ScriptedModels((GLM,))
+    later = Conversation(store, models)
     later._numbers = iter(range(100, 200))  # type: ignore[assignment] # the same chat, events of its own
     answer = await later.say("hi")
     assert "qwen-text is no longer set up" in answer.text
-    assert later.models.prompts[-1].card is GLM
+    assert models.prompts[-1].card is GLM
     await later.say("again")
-    assert "no longer" not in later.models.lines[1][1]
+    assert "no longer" not in models.lines[1][1]
 
 
 async def test_a_question_longer_than_the_window_costs_nothing(chat: Conversation, models: ScriptedModels) -> None:
@@ -310,10 +311,11 @@ async def test_a_picture_alone_is_a_question(chat: Conversation, models: Scripte
 
 
 async def test_a_vendor_without_eyes_says_so(store: Store) -> None:
-    blind = Conversation(store, ScriptedModels((QWEN,)))
+    models = ScriptedModels((QWEN,))
+    blind = Conversation(store, models)
     answer = await blind.say(blind.message("?", attachments=(picture(),)))
     assert "no model here that sees" in answer.text
-    assert not blind.models.prompts
+    assert not models.prompts
 
 
 @pytest.mark.parametrize(
@@ -455,14 +457,14 @@ async def test_an_edited_command_is_run_again(chat: Conversation, models: Script
 # --- presses -----------------------------------------------------------------------------------------------------------
 
 
-async def failed_in(chat: Conversation) -> str:
+async def failed_in(chat: Conversation, models: ScriptedModels) -> str:
     """The id of a [Retry] button."""
-    chat.models.replies = [trouble(Trouble.FAULT)]
+    models.replies = [trouble(Trouble.FAULT)]
     return (await chat.say("hi")).buttons["Retry"]
 
 
 async def test_a_button_works_once(chat: Conversation, models: ScriptedModels) -> None:
-    button = await failed_in(chat)
+    button = await failed_in(chat, models)
     pressed = await chat.press(button)
     assert Spent(button) in pressed.changes
     again = await chat.press(button)
@@ -471,7 +473,7 @@ async def test_a_button_works_once(chat: Conversation, models: ScriptedModels) -
 
 
 async def test_a_button_works_for_a_day(chat: Conversation, models: ScriptedModels) -> None:
-    button = await failed_in(chat)
+    button = await failed_in(chat, models)
     chat.passed = 86_500
     assert "no longer works" in (await chat.press(button)).text
     assert len(models.prompts) == 1
@@ -482,17 +484,17 @@ async def test_an_unknown_button_is_told(chat: Conversation) -> None:
 
 
 async def test_another_persons_button_is_not_pressed(chat: Conversation, models: ScriptedModels) -> None:
-    button = await failed_in(chat)
+    button = await failed_in(chat, models)
     assert (await chat.press(button, BOB)).text == "Bob, this button is for someone else."
     assert (await chat.press(button, ANN)).text == "answer 2"
 
 
-async def test_the_owner_may_press_all(chat: Conversation) -> None:
-    assert (await chat.press(await failed_in(chat), OWNER)).text == "answer 2"
+async def test_the_owner_may_press_all(chat: Conversation, models: ScriptedModels) -> None:
+    assert (await chat.press(await failed_in(chat, models), OWNER)).text == "answer 2"
 
 
 async def test_a_button_from_before_a_reset_brings_nothing_back(chat: Conversation, models: ScriptedModels) -> None:
-    button = await failed_in(chat)
+    button = await failed_in(chat, models)
     await chat.reset()
     assert "moved on" in (await chat.press(button)).text
     assert len(models.prompts) == 1
