@@ -276,8 +276,8 @@ class TelegramPlatform:
                 del self._uploaded[media.file]
         try:
             data = await self._files.load(media.file)
-        except OSError as error:
-            raise Rejected(f"the kept file cannot be read: {type(error).__name__}") from None
+        except (Unreadable, OSError) as error:
+            raise Rejected(f"a kept file cannot be read: {type(error).__name__}") from None
         upload = InputFile(data, filename=f"picture.{media.mime.rpartition('/')[2] or 'png'}")
         if len(data) <= PHOTO:
             try:

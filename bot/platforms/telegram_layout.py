@@ -67,6 +67,8 @@ def plain(piece: Piece) -> Piece:
 
 def caption(piece: Piece) -> tuple[str, str]:
     """Text and entities as they fit under a picture; what is too long ends in an ellipsis."""
+    if piece.media is not None and not piece.media.caption.strip():
+        return "", ""
     if units(piece.body) <= CAPTION:
         return piece.body, piece.marks
     body = narrowed(widened(piece.body)[: CAPTION - 1]) + "…"
@@ -182,12 +184,20 @@ def _restored(text: str) -> str:
 
 def _finished(text: str, entities: list[MessageEntity]) -> Piece | None:
     """Trimmed as Telegram would, with entities that it takes as they are."""
-    kept = [entity for entity in entities if entity.type in _KINDS and _allowed(entity)]
-    total = units(text.rstrip(" \n\t"))
-    lead = min([len(text) - len(text.lstrip(" \n\t")), *(entity.offset for entity in kept)])
+    wide = widened(text)
+    kept = [entity for entity in entities if entity.type in _KINDS and _shows(entity, wide) and _allowed(entity)]
+    total = len(wide.rstrip(" \n\t"))
+    lead = min([len(wide) - len(wide.lstrip(" \n\t")), *(entity.offset for entity in kept)])
     inside = [entity for found in kept if (entity := _within(found, lead, total)) is not None]
-    body = narrowed(widened(text)[lead:total])
-    return None if _BLANK.fullmatch(body) else Piece(body, _marks(_nested(inside)[:MAX_ENTITIES]))
+    wide = wide[lead:total]
+    body = narrowed(wide)
+    nested = [entity for entity in _nested(inside) if _shows(entity, wide)]
+    return None if _BLANK.fullmatch(body) else Piece(body, _marks(nested[:MAX_ENTITIES]))
+
+
+def _shows(entity: MessageEntity, wide: str) -> bool:
+    """Telegram drops a format of nothing but white space."""
+    return bool(wide[entity.offset : entity.offset + entity.length].strip())
 
 
 def _allowed(entity: MessageEntity) -> bool:

@@ -134,7 +134,7 @@ def read(payload: str, me: Me, owns: Callable[[str], bool]) -> Incoming:
 
 def _key_message(id: int, update: Json, body: Json, me: Me, *, edits: bool) -> Keyed:
     if (moved := _moved(body)) is not None:
-        event = _event(id, update, moved.old, me, lane=Lane.CONTROL)
+        event = _event(id, update, moved.old, me)
         return Keyed(event=event, person="", place=moved.old.chat, addressed=True, always=True)
     if body.get("is_automatic_forward"):
         raise Ignored
@@ -195,7 +195,7 @@ def _key_membership(id: int, update: Json, body: Json, me: Me) -> Keyed:
     if body["chat"]["type"] == "channel":
         raise Ignored
     over = body["new_chat_member"]["status"] in ("left", "kicked")
-    event = _event(id, update, _chat_key(body), me, author=person, lane=Lane.CONTROL)
+    event = _event(id, update, _chat_key(body), me, author=person)
     return Keyed(
         event=event,
         person=person,
