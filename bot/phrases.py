@@ -251,11 +251,14 @@ SEES = Phrase("sees pictures", "能看图片")
 THINKS = Phrase("always thinks first", "总是先思考")
 FREE = Phrase("free", "免费")
 PRICE_TOKENS = Phrase("¥{read} in, ¥{written} out per million tokens", "每百万 token 输入 ¥{read}、输出 ¥{written}")
-PRICE_PICTURE = Phrase("¥{price} a picture", "每张 ¥{price}")
 MODEL_LIST = Phrase(
-    "This chat uses `{model}`. `/model name` chooses another; `/model glm` and `/model qwen` mean each vendor's default.",
-    "本聊天使用 `{model}`。用 `/model 名称` 选择；`/model glm` 和 `/model qwen` 表示各家的默认模型。",
+    "This chat uses `{model}`. `/model name` chooses another; `/model glm` and `/model qwen` mean each vendor's default. "
+    "The figures: context, and price in / out per million tokens.",
+    "本聊天使用 `{model}`。用 `/model 名称` 选择；`/model glm` 和 `/model qwen` 表示各家的默认模型。"
+    "数字依次为上下文长度和每百万 token 的输入 / 输出价格。",
 )
+COMMA = Phrase(", ", "，")
+COLON = Phrase(": ", "：")
 MODEL_CHOSEN = Phrase("This chat now uses `{model}` ({price}).", "本聊天现在使用 `{model}`（{price}）。")
 MODEL_UNKNOWN = Phrase("I know no model “{model}”. /model lists them.", "没有叫“{model}”的模型。/model 列出所有模型。")
 MODEL_UNKNOWN_NEAR = Phrase("I know no model “{model}”. Did you mean:", "没有叫“{model}”的模型。你是想用：")

@@ -109,6 +109,7 @@ class ScriptedModels:
         self.pictures: list[Exception] = []
         self.prompts: list[Prompt] = []
         self.drawn: list[PicturePrompt] = []
+        self.open = 0  # requests
 
     def cards(self) -> Sequence[ModelCard]:
         return self._cards
@@ -140,12 +141,17 @@ class ScriptedModels:
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Told, None]:
         self.prompts.append(prompt)
         reply = self.replies.pop(0) if self.replies else f"answer {len(self.prompts)}"
-        for item in [reply] if isinstance(reply, str | Exception) else reply:
-            if isinstance(item, Exception):
-                raise item
-            yield Text(item) if isinstance(item, str) else item
-        if isinstance(reply, str) or not any(isinstance(item, Finished) for item in _listed(reply)):
-            yield Finished(reason=Finish.STOP, model=prompt.card.name)
+        items = [reply] if isinstance(reply, str | Exception) else reply
+        self.open += 1
+        try:
+            for item in items:
+                if isinstance(item, Exception):
+                    raise item
+                yield Text(item) if isinstance(item, str) else item
+            if not any(isinstance(item, Finished) for item in items):
+                yield Finished(reason=Finish.STOP, model=prompt.card.name)
+        finally:
+            self.open -= 1
 
     async def draw(self, prompt: PicturePrompt) -> Picture:
         self.drawn.append(prompt)
@@ -161,10 +167,6 @@ class ScriptedModels:
     @property
     def told(self) -> Line:
         return self.prompts[-1].lines[0]
-
-
-def _listed(reply: Reply) -> Sequence[Told | Exception]:
-    return [] if isinstance(reply, str | Exception) else reply
 
 
 class KeptFiles:
@@ -283,9 +285,10 @@ class Conversation:
     def _address(self) -> Address:
         return Address(self.key, group=self._group)
 
-    async def say(self, *texts: str | Message, late: bool = False) -> Answer:
+    async def say(self, *texts: str | Message, late: bool = False, stop_at: str = "") -> Answer:
+        """`stop_at` presses [Stop] when this text came."""
         said = tuple(text if isinstance(text, Message) else self.message(text) for text in texts)
-        return await self._turn(said, said, late)
+        return await self._turn(said, said, late, stop_at)
 
     async def edit(self, message: Message, text: str) -> Answer:
         edited = replace(message, text=text)
@@ -295,7 +298,11 @@ class Conversation:
         return await self._turn(Pressed(button, author, self._address(), self._language), [])
 
     async def _turn(
-        self, said: tuple[Message, ...] | Edited | Pressed, messages: Iterable[Message], late: bool = False
+        self,
+        said: tuple[Message, ...] | Edited | Pressed,
+        messages: Iterable[Message],
+        late: bool = False,
+        stop_at: str = "",
     ) -> Answer:
         claim = await self._claim([message.id for message in messages])
         turn = self._open(claim, said, late)
@@ -305,6 +312,9 @@ class Conversation:
                 if isinstance(item, Replaces):
                     await self.store.replace(claim, item.turn)
                 answer.items.append(item)
+                if isinstance(item, Text) and item.delta == stop_at:
+                    answer.items += [Answered(text=answer.text), Finished(reason=Finish.STOPPED)]
+                    break
         rows = []
         for part in answer.items:
             if isinstance(part, Buttons):

@@ -101,7 +101,7 @@ async def test_a_missing_argument_gets_one_helpful_line(
 async def test_model_alone_lists_by_vendor_with_abilities_and_price(chat: Conversation) -> None:
     answer = await chat.say("/model")
     assert "**GLM (Zhipu AI)**" in answer.text
-    assert "`glm-text` ✓ — 4K, ¥3–4 in, ¥14–16 out per million tokens" in answer.text
+    assert "`glm-text` ✓ — 4K, ¥3–4 / ¥14–16" in answer.text
     assert "`glm-vision` — sees pictures, 8K, free" in answer.text
     assert "glm-image" not in answer.text
     assert set(answer.buttons) == {"glm-vision", "qwen-text"}

@@ -161,6 +161,19 @@ async def test_old_exchanges_make_room(chat: Conversation, models: ScriptedModel
     assert [text[0] for role, text in models.lines if role == "user"] == ["2", "3", "4", "5"]
 
 
+@pytest.mark.parametrize("question", ["count", "/retry"])
+async def test_a_stopped_answer_ends_its_request_and_is_remembered_as_far_as_it_came(
+    chat: Conversation, models: ScriptedModels, question: str
+) -> None:
+    await chat.say("count")
+    models.replies = [[Text("one, "), Text("two, "), Text("three")]]
+    stopped = await chat.say(question, stop_at="two, ")
+    assert models.open == 0
+    assert stopped.text == "one, two, "
+    await chat.say("go on")
+    assert models.lines[-2:] == [("assistant", "one, two, "), ("user", "go on")]
+
+
 # --- what goes wrong ---------------------------------------------------------------------------------------------------
 
 

@@ -90,7 +90,7 @@ async def test_the_default_sizes_and_rules_of_the_catalogue_are_drawn(chat: Conv
 async def test_everything_listed_can_be_chosen_and_answers(chat: Conversation) -> None:
     listed = await chat.say("/model")
     assert len(listed.text) < 4000
-    assert len(listed.buttons) == 14
+    assert len(listed.buttons) == 15
     for name in ("glm-4.6v-flash", "qwen-plus"):
         assert f"`{name}`" in listed.text
         await chat.say(f"/model {name}")

@@ -47,4 +47,5 @@ def _told(turn: Turn, report: Report) -> str:
         rows.append((phrases.INFO_VENDOR, finished.vendor_message))
     elif finished.reason in _SENTENCES:
         rows.append((phrases.INFO_MEANS, _SENTENCES[finished.reason].to(turn.language)))
-    return "\n".join(f"- {name.to(turn.language)}: {value}" for name, value in rows)
+    colon = phrases.COLON.to(turn.language)
+    return "\n".join(f"- {name.to(turn.language)}{colon}{value}" for name, value in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from bot import phrases
 from bot.asking import Answer, Asking
@@ -46,42 +47,49 @@ def _unknown(turn: Turn, name: str, found: Unknown, *before: Change) -> Answer:
 
 
 def _list(desk: Asking, turn: Turn) -> Answer:
-    current = desk.card(turn)
+    current, language = desk.card(turn), turn.language
     cards = [card for card in desk.models.cards() if card.kind == "chat"]
-    lines = [phrases.MODEL_LIST.format(model=current.name if current else "—").to(turn.language)]
-    vendor = ""
-    for card in cards:
-        if card.vendor != vendor:
-            vendor = card.vendor
-            lines.append(f"\n**{phrases.VENDORS.get(vendor, vendor)}**\n")
-        told = ", ".join([*_abilities(card, turn.language), price(card, turn.language)])
-        lines.append(f"- `{card.name}`{' ✓' if card == current else ''} — {told}")
+    lines = [phrases.MODEL_LIST.format(model=current.name if current else "—").to(language)]
+    offered: list[tuple[bool, int, str]] = []
+    for vendor, group in groupby(cards, key=lambda card: card.vendor):
+        lines.append(f"\n**{phrases.VENDORS.get(vendor, vendor)}**\n")
+        for place, card in enumerate(group):
+            chosen = " ✓" if card == current else ""
+            lines.append(f"- `{card.name}`{chosen} — {_told(card, language)}")
+            if not chosen:
+                offered.append((not card.default, place, card.name))
     if desk.models.simulated:
-        lines.append(f"\n{phrases.SIMULATED.to(turn.language)}")
-    shown = sorted(cards, key=lambda card: not card.default)[:MOST_CHOICES]
-    choices = [Choice(card.name, f"model:{card.name}") for card in shown if card != current]
+        lines.append(f"\n{phrases.SIMULATED.to(language)}")
+    # the defaults, then the vendors in turn
+    choices = [Choice(name, f"model:{name}") for _, _, name in sorted(offered)[:MOST_CHOICES]]
     return reply(turn, "\n".join(lines), rows=in_rows(choices, 3))
 
 
-def _abilities(card: ModelCard, language: Language) -> list[str]:
-    abilities = []
+def _told(card: ModelCard, language: Language) -> str:
+    """Abilities, window and price of a model, in a few words."""
+    told = []
     if card.vision:
-        abilities.append(phrases.SEES.to(language))
+        told.append(phrases.SEES.to(language))
     if card.thinks == "always":
-        abilities.append(phrases.THINKS.to(language))
+        told.append(phrases.THINKS.to(language))
     if card.window:
-        abilities.append(f"{card.window // 1000}K")
-    return abilities
+        thousands = card.window // 1000
+        told.append(f"{thousands // 1000}M" if thousands >= 1000 else f"{thousands}K")
+    told.append(phrases.FREE.to(language) if card.free else "¥{} / ¥{}".format(*_prices(card)))
+    return phrases.COMMA.to(language).join(told)
 
 
 def price(card: ModelCard, language: Language) -> str:
-    """CNY per million tokens in and out, from the shortest prompt's price to the longest's."""
     if card.free:
         return phrases.FREE.to(language)
-    if card.per_picture:
-        return phrases.PRICE_PICTURE.format(price=f"{card.per_picture:g}").to(language)
+    read, written = _prices(card)
+    return phrases.PRICE_TOKENS.format(read=read, written=written).to(language)
+
+
+def _prices(card: ModelCard) -> tuple[str, str]:
+    """CNY per million tokens in and out, each from the lowest price to the highest: long prompts cost more."""
     read, written = ([tier[at] for tier in card.price] for at in (1, 2))
-    return phrases.PRICE_TOKENS.format(read=_span(read), written=_span(written)).to(language)
+    return _span(read), _span(written)
 
 
 def _span(prices: Sequence[float]) -> str:
