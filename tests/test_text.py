@@ -6,37 +6,21 @@ from hypothesis import strategies as st
 
 from bot.text import fence_after, split, tables, well_formed
 
-BITS = st.sampled_from(
-    [
-        "word ",
-        "一段中文文字。",
-        "A sentence. ",
-        "\n",
-        "\n\n",
-        "- item\n",
-        "## Head\n",
-        "x = 1\n",
-        "a" * 90,
-        "\t",
-        "|",
-        "`",
-        "~",
-        "[",
-    ]
-    + [
-        "```python\n",
-        "```\n",
-        "~~~\n",
-        "````md\n",
-        "| a | b |\n",
-        "|---|---|\n",
-        "| 1 | 2 |\n",
-        "`code` ",
-        "**bold words** ",
-    ]
-    + ["[text](https://example.org/a/long/path)", "https://example.org/x?y=z ", "<@123456>"]
-    + ["👩\u200d👩\u200d👧\u200d👦", "🇩🇪", "e\u0301"]
-)
+WORDS = ["word ", "一段中文文字。", "A sentence. ", "\n", "\n\n", "- item\n", "## Head\n", "x = 1\n", "a" * 90, "\t"]
+MARKS = [
+    "|",
+    "`",
+    "~",
+    "[",
+    "`code` ",
+    "**bold words** ",
+    "<@123456>",
+    "[text](https://example.org/a/b)",
+    "https://example.org/x ",
+]
+BLOCKS = ["```python\n", "```\n", "~~~\n", "````md\n", "| a | b |\n", "|---|---|\n", "| 1 | 2 |\n"]
+LETTERS = ["👩\u200d👩\u200d👧\u200d👦", "🇩🇪", "e\u0301"]
+BITS = st.sampled_from([*WORDS, *MARKS, *BLOCKS, *LETTERS])
 MARKDOWN = st.lists(BITS | st.text(max_size=12), max_size=120).map("".join).map(well_formed)
 LIMITS = st.integers(128, 400)
 

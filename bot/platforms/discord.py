@@ -66,6 +66,7 @@ class DiscordPlatform:
         self._session = session
         self._rest = Rest(session, api_url or OFFICIAL_API, token)
         self._pictures: OrderedDict[str, str] = OrderedDict()  # by message: the file that it shows
+        self._acknowledging: dict[str, asyncio.Event] = {}  # interactions, by token: see Interactions
 
     # --- in ------------------------------------------------------------------------------------------------------------
 
@@ -73,7 +74,8 @@ class DiscordPlatform:
         """Until cancelled. Raises Revoked (bad token), Rejected (Discord closed the connection for good)."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                ears = _Ears(self._rest, self._gate, self._cursors, intake, self._menu, tasks)
+                interactions = Interactions(self._rest, self._gate, intake, self._menu, self._acknowledging)
+                ears = _Ears(self._rest, self._gate, self._cursors, intake, interactions, self._menu, tasks)
                 await ears.inbox.load()
                 for work in (ears.inbox.commit, ears.inbox.keep_marks, ears.inbox.catch_up):
                     tasks.create_task(work())
@@ -105,6 +107,8 @@ class DiscordPlatform:
         via = Via.alive(to.via) if to.via and _is_first(nonce) else None
         if via is None:
             return None
+        if pending := self._acknowledging.get(via.token):
+            await pending.wait()  # there is no @original before
         path = f"/webhooks/{via.application}/{via.token}/messages/@original"
         try:
             shown = await self._rest.call("PATCH", path, body, files=uploads, authorized=False)
@@ -203,6 +207,7 @@ class _Ears:
         gate: Gatekeeper,
         cursors: Cursors,
         intake: Intake,
+        interactions: Interactions,
         menu: Sequence[MenuEntry],
         tasks: asyncio.TaskGroup,
     ) -> None:
@@ -215,7 +220,7 @@ class _Ears:
         self._me = Me("")
         self._places: dict[str, Place] = {}  # channels and threads of servers
         self.inbox = MessageInbox(rest, cursors, intake, self._read_past)
-        self._interactions = Interactions(rest, gate, intake, menu)
+        self._interactions = interactions
 
     def handlers(self) -> dict[str, Any]:
         return {

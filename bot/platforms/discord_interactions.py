@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from bot import phrases
-from bot.errors import PlatformError, StorageError
+from bot.errors import PlatformError, StorageError, Unreachable
 from bot.phrases import Phrase
 from bot.platforms import discord_menu
 from bot.platforms.discord_read import (
@@ -29,11 +29,21 @@ SLASH, COMPONENT, AUTOCOMPLETE = 2, 3, 4  # interaction types
 MESSAGE, DEFERRED, DEFERRED_UPDATE, CHOICES = 4, 5, 6, 8  # types of the first answer
 EPHEMERAL = 1 << 6
 ACCEPT_SECONDS = 1.4  # then there is still time to refuse, within 2 s in all
-ANSWER_SECONDS = 1.0  # one attempt of the first answer
+ANSWER_SECONDS, ATTEMPTS = 1.0, 2  # of the first answer
 
 
 class Interactions:
-    def __init__(self, rest: Rest, gate: Gatekeeper, intake: Intake, menu: Sequence[MenuEntry]) -> None:
+    """`acknowledging` holds, by token, those being committed and deferred: an answer that is ready earlier waits."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        gate: Gatekeeper,
+        intake: Intake,
+        menu: Sequence[MenuEntry],
+        acknowledging: dict[str, asyncio.Event],
+    ) -> None:
+        self.acknowledging = acknowledging
         self._rest = rest
         self._gate = gate
         self._intake = intake
@@ -57,14 +67,18 @@ class Interactions:
     async def _accept(self, data: JsonObject, me: Me, place: Place) -> None:
         slash = data["type"] == SLASH
         event = commanded(data, me, place) if slash else pressed(data, me, place)
+        done = self.acknowledging[data["token"]] = asyncio.Event()
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
                 await self._intake.accept([event])
         except (StorageError, TimeoutError) as error:
-            log.warning("Discord: an interaction was refused: %s", error or "the store took too long")
+            log.warning("Discord: an interaction was refused: %s", str(error) or "the store took too long")
             await self._say(data, phrases.DISCORD_REFUSED)
         else:
             await self._answer(data, DEFERRED if slash else DEFERRED_UPDATE)
+        finally:
+            del self.acknowledging[data["token"]]
+            done.set()
 
     async def _say(self, data: JsonObject, phrase: Phrase) -> None:
         """A line that only this person sees."""
@@ -74,8 +88,15 @@ class Interactions:
     async def _answer(self, data: JsonObject, kind: int, answer: JsonObject | None = None) -> None:
         path = f"/interactions/{data['id']}/{data['token']}/callback"
         body = {"type": kind} | ({"data": answer} if answer is not None else {})
-        try:
-            await self._rest.call("POST", path, body, authorized=False, seconds=ANSWER_SECONDS)
-        except PlatformError as error:
-            # its event, if any, is committed: the answer then comes as an ordinary message
-            log.warning("Discord: an interaction was not acknowledged: %s", error)
+        problem: PlatformError | None = None
+        for _ in range(ATTEMPTS):
+            try:
+                await self._rest.call("POST", path, body, authorized=False, seconds=ANSWER_SECONDS)
+                return
+            except Unreachable as error:
+                problem = error
+            except PlatformError as error:  # among them "already acknowledged": the first attempt's answer was lost
+                problem = error
+                break
+        # its event, if any, is committed: the answer then comes as an ordinary message
+        log.warning("Discord: an interaction was not acknowledged: %s", problem)

@@ -104,6 +104,9 @@ class Pictures:
         self.kept[name] = data
         return name
 
+    async def keep_picture(self, data: bytes) -> str:
+        return await self.keep(data, "image/png")
+
     async def load(self, name: str) -> bytes:
         return self.kept[name]
 
