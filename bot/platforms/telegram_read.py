@@ -58,7 +58,7 @@ _NAMED = {
 }
 _CONTENT = frozenset(("text", *_FILES, *_NAMED))
 _SERVICE = frozenset(str(kind) for kind in MessageType) - _CONTENT - {"effect_id", "sender_boost_count"}
-_ENVELOPE = frozenset(Known.__slots__) | {"from"}
+_ENVELOPE = {name for kind in Known.__mro__ for name in getattr(kind, "__slots__", ())} | {"from"}
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
 
 

@@ -130,7 +130,7 @@ LONG = st.lists(st.one_of(BLOCK, SOUP), max_size=30).map("".join)
 
 
 @given(SOUP)
-@settings(max_examples=40000, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_any_soup_of_markup_can_be_sent(text: str) -> None:
     for piece in layout(text):
         check(piece)
