@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import uvicorn
 
-from bot.errors import Gone, SettingsError, StorageError, TooLarge, Unreachable
+from bot.errors import Gone, Rejected, SettingsError, StorageError, TooLarge, Unreachable, Unreadable
 from bot.messages import STOP_PREFIX, Address, Attachment, Incoming, Piece
 from bot.platforms import web_payload
 from bot.platforms.web_api import Api, Banner
@@ -55,7 +55,8 @@ class WebPlatform:
         public_url: str = "",
     ) -> None:
         self.started = asyncio.Event()
-        self._host, self._port, self._public_url = host, port, public_url.rstrip("/")
+        self.port = port  # the real one once `started`
+        self._host, self._public_url = host, public_url.rstrip("/")
         self._board, self._files = board, files
         self._menu, self._banner, self._ready = menu, banner, ready
         self._login = Login(token)
@@ -68,7 +69,7 @@ class WebPlatform:
             return self._public_url
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
         host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        return f"http://{host}:{self._port}"
+        return f"http://{host}:{self.port}"
 
     def one_time_link(self) -> str:
         """For the log: works once, until the next start. The plain address when no login is asked or the link was used."""
@@ -88,7 +89,7 @@ class WebPlatform:
             ready=self._ready,
             assets=load_assets(),
         )
-        guard = Guard(api.app(), self._login, Addresses(self._host, self._port, self._public_url), api.open_paths)
+        guard = Guard(api.app(), self._login, Addresses(self._host, self.port, self._public_url), api.open_paths)
         server = _server(guard)
         await server.startup([listener])
         self.started.set()
@@ -101,7 +102,7 @@ class WebPlatform:
     async def _bind(self) -> socket.socket:
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(self._host or "0.0.0.0", self._port, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(self._host or "0.0.0.0", self.port, type=socket.SOCK_STREAM)
             family, kind, protocol, _, address = min(found)  # IPv4 before IPv6 where a name has both
             listener = socket.socket(family, kind, protocol)
         except OSError as error:
@@ -113,11 +114,11 @@ class WebPlatform:
             listener.bind(address)
         except OSError as error:
             listener.close()
-            place = f"{self._host}:{self._port}"
+            place = f"{self._host}:{self.port}"
             why = f"the page cannot listen on {place} ({error.strerror}): free it, or choose another port"
             raise SettingsError((f"WEB_PORT: {why}",)) from error
         listener.setblocking(False)
-        self._port = listener.getsockname()[1]
+        self.port = listener.getsockname()[1]
         return listener
 
     def read(self, payload: str) -> Incoming:
@@ -149,8 +150,8 @@ class WebPlatform:
     async def fetch(self, attachment: Attachment, limit: int) -> bytes:
         try:
             data = await self._files.load(attachment.ref)
-        except (OSError, StorageError) as error:
-            raise Unreachable(f"file {attachment.ref}: {error}") from error
+        except Unreadable as error:
+            raise Rejected(str(error)) from error
         if len(data) > limit:
             raise TooLarge(limit)
         return data

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from json import JSONDecodeError, loads
+from mimetypes import guess_type
 from typing import Any, cast
 
 from starlette.applications import Starlette
@@ -22,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import Send
 
 from bot import phrases
-from bot.errors import StorageError, TooLarge
+from bot.errors import MagpieError, StorageError, TooLarge, Unreadable
 from bot.phrases import Phrase
 from bot.platforms import web_payload as payload
 from bot.platforms.web_assets import Asset
@@ -159,7 +160,7 @@ class Api:
             return problem(404, phrases.WEB_NOT_FOUND)
         try:
             data = await self.files.load(name)
-        except OSError:
+        except Unreadable:
             return problem(404, phrases.WEB_NOT_FOUND)
         mime = picture_type(data)
         headers = {
@@ -206,11 +207,8 @@ class Api:
         _chat(request)
         if not request.headers.get("content-type", "").startswith("image/"):  # one that needs CORS' consent elsewhere
             return problem(415, phrases.WEB_NO_PICTURE)
-        data = await _body(request, PICTURE_LIMIT)
-        mime = picture_type(data)
-        if not mime:
-            return problem(415, phrases.WEB_NO_PICTURE)
-        return JSONResponse({"name": await self.files.keep(data, mime), "mime": mime, "size": len(data)})
+        name = await self.files.keep_picture(await _body(request, PICTURE_LIMIT))
+        return JSONResponse({"name": name, "mime": guess_type(name)[0] or ""})
 
 
 class _EventStream(StreamingResponse):
@@ -276,8 +274,11 @@ async def _storage(request: Request, error: Exception) -> Response:
 
 
 async def _too_large(request: Request, error: Exception) -> Response:
-    assert isinstance(error, TooLarge)
-    return problem(413, error.phrase)
+    return problem(413, cast("MagpieError", error).phrase)
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    return problem(415, cast("MagpieError", error).phrase)
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -293,6 +294,7 @@ HANDLERS = {
     Malformed: _malformed,
     StorageError: _storage,
     TooLarge: _too_large,
+    Unreadable: _unreadable,
     HTTPException: _http,
     Exception: _unknown,
 }

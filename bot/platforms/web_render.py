@@ -130,6 +130,8 @@ class _Renderer(RendererHTML):
 
 
 def _anchor(target: str) -> str:
+    if not LINK.match(target):  # `[a]()` is a link without a target, which the parser does not ask about
+        return "<a>"
     return f'<a href="{escape(target)}" target="_blank" rel="noopener noreferrer nofollow">'
 
 
@@ -167,7 +169,9 @@ def _marked(content: str, language: str) -> str:
 
 def _parser() -> MarkdownIt:
     """`breaks`: in a chat a new line is meant. Only whole URLs become links: `main.py` is no address in Paraguay."""
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "breaks": True}, renderer_cls=_Renderer)
+    parser = MarkdownIt(
+        "commonmark", {"html": False, "xhtmlOut": False, "linkify": True, "breaks": True}, renderer_cls=_Renderer
+    )
     parser.enable(["table", "strikethrough", "linkify"])
     assert parser.linkify is not None
     parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})

@@ -1,4 +1,4 @@
-"""A small real house around the page: a board and files in memory, an intake that keeps what it accepts.
+"""A small real house around the page: a board in memory, files on disk, an intake that keeps what it accepts.
 
 By hand: `python -m tests.platforms.web_stage --port 8080` serves a page that answers with a fixed text.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bot.errors import StorageError
+from bot.files import FileStore
 from bot.messages import Address, Button, ChatKey, Edited, Event, Media, Message, Piece, Pressed
 from bot.phrases import Phrase
 from bot.platforms.web import Banner, WebPlatform
@@ -69,21 +70,6 @@ class MemoryBoard:
             raise StorageError("the disk is full")
 
 
-class MemoryFiles:
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    async def keep(self, data: bytes, mime: str) -> str:
-        name = f"{hashlib.sha256(data).hexdigest()[:32]}.{mime.rpartition('/')[2]}"
-        self.kept[name] = data
-        return name
-
-    async def load(self, name: str) -> bytes:
-        if name not in self.kept:
-            raise FileNotFoundError(name)
-        return self.kept[name]
-
-
 class MemoryIntake:
     """Keeps each event once, as the inbox does."""
 
@@ -111,8 +97,8 @@ class MemoryIntake:
 class Stage:
     """What stays when the server is gone; `serve` may be used again with the same port."""
 
+    files: FileStore
     board: MemoryBoard = field(default_factory=MemoryBoard)
-    files: MemoryFiles = field(default_factory=MemoryFiles)
     intake: MemoryIntake = field(default_factory=MemoryIntake)
 
     @asynccontextmanager
@@ -184,11 +170,12 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8080)
     port = parser.parse_args().port
-    stage = Stage()
     text = (Path(__file__).parent / "web_sample.md").read_text()
     banner = Banner(simulated=True, variables=("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY"))
-    async with stage.serve(port=port, banner=banner) as web:
-        await answer(web, stage.intake, text)
+    with TemporaryDirectory() as directory:
+        stage = Stage(FileStore(Path(directory)))
+        async with stage.serve(port=port, banner=banner) as web:
+            await answer(web, stage.intake, text)
 
 
 if __name__ == "__main__":
