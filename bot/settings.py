@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
+from dotenv.parser import Original, parse_stream
 
 from bot.errors import SettingsError
 
@@ -40,7 +41,11 @@ ALIASES = {
     "OPENAI_API_BASE": "OPENAI_BASE_URL",
 }
 FAMILIES = ("TELEGRAM_", "DISCORD_", "ZHIPU", "DASHSCOPE_")
-ALIKE = 0.88  # difflib's ratio from which a name of these families is taken for a slip of the pen
+FOREIGN = ("TELEGRAM_API_ID", "TELEGRAM_API_HASH")  # those of Telegram's own Bot API server
+# difflib's ratio from which a name is taken for a slip of the pen: one of these families, wherever it is set, and any name
+# in `.env`, which is read by nobody else.
+ALIKE, ALIKE_FILED = 0.88, 0.8
+PLANNED = ("FALLBACK_MODEL", "TELEGRAM_WEBHOOK_URL", "WEBHOOK_PORT")  # known, but nothing reads them yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +95,8 @@ class Settings:
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
     """From the environment, and from `.env` for what the environment leaves unset. Raises SettingsError."""
-    filed = {name: value or "" for name, value in dotenv_values(dotenv).items()} if dotenv.is_file() else {}
-    given = os.environ if environ is None else environ
-    values = {**filed, **{name: value for name, value in given.items() if value.strip()}}
-    read = _Reader({name: value.strip() for name, value in values.items() if value.strip()})
-    data_dir = read("DATA_DIR", Path, default="data")
+    read = _Reader(os.environ if environ is None else environ, *_filed(dotenv))
+    data_dir = read("DATA_DIR", _directory, default="data")
     settings = Settings(
         telegram_token=read("TELEGRAM_BOT_TOKEN", _telegram_token),
         telegram_url=read("TELEGRAM_API_URL", _url, default="https://api.telegram.org"),
@@ -115,13 +117,15 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
         allowed=read("ALLOWED", _people_or_all),
         data_dir=data_dir,
         storage_url=read("STORAGE_URL", _storage, default=f"sqlite:///{data_dir / 'magpie.db'}"),
-        web_host=read("WEB_HOST", _word, default="127.0.0.1"),
+        web_host=read("WEB_HOST", _host, default="127.0.0.1"),
         web_port=read("WEB_PORT", _port, default="8080"),
         web_token=read("WEB_TOKEN", _long_word),
-        web_url=read("WEB_URL", _url),
+        web_url=read("WEB_URL", _origin),
         log_level=read("LOG_LEVEL", _level, default="INFO"),
-        simulated=not any(values.get(name, "").strip() for name in MODEL_VARIABLES),
+        simulated=not any(map(read.has, MODEL_VARIABLES)),
     )
+    for name in PLANNED:
+        read(name, _planned)
     read.check_names()
     if read.problems:
         raise SettingsError(tuple(read.problems))
@@ -131,10 +135,12 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
 class _Reader:
     """Reads one variable after the other and collects what is wrong with them."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
+    def __init__(self, environ: Mapping[str, str], filed: Mapping[str, str], problems: list[str]) -> None:
+        given = {name: _unquoted(value) for name, value in environ.items()}
+        self._values = {**filed, **{name: value for name, value in given.items() if value}}
+        self._filed = filed
         self._known: list[str] = []
-        self.problems: list[str] = []
+        self.problems = problems
 
     def __call__(self, name: str, parse: Callable[[str], T], default: str = "") -> T:
         self._known.append(name)
@@ -144,24 +150,57 @@ class _Reader:
             self.problems.append(f"{name}: {error}")
             return parse(default)
 
+    def has(self, name: str) -> bool:
+        return name in self._values
+
     def check_names(self) -> None:
         for name in sorted(self._values):
-            if name in self._known:
-                continue
-            meant = ALIASES.get(name, "")
-            if not meant and name.startswith(FAMILIES):
-                near = difflib.get_close_matches(name, self._known, 1, ALIKE)
-                meant = near[0] if near else ""
-            if meant and meant not in self._values:
+            if name not in self._known and (meant := self._meant(name)) and meant not in self._values:
                 self.problems.append(f"{name} is not a setting of Magpie: write {meant}.")
+
+    def _meant(self, name: str) -> str:
+        upper = name.upper()
+        if upper in ALIASES:
+            return ALIASES[upper]
+        if upper in FOREIGN or not (name in self._filed or upper.startswith(FAMILIES)):
+            return ""
+        near = difflib.get_close_matches(upper, self._known, 1, ALIKE_FILED if name in self._filed else ALIKE)
+        return near[0] if near else ""
+
+
+def _filed(path: Path) -> tuple[dict[str, str], list[str]]:
+    """What `.env` sets, and what is wrong with it. Nothing is interpolated: a key may hold a `$`."""
+    try:
+        text = path.read_text("utf-8-sig") if path.exists() else ""
+    except OSError as error:
+        return {}, [f"{path} cannot be read: {error.strerror}."]
+    except UnicodeDecodeError:
+        return {}, [f"{path} is not a text in UTF-8: save it as such."]
+    lines = list(parse_stream(io.StringIO(text)))
+    values = {line.key: line.value.strip() for line in lines if line.key and line.value and line.value.strip()}
+    wrong = [line for line in lines if line.error or (line.key and line.value is None)]
+    return values, [f"{path}, line {_number(line.original)}: write NAME=value." for line in wrong]
+
+
+def _number(original: Original) -> int:
+    """The parser counts from the blank lines before the statement."""
+    blank = original.string[: len(original.string) - len(original.string.lstrip())]
+    return original.line + len(blank.splitlines())
+
+
+def _unquoted(value: str) -> str:
+    """Container engines that read the same `.env` hand its quotes on."""
+    value = value.strip()
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1].strip() if quoted else value
 
 
 # --- parsers: each raises ValueError with what to write ----------------------------------------------------------------
 
 
 def _word(text: str) -> str:
-    if any(character.isspace() for character in text) or not text.isprintable():
-        raise ValueError("write it without spaces or line breaks.")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("write it in plain letters, digits and signs, without spaces or line breaks.")
     return text
 
 
@@ -172,31 +211,70 @@ def _long_word(text: str) -> str:
 
 
 def _telegram_token(text: str) -> str:
-    if text and not re.fullmatch(r"\d+:[\w-]+", text):
-        raise ValueError("write the token as @BotFather gave it, such as 123456789:AAF…")
+    if text and not re.fullmatch(r"[0-9]+:[A-Za-z0-9_-]+", text):
+        raise ValueError("write the token as @BotFather gave it, digits, a colon and letters: 123456789:AAF.")
     return text
 
 
 def _url(text: str) -> str:
     if not text:
         return ""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(_word(text))
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or parts.username or parts.query or parts.fragment:
         raise ValueError("write a URL that begins with https:// or http://, without user, query and fragment.")
     return text.rstrip("/")
 
 
+def _origin(text: str) -> str:
+    url = _url(text)
+    if urlsplit(url).path:
+        raise ValueError("write the address without a path, such as https://chat.example.org.")
+    return url
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]+", text):
+        raise ValueError("write an address of this machine, such as 127.0.0.1 or 0.0.0.0, without http:// and port.")
+    return text
+
+
 def _storage(text: str) -> str:
+    if text.startswith(("postgres://", "postgresql://")):
+        raise ValueError(
+            "this version keeps its data in SQLite only: write sqlite:///path/to/magpie.db, or leave it out."
+        )
     if not re.match(r"sqlite:///.", text):
         raise ValueError("write sqlite:///path/to/magpie.db, or leave it out.")
     return text
+
+
+def _planned(text: str) -> None:
+    if text:
+        raise ValueError("not supported yet: leave it out.")
+
+
+def _directory(text: str) -> Path:
+    try:
+        path = Path(text).expanduser()
+        usable = path.is_dir() or not path.exists()
+    except (OSError, RuntimeError):  # no permission to look, no such person's home
+        usable = False
+    if not usable:
+        raise ValueError(
+            f"{text} is no directory that can be used: write the path of one, which is made if it is not there."
+        )
+    return path
 
 
 def _file(text: str) -> Path | None:
     if not text:
         return None
     if not Path(text).is_file():
-        raise ValueError(f"there is no file {text}.")
+        raise ValueError(f"there is no file {text}: write the path of one, or leave it out.")
     return Path(text)
 
 
@@ -217,7 +295,7 @@ def _money(text: str) -> int:
 
 
 def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65535:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
         raise ValueError("write a port between 0 and 65535 (0: any free one).")
     return int(text)
 
@@ -229,10 +307,10 @@ def _level(text: str) -> str:
 
 
 def _people(text: str) -> frozenset[str]:
-    people = frozenset(part.strip() for part in text.split(",") if part.strip())
+    people = frozenset(_parts(text))
     for person in sorted(people):
         platform, _, number = person.partition(":")
-        if platform not in PLATFORMS or not re.fullmatch(r"-?\d+", number):
+        if platform not in PLATFORMS or not re.fullmatch(r"-?[0-9]+", number):
             raise ValueError(
                 f"{person!r} is none. Write platform:number, such as telegram:123456789 or discord:123456789012345678, "
                 "separated by commas; whoever writes to the bot is told their own."
@@ -241,5 +319,10 @@ def _people(text: str) -> frozenset[str]:
 
 
 def _people_or_all(text: str) -> frozenset[str]:
-    everyone = {part.strip() for part in text.split(",")} & {"*"}
-    return _people(",".join(part for part in text.split(",") if part.strip() != "*")) | everyone
+    people = _parts(text)
+    return _people(",".join(people - {"*"})) | (people & {"*"})
+
+
+def _parts(text: str) -> set[str]:
+    """Comma-separated; a Chinese keyboard's comma is one, too."""
+    return {part.strip() for part in re.split("[,，]", text) if part.strip()}
