@@ -146,7 +146,7 @@ class AiohttpRequest(BaseRequest):
         """As PTB's, which would write the payload into the log."""
         try:
             parsed = json.loads(payload.decode("utf-8", "replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed = None
         if not isinstance(parsed, dict) or ("result" not in parsed and "error_code" not in parsed):
             raise NetworkError("an answer that is none of the Bot API")

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import aiohttp
 
 from bot.access import Access
 from bot.errors import StorageError
+from bot.files import FileStore
 from bot.messages import Event, Incoming, Message
 from bot.phrases import Phrase
 from bot.platforms.telegram import TelegramPlatform
@@ -61,28 +64,13 @@ class Notes:
         self.kept |= values
 
 
-class Shelf:
-    """ports.Files in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    async def keep(self, data: bytes, mime: str) -> str:
-        name = f"{len(self.kept)}.{mime.rpartition('/')[2]}"
-        self.kept[name] = data
-        return name
-
-    async def load(self, name: str) -> bytes:
-        return self.kept[name]
-
-
 @dataclass
 class House:
     server: TelegramServer
     platform: TelegramPlatform
     inbox: Inbox
     notes: Notes
-    shelf: Shelf
+    shelf: FileStore
 
     async def incoming(self, count: int = 1) -> list[Incoming]:
         return [self.platform.read(event.payload) for event in await self.inbox.wait(count)]
@@ -109,20 +97,21 @@ async def adapter(
     server: TelegramServer, *, allowed: str = "*", token: str = "", drafts: bool = False, silence: float = 90.0
 ) -> AsyncIterator[House]:
     """The adapter without its loop."""
-    async with aiohttp.ClientSession() as session:
-        notes, shelf = Notes(), Shelf()
-        platform = TelegramPlatform(
-            token=token or server.token,
-            api_url=server.url,
-            session=session,
-            gate=Access(frozenset({"telegram:1"}), frozenset(allowed.split(",") if allowed else ())),
-            cursors=notes,
-            files=shelf,
-            menu=MENU,
-            drafts=drafts,
-            silence=silence,
-        )
-        yield House(server, platform, Inbox(), notes, shelf)
+    with TemporaryDirectory() as kept:
+        async with aiohttp.ClientSession() as session:
+            notes, shelf = Notes(), FileStore(Path(kept))
+            platform = TelegramPlatform(
+                token=token or server.token,
+                api_url=server.url,
+                session=session,
+                gate=Access(frozenset({"telegram:1"}), frozenset(allowed.split(",") if allowed else ())),
+                cursors=notes,
+                files=shelf,
+                menu=MENU,
+                drafts=drafts,
+                silence=silence,
+            )
+            yield House(server, platform, Inbox(), notes, shelf)
 
 
 @asynccontextmanager

@@ -104,9 +104,10 @@ def poisons(sample: dict[str, Any]) -> list[dict[str, Any]]:
 
     def walk(path: tuple[str | int, ...], value: Any) -> None:
         for key in list(value) if isinstance(value, dict) else range(len(value)):
+            broken: Any
             for broken in (None, "x", -1, [], {}, [None], "\ud800"):
                 update = copy.deepcopy(sample)
-                place = update
+                place: Any = update
                 for step in path:
                     place = place[step]
                 place[key] = broken

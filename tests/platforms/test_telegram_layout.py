@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.messages import Media, Piece
-from bot.platforms.telegram_layout import caption, layout, units
+from bot.platforms.telegram_layout import caption, layout
+from bot.platforms.telegram_text import units
 from tests.servers.telegram_rules import MAX_TEXT, check_utf8, formatted, is_blank
 
 
