@@ -47,7 +47,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 LATE = 3600.0  # seconds: what was said longer ago is asked about before it is answered
-MOST_ATTEMPTS = 3  # of a turn that ended in a crash each time
+MOST_ATTEMPTS = 10  # of a turn that ended in a crash each time: then it is a dead letter
+PROMPT_ATTEMPTS = 2  # beyond these each waits longer, so that a turn which kills the process lets the others live
+LONGEST_PAUSE = 60.0  # seconds
 BUTTON_LIFE = 86_400.0  # seconds
 RETRY = (0.5, 10.0)  # seconds between tries of a commit: the first wait and the longest
 
@@ -251,6 +253,8 @@ class Engine:
         self._running[turn.id] = running
         began = time.monotonic()
         dead = ""
+        if claim.attempt > 1:
+            await self._pause(claim)
         if claim.attempt > MOST_ATTEMPTS:
             dead = f"broke down {MOST_ATTEMPTS} times"
             _fail(answer, phrases.POISON.to(turn.language))
@@ -267,6 +271,12 @@ class Engine:
         self._running.pop(turn.id, None)
         self._arrived.set()
         await self._delivery.finish(turn.address, finals, running.preview.stands)
+
+    async def _pause(self, claim: Claim) -> None:
+        pause = min(2.0 ** (claim.attempt - PROMPT_ATTEMPTS), LONGEST_PAUSE)
+        if claim.attempt > PROMPT_ATTEMPTS:
+            await asyncio.sleep(pause)
+        await _insist(lambda: self._inbox.retry(claim))
 
     async def _consume(self, claim: Claim, running: _Running, began: float) -> None:
         """Read the handler to its end. Its errors become the sentence that the person sees."""

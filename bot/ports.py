@@ -353,6 +353,9 @@ class Inbox(Protocol):
         """Take up to `limit` free chats whose rows are ready, longest waiting first, and open a turn in each (or open the one
         again that a crash interrupted). And when the next chat gets ready (Unix seconds), if any waits for that."""
 
+    async def retry(self, claim: Claim) -> None:
+        """The turn is begun once more after a crash: only now does this attempt count."""
+
     async def complete(self, claim: Claim, outcome: Outcome) -> Sequence[Final]:
         """One commit: rows done, answer, changes, ledger and final pieces; the chat is free. What is now to be shown of this
         turn. Raises FencedOut (the chat is another's: drop everything) and Superseded (stopped or reset meanwhile: complete it

@@ -189,6 +189,11 @@ def load_row(row: Record) -> Row:
     return Row(row["id"], row["platform"], row["payload"], row["said"], row["received"])
 
 
+def retry(claim: Claim) -> Transaction[None]:
+    yield from guard(claim)
+    yield INBOX["count_attempt"], {"turn": claim.turn, "attempt": claim.attempt}
+
+
 def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[list[Final]]:
     """Everything that a turn leaves behind, or nothing: the fence, the epoch and the stop are checked in the same commit."""
     chat, state = yield from guard(claim)

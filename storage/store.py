@@ -50,6 +50,9 @@ class Store:
     async def claim(self, limit: int) -> tuple[Sequence[Claim], float | None]:
         return await self._run(inbox.claim(self._worker, limit, time.time()))
 
+    async def retry(self, claim: Claim) -> None:
+        await self._run(inbox.retry(claim))
+
     async def complete(self, claim: Claim, outcome: Outcome) -> Sequence[Final]:
         return await self._run(inbox.complete(claim, outcome, time.time()))
 

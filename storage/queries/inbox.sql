@@ -68,7 +68,10 @@ INSERT INTO turns (chat, seq, epoch, author, stop_key, model, started)
 VALUES (:chat, :seq, :epoch, :author, :stop_key, :model, :now) RETURNING id;
 
 -- name: reopen_turn
-UPDATE turns SET attempts = attempts + 1 WHERE id = :turn RETURNING seq, epoch, attempts, stop_key, model;
+SELECT seq, epoch, attempts + 1 AS attempts, stop_key, model FROM turns WHERE id = :turn;
+
+-- name: count_attempt
+UPDATE turns SET attempts = :attempt WHERE id = :turn;
 
 -- name: chat_state
 SELECT fence, epoch, stop, seq, turn, head FROM chats WHERE chat = :chat;

@@ -1,0 +1,128 @@
+"""kill -9 under load: nothing lost, nothing answered twice, in order, whatever the instant.
+
+Half of the kills strike at a random moment; the other half right after the platform took a final text, while its answer to us
+is held back: the one moment in which a bot that forgets message ids answers twice. That such a bot fails here is proved, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from bot.answer import CURSOR
+from bot.simulator import Question, Reply, Simulator
+from tests.process import Magpie
+from tests.servers.telegram import Chat, TelegramServer, User
+
+CHATS = 6
+KILLS = 8
+WHOLE = re.compile(r"(Answer to q\d+\.\d+:( word){12} end\.\s*)+")
+NAMED = re.compile(r"Answer to (q\d+\.\d+):")
+
+
+def echo(question: Question) -> Reply:
+    """Answers each question of the last message by its name: those that waited together come as one."""
+    names = re.findall(r"q\d+\.\d+", question.user_turns[-1].text)
+    return Reply(
+        chunks=tuple(chunk for name in names for chunk in (f"Answer to {name}:", *[" word"] * 12, " end.\n\n"))
+    )
+
+
+class Talk:
+    """People who keep asking, one question after the other in each chat, however often the bot dies."""
+
+    def __init__(self, server: TelegramServer) -> None:
+        self.server = server
+        self.people: list[tuple[User, Chat]] = []
+        for number in range(CHATS):
+            user = server.user(f"person{number}")
+            self.people.append((user, server.private(user)))
+        self.asked: dict[int, list[str]] = {chat.id: [] for _, chat in self.people}
+
+    def ask_everywhere(self) -> None:
+        for number, (user, chat) in enumerate(self.people):
+            name = f"q{number}.{len(self.asked[chat.id])}"
+            self.asked[chat.id].append(name)
+            self.server.say(chat, user, f"{name} please")
+
+    def answers(self, chat: int) -> list[str]:
+        """The questions that whole answers in this chat name, in the order in which they stand."""
+        texts = [message.text for message in self.server.messages(chat) if message.from_bot]
+        return [name for text in texts if WHOLE.fullmatch(text) for name in NAMED.findall(text)]
+
+    def orphans(self) -> int:
+        shown = (message.text for chat in self.asked for message in self.server.messages(chat) if message.from_bot)
+        return sum(text.endswith(CURSOR.strip()) for text in shown)
+
+    async def all_answered(self, seconds: float = 60) -> None:
+        def done() -> bool:
+            return all(set(self.answers(chat)) >= set(asked) for chat, asked in self.asked.items())
+
+        await self.server.wait_for(done, timeout=seconds)
+
+    def twice(self) -> list[str]:
+        counts = Counter(name for chat in self.asked for name in self.answers(chat))
+        return [name for name, count in counts.items() if count > 1]
+
+
+@asynccontextmanager
+async def telegram(directory: Path, program: str = "bot") -> AsyncIterator[tuple[Talk, Magpie]]:
+    async with TelegramServer() as server, Simulator(script=echo, first_token=0.05, per_token=0.03) as models:
+        environment = {
+            "TELEGRAM_BOT_TOKEN": server.token,
+            "TELEGRAM_API_URL": server.url,
+            "ZHIPUAI_API_KEY": models.api_key,
+            "ZHIPUAI_BASE_URL": models.glm_url,
+            "ALLOWED": "*",
+        }
+        async with Magpie(directory / "data", environment, program=program) as magpie:
+            yield Talk(server), magpie
+
+
+def is_final(parameters: dict[str, Any]) -> bool:
+    return bool(WHOLE.fullmatch(str(parameters.get("text", ""))))
+
+
+async def kill_while_final_is_held(talk: Talk, magpie: Magpie) -> None:
+    """Strike when the platform has shown the final text and we have not yet heard of it."""
+    held = talk.server.hold("editMessageText", when=is_final)
+    async with asyncio.timeout(30):
+        await held.caught.wait()
+    await magpie.kill()
+    held.release.set()
+
+
+async def test_kills_on_telegram_lose_nothing_and_answer_nothing_twice(tmp_path: Path) -> None:
+    chance = random.Random(20261122)
+    async with telegram(tmp_path) as (talk, magpie):
+        for number in range(KILLS):
+            talk.ask_everywhere()
+            if number % 2:
+                await asyncio.sleep(chance.uniform(0.0, 1.2))  # the instant of the kill, not a wait for something
+                await magpie.kill()
+            else:
+                await kill_while_final_is_held(talk, magpie)
+            talk.ask_everywhere()
+            await magpie.start()
+        await talk.all_answered()
+        assert await magpie.end() == 0
+    assert talk.twice() == []
+    for chat, asked in talk.asked.items():
+        assert talk.answers(chat) == asked, "out of order"
+    assert talk.orphans() <= KILLS * CHATS, "more previews left over than sends were under way"
+    assert "Traceback" not in magpie.said()
+
+
+async def test_a_build_that_forgets_its_message_ids_is_found_out(tmp_path: Path) -> None:
+    async with telegram(tmp_path, program="tests.forgetful") as (talk, magpie):
+        talk.ask_everywhere()
+        await kill_while_final_is_held(talk, magpie)
+        await magpie.start()
+        await talk.all_answered()
+        assert talk.twice() != []
