@@ -1,7 +1,8 @@
-"""Discord, as `bot.ports.Platform`: what the bot hears and how it speaks there.
+"""Discord, as `bot.ports.Platform`: what the bot hevents and how it speaks there.
 
-Its parts are beside it: discord_gateway (the connection), discord_inbox (messages in order, watermarks), discord_interactions
-and discord_menu (slash commands, presses), discord_read (events and payloads), discord_layout (Markdown), discord_rest (calls).
+Its parts are beside it: discord_gateway (the connection), discord_events (who hevents what), discord_inbox (messages in order,
+watermarks), discord_interactions and discord_menu (slash commands, presses), discord_read (events and payloads),
+discord_layout (Markdown), discord_rest (calls).
 """
 
 from __future__ import annotations
@@ -10,22 +11,21 @@ import asyncio
 import logging
 import mimetypes
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
 import aiohttp
 import yarl
 
-from bot import phrases
-from bot.errors import Gone, PlatformError, Rejected, StorageError, TooLarge, Unreachable
-from bot.messages import Address, Attachment, Event, Incoming, Piece
-from bot.platforms import discord_layout, discord_menu, discord_read
+from bot.errors import Gone, PlatformError, Rejected, TooLarge, Unreachable
+from bot.messages import Address, Attachment, Incoming, Piece
+from bot.platforms import discord_layout, discord_read
+from bot.platforms.discord_events import Events
 from bot.platforms.discord_gateway import Gateway
-from bot.platforms.discord_inbox import MessageInbox, Seen
 from bot.platforms.discord_interactions import Interactions
-from bot.platforms.discord_read import PLATFORM, JsonObject, Me, Place, Via
-from bot.platforms.discord_rest import OFFICIAL_API, Rest, Upload
+from bot.platforms.discord_read import PLATFORM, JsonObject, Via
+from bot.platforms.discord_rest import NO_PINGS, OFFICIAL_API, Rest, Upload
 from bot.ports import Cursors, Files, Gatekeeper, Intake, MenuEntry, Traits
 
 log = logging.getLogger(__name__)
@@ -35,10 +35,7 @@ FETCH_SECONDS = 60.0
 BUTTON_ROWS, BUTTONS_IN_ROW, LABEL, BUTTON_ID = 5, 5, 80, 100  # Discord's limits
 LONGEST_DESCRIPTION = 1024  # of an attachment
 ACTION_ROW, BUTTON, GREY = 1, 2, 2
-NO_PINGS: JsonObject = {"parse": [], "replied_user": False}  # without this field, everything in a text pings
 REMEMBERED = 1000  # messages whose picture need not be uploaded again with an edit
-MOST_AT_ONCE = 200  # interactions and short replies under way
-IS_READY = "READY"
 
 
 class DiscordPlatform:
@@ -75,11 +72,11 @@ class DiscordPlatform:
         try:
             async with asyncio.TaskGroup() as tasks:
                 interactions = Interactions(self._rest, self._gate, intake, self._menu, self._acknowledging)
-                ears = _Ears(self._rest, self._gate, self._cursors, intake, interactions, self._menu, tasks)
-                await ears.inbox.load()
-                for work in (ears.inbox.commit, ears.inbox.keep_marks, ears.inbox.catch_up):
+                events = Events(self._rest, self._gate, self._cursors, intake, interactions, self._menu, tasks)
+                await events.inbox.load()
+                for work in (events.inbox.commit, events.inbox.keep_marks, events.inbox.catch_up):
                     tasks.create_task(work())
-                await Gateway(self._rest, self._token, ears.handlers()).run()
+                await Gateway(self._rest, self._token, events.handlers()).run()
         except* PlatformError as group:
             raise _first(group) from None
 
@@ -93,16 +90,20 @@ class DiscordPlatform:
 
     async def send(self, to: Address, piece: Piece, nonce: str) -> str:
         body, uploads = await self._body(piece)
-        message = await self._answer_interaction(to, nonce, body, uploads)
-        if message is None:
+        shown = await self._answer_interaction(to, nonce, body, uploads)
+        if shown is None:
             body |= {"nonce": nonce, "enforce_nonce": True}
-            message = await self._post(to, body, uploads, reply=bool(to.reply_to) and _is_first(nonce))
+            shown = await self._post(to, body, uploads, reply=bool(to.reply_to) and _is_first(nonce))
+            if not _is_shown(piece, shown):
+                # a nonce used before brings back the message as it was first sent: an earlier state of this piece
+                await self.edit(to, str(shown["id"]), piece)
+        message = str(shown["id"])
         self._remember(message, piece)
         return message
 
     async def _answer_interaction(
         self, to: Address, nonce: str, body: JsonObject, uploads: Sequence[Upload]
-    ) -> str | None:
+    ) -> JsonObject | None:
         """The first piece takes the place of "thinking …"; None when that is not to be had (any more)."""
         via = Via.alive(to.via) if to.via and _is_first(nonce) else None
         if via is None:
@@ -111,17 +112,17 @@ class DiscordPlatform:
             await pending.wait()  # there is no @original before
         path = f"/webhooks/{via.application}/{via.token}/messages/@original"
         try:
-            shown = await self._rest.call("PATCH", path, body, files=uploads, authorized=False)
+            shown: JsonObject = await self._rest.call("PATCH", path, body, files=uploads, authorized=False)
         except Gone as error:
             log.info("Discord: an interaction's answer goes to the channel: %s", error)
             return None
-        return str(shown["id"])
+        return shown
 
-    async def _post(self, to: Address, body: JsonObject, uploads: Sequence[Upload], *, reply: bool) -> str:
+    async def _post(self, to: Address, body: JsonObject, uploads: Sequence[Upload], *, reply: bool) -> JsonObject:
         channel = to.chat.chat
         reference = {"message_reference": {"message_id": to.reply_to, "fail_if_not_exists": False}} if reply else {}
         try:
-            shown = await self._rest.call(
+            shown: JsonObject = await self._rest.call(
                 "POST", f"/channels/{channel}/messages", body | reference, limit=f"send {channel}", files=uploads
             )
         except Rejected:
@@ -129,7 +130,7 @@ class DiscordPlatform:
                 raise
             # replying needs the right to read the channel's history, which not every server gives
             return await self._post(to, body, uploads, reply=False)
-        return str(shown["id"])
+        return shown
 
     async def edit(self, to: Address, message: str, piece: Piece) -> None:
         shown = self._pictures.get(message, "")
@@ -198,146 +199,17 @@ class DiscordPlatform:
             self._pictures.popitem(last=False)
 
 
-class _Ears:
-    """The events of one `listen`: what is ours goes on, the rest only moves watermarks."""
-
-    def __init__(
-        self,
-        rest: Rest,
-        gate: Gatekeeper,
-        cursors: Cursors,
-        intake: Intake,
-        interactions: Interactions,
-        menu: Sequence[MenuEntry],
-        tasks: asyncio.TaskGroup,
-    ) -> None:
-        self._rest = rest
-        self._gate = gate
-        self._cursors = cursors
-        self._menu = menu
-        self._tasks = tasks
-        self._running = 0
-        self._me = Me("")
-        self._places: dict[str, Place] = {}  # channels and threads of servers
-        self.inbox = MessageInbox(rest, cursors, intake, self._read_past)
-        self._interactions = interactions
-
-    def handlers(self) -> dict[str, Any]:
-        return {
-            IS_READY: self._ready,
-            "RESUMED": lambda _: None,
-            "GUILD_CREATE": self._guild,
-            "CHANNEL_CREATE": self._channel,
-            "CHANNEL_UPDATE": self._channel,
-            "CHANNEL_DELETE": self._no_channel,
-            "THREAD_CREATE": self._channel,
-            "THREAD_UPDATE": self._channel,
-            "THREAD_DELETE": self._no_channel,
-            "MESSAGE_CREATE": self._message,
-            "MESSAGE_UPDATE": self._message_update,
-            "INTERACTION_CREATE": self._interaction,
-        }
-
-    # --- where ---------------------------------------------------------------------------------------------------------
-
-    def _ready(self, data: JsonObject) -> None:
-        self._me = Me(data["user"]["id"], self._me.roles)
-        self.inbox.lost_session()
-        self._start(self._register(data["application"]["id"]))
-
-    async def _register(self, application: str) -> None:
-        try:
-            await discord_menu.register(self._rest, self._cursors, application, self._menu)
-        except (PlatformError, StorageError) as error:
-            log.warning("Discord: the slash commands are not registered: %s", error)
-
-    def _guild(self, data: JsonObject) -> None:
-        if data.get("unavailable"):
-            return
-        channels = [*data.get("channels", ()), *data.get("threads", ())]
-        for channel in channels:
-            self._channel(channel | {"guild_id": data["id"]})
-        self.inbox.server(data["id"], {one["id"]: int(one.get("last_message_id") or 0) for one in channels})
-        own = (role["id"] for role in data.get("roles", ()) if (role.get("tags") or {}).get("bot_id") == self._me.id)
-        self._me = Me(self._me.id, self._me.roles | frozenset(own))
-
-    def _channel(self, data: JsonObject) -> None:
-        self._places[data["id"]] = Place(data["id"], data.get("guild_id") or "", data.get("parent_id") or "")
-
-    def _no_channel(self, data: JsonObject) -> None:
-        self._places.pop(data["id"], None)
-
-    def _place(self, data: JsonObject) -> Place:
-        channel, guild = data["channel_id"], data.get("guild_id") or ""
-        return self._places.get(channel) or Place(channel, guild, (data.get("channel") or {}).get("parent_id") or "")
-
-    # --- what ----------------------------------------------------------------------------------------------------------
-
-    def _message(self, data: JsonObject) -> None:
-        place = self._place(data)
-        event: Event | None = None
-        try:
-            event = self._read_past(data, place)
-            if event is None:
-                self._turn_away(data, place)
-        finally:
-            # a message that cannot be read has passed by all the same
-            self.inbox.put(Seen(place, data["id"], event))
-
-    def _message_update(self, data: JsonObject) -> None:
-        place = self._place(data)
-        if "author" in data and self._is_ours(data, place) and (event := discord_read.changed(data, self._me, place)):
-            self.inbox.put(Seen(place, data["id"], event))
-
-    def _interaction(self, data: JsonObject) -> None:
-        self._start(self._interactions.take(data, self._me, self._place(data)))
-
-    def _read_past(self, data: JsonObject, place: Place) -> Event | None:
-        return discord_read.said(data, self._me, place) if self._is_ours(data, place) else None
-
-    def _is_ours(self, data: JsonObject, place: Place) -> bool:
-        return discord_read.addressed(data, self._me, place) and self._admits(data["author"]["id"], place)
-
-    def _admits(self, person: str, place: Place) -> bool:
-        return self._gate.admits(PLATFORM, person, *filter(None, (place.guild, place.channel, place.parent)))
-
-    def _turn_away(self, data: JsonObject, place: Place) -> None:
-        """One polite line to a stranger, in private only."""
-        person: str = data["author"]["id"]
-        if place.guild or not discord_read.addressed(data, self._me, place) or self._admits(person, place):
-            return
-        if self._gate.turn_away(PLATFORM, person):
-            phrase = phrases.STRANGER.format(id=f"{PLATFORM}:{person}")
-            text = phrase.to(discord_read.language_of(data.get("content") or ""))
-            self._start(self._tell(place.channel, text))
-
-    async def _tell(self, channel: str, text: str) -> None:
-        body = {"content": text, "allowed_mentions": NO_PINGS}
-        try:
-            await self._rest.call("POST", f"/channels/{channel}/messages", body, limit=f"send {channel}")
-        except PlatformError as error:
-            log.info("Discord: a stranger was not told: %s", error)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        if self._running >= MOST_AT_ONCE:
-            log.warning("Discord: too much at once; an interaction is left unanswered")
-            work.close()
-            return
-        self._running += 1
-        self._tasks.create_task(self._bounded(work))
-
-    async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except (KeyError, TypeError, ValueError, AttributeError):
-            log.exception("Discord: an interaction that cannot be read was left out")
-        finally:
-            self._running -= 1
-
-
 def _is_first(nonce: str) -> bool:
     """Whether this is the first piece of an answer, as `Final.nonce` tells: turn.slot.number.generation."""
     return nonce.split(".")[1:3] == ["0", "0"]
+
+
+def _is_shown(piece: Piece, message: JsonObject) -> bool:
+    """Whether the message that Discord answered with looks like the piece. Discord trims white space."""
+    rows = [[one.get("custom_id") for one in row["components"]] for row in message.get("components", ())]
+    wanted = [[one["custom_id"] for one in row["components"]] for row in _components(piece)]
+    pictured = bool(message.get("attachments")) == (piece.media is not None)
+    return pictured and rows == wanted and str(message.get("content")).split() == piece.body.split()
 
 
 def _components(piece: Piece) -> list[JsonObject]:

@@ -20,7 +20,7 @@ from bot.platforms.discord_read import (
     person_of,
     pressed,
 )
-from bot.platforms.discord_rest import Rest
+from bot.platforms.discord_rest import NO_PINGS, Rest
 from bot.ports import Gatekeeper, Intake, MenuEntry
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Interactions:
     async def _say(self, data: JsonObject, phrase: Phrase) -> None:
         """A line that only this person sees."""
         text = phrase.to(interface_language(data))
-        await self._answer(data, MESSAGE, {"content": text, "flags": EPHEMERAL, "allowed_mentions": {"parse": []}})
+        await self._answer(data, MESSAGE, {"content": text, "flags": EPHEMERAL, "allowed_mentions": NO_PINGS})
 
     async def _answer(self, data: JsonObject, kind: int, answer: JsonObject | None = None) -> None:
         path = f"/interactions/{data['id']}/{data['token']}/callback"

@@ -205,6 +205,24 @@ async def test_a_repeated_send_shows_one_message(home: House, server: DiscordSer
     assert len(ids) == len(server.messages(general)) == 1
 
 
+async def test_a_nonce_used_for_an_earlier_state_shows_the_newest(
+    home: House, server: DiscordServer, general: Channel
+) -> None:
+    name = await home.pictures.keep(PNG, "image/png")
+    states = [
+        Piece("An ans", buttons=((Button("Stop", "stop.abc"),),)),
+        Piece("An answer"),
+        Piece("An answer", buttons=((Button("Again", "def"),),)),
+        Piece("An answer", media=Media(name, "image/png")),
+    ]
+    for state in states:
+        await home.platform.send(address(general), state, "1.0.0.0")
+        [shown] = server.messages(general)
+        assert shown.content == state.body
+        assert [one.custom_id for one in shown.buttons] == [button.id for row in state.buttons for button in row]
+        assert bool(shown.attachments) == bool(state.media)
+
+
 async def test_the_first_piece_replies_and_nothing_pings(
     home: House, server: DiscordServer, general: Channel, ann: User
 ) -> None:

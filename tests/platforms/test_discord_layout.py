@@ -27,6 +27,7 @@ def bodies(markdown: str) -> list[str]:
     return [piece.body for piece in layout(markdown)]
 
 
+@settings(deadline=None)
 @given(MARKDOWN)
 def test_there_is_a_piece_and_each_fits(markdown: str) -> None:
     pieces = bodies(markdown)
@@ -35,7 +36,7 @@ def test_there_is_a_piece_and_each_fits(markdown: str) -> None:
     assert all(piece.encode() for piece in pieces)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(MARKDOWN, st.lists(BITS, min_size=1, max_size=10).map("".join))
 def test_more_text_changes_no_piece_but_the_last(markdown: str, more: str) -> None:
     before, after = bodies(markdown), bodies(markdown + more)

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import Unreadable
@@ -141,6 +141,7 @@ def test_what_is_no_payload_of_ours_is_unreadable(payload: str) -> None:
         incoming(payload, lambda _: False)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_survives_the_inbox(text: str) -> None:
     assert heard(raw(text)).text == heard(raw(text)).text
@@ -148,6 +149,7 @@ def test_any_text_survives_the_inbox(text: str) -> None:
     assert event and event.payload.isascii()
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
