@@ -105,7 +105,7 @@ class Roster:
     """The models that are set up here: `ports.Models`."""
 
     def __init__(self, settings: ModelSettings, known: dict[str, ModelCard]) -> None:
-        self._settings = settings
+        self.settings = settings
         self._known = known
         self._listed: dict[str, ModelCard] = {}  # what the OpenAI-compatible service says it has
         self._openings = {name: _Opening(load) for name, load in _loaders(settings).items()}
@@ -116,7 +116,7 @@ class Roster:
 
     @property
     def simulated(self) -> bool:
-        return self._settings.simulated
+        return self.settings.simulated
 
     async def warm(self) -> None:
         """Import what is configured and ask the OpenAI-compatible service for its models; its silence is only logged."""
@@ -140,7 +140,7 @@ class Roster:
             return card or Unknown(variable="" if vendor in self._openings else VARIABLES[vendor])
         card = self._known.get(wanted) or self._known.get(name.strip()) or self._listed.get(name.strip())
         if card is None and wanted.startswith(PREFIX) and len(wanted) > len(PREFIX) and kind == "chat":
-            url = self._settings.openai_url or OPENAI_URL
+            url = self.settings.openai_url or OPENAI_URL
             card = card_for(name.strip()[len(PREFIX) :], url)
         if card is None or card.kind != kind:
             return Unknown(nearest=self._nearest(wanted, kind))
@@ -149,7 +149,7 @@ class Roster:
         return card
 
     def pick(self, kind: Kind, *, vendor: str = "", vision: bool = False) -> ModelCard | None:
-        name = self._settings.image_model if kind == "image" else self._settings.chat_model
+        name = self.settings.image_model if kind == "image" else self.settings.chat_model
         chosen = self.find(name, kind) if name else None
         if isinstance(chosen, ModelCard) and vendor in ("", chosen.vendor) and (chosen.vision or not vision):
             return chosen

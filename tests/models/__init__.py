@@ -1,0 +1,1 @@
+"""The models' rim against the simulator and small real servers."""

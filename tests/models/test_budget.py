@@ -1,0 +1,126 @@
+"""Money: held back before each call, settled after it, never overrun."""
+
+import asyncio
+import itertools
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.errors import BudgetSpent, ModelError
+from bot.messages import Finish
+from bot.models import costs
+from bot.ports import Ledger
+from bot.simulator import Fault, Reply
+from storage import open_store
+from tests.models.rig import Purse, Rig, end_of, open_rig
+
+
+async def race(rig: Rig, ledger: Ledger) -> None:
+    """Fifty calls at once."""
+    answers = await asyncio.gather(*(rig.ask("qwen") for _ in range(50)), return_exceptions=True)
+    spent = [answer for answer in answers if isinstance(answer, BudgetSpent)]
+    assert (rig.calls, len(spent), len(answers)) == (3, 47, 50)
+    tomorrow = (datetime.now().astimezone() + timedelta(days=1)).date()
+    assert {error.opens.date() for error in spent} == {tomorrow}
+    assert {(error.opens.hour, error.opens.minute) for error in spent} == {(0, 0)}
+
+
+async def test_fifty_calls_at_once_with_money_for_three_make_three() -> None:
+    purse = Purse()
+    async with open_rig() as probe:
+        one = costs.chat_estimate(probe.prompt("qwen"))
+    async with open_rig(ledger=purse, budget=3 * one + one // 2, first_token=0.1) as rig:
+        await race(rig, purse)
+
+
+async def test_the_same_on_the_real_store(tmp_path: Path) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/magpie.db") as store, open_rig() as probe:
+        one = costs.chat_estimate(probe.prompt("qwen"))
+        async with open_rig(ledger=store, budget=3 * one + one // 2, first_token=0.1) as rig:
+            await race(rig, store)
+            today = datetime.now().astimezone().date().isoformat()
+            assert await store.spent(today) == 3 * one  # until the turns settle them
+            await rig.ask("glm")  # free models go on
+
+
+async def test_the_end_names_the_call_and_its_cost() -> None:
+    purse = Purse()
+    async with open_rig(ledger=purse) as rig:
+        end = end_of(await rig.ask("qwen3-max"))
+        assert end.call == 0 and end.cost == costs.cost(rig.card("qwen3-max"), end.usage) > 0
+        assert purse.rows[0][1] > end.cost and purse.rows[0][2] == "reserved"  # the turn's commit settles it
+
+
+async def test_free_models_need_no_money_and_no_row() -> None:
+    purse = Purse()
+    async with open_rig(ledger=purse, budget=0) as rig:
+        end = end_of(await rig.ask("glm"))
+        picture = await rig.draw("cogview-3-flash")
+        assert (end.call, end.cost, picture.finished.call) == (None, 0, None)
+        for name in ("qwen", "glm-4.6"):
+            with pytest.raises(BudgetSpent):
+                await rig.ask(name)
+        with pytest.raises(BudgetSpent):
+            await rig.draw("z-image-turbo")
+        assert rig.calls == 3 and not purse.rows  # the third fetched the picture's link
+
+
+async def test_each_try_is_reserved_and_a_refused_one_given_back() -> None:
+    purse = Purse()
+    async with open_rig(ledger=purse) as rig:
+        rig.sim.fail(Fault(vendor="dashscope", code="Throttling"))
+        rig.sim.fail(Fault(cut=True, after_chunks=0))
+        end = end_of(await rig.ask("qwen"))
+        (_, first, one), (_, second, two), (_, third, three) = purse.rows
+        assert (first, one) == (0, "settled")  # refused: not billed
+        assert (second, two) == (third, "estimated")  # broken: perhaps billed
+        assert (three, end.call) == ("reserved", 2)
+
+
+async def test_an_empty_answer_is_paid_for() -> None:
+    purse = Purse()
+    async with open_rig(ledger=purse) as rig:
+        rig.sim.say(*[Reply(text="")] * 2)
+        with pytest.raises(ModelError):
+            await rig.ask("qwen")
+        assert len(purse.rows) == 2 and all(cost > 0 and state == "settled" for _, cost, state in purse.rows)
+
+
+async def test_a_picture_is_paid_once_and_never_drawn_twice_when_it_may_have_been_billed() -> None:
+    purse = Purse()
+    async with open_rig(ledger=purse) as rig:
+        picture = await rig.draw("qwen-image-plus")
+        assert (picture.finished.call, picture.finished.cost) == (0, 250_000)
+        rig.sim.fail(Fault(vendor="dashscope", cut=True, after_bytes=10))
+        drawn = rig.calls
+        with pytest.raises(ModelError):
+            await rig.draw("qwen-image-plus")
+        assert rig.calls == drawn + 1
+        assert purse.rows[1] == ("qwen-image-plus", 250_000, "estimated")
+        rig.sim.fail(Fault(vendor="dashscope", code="Throttling"))
+        await rig.draw("qwen-image-plus")
+        assert [row[1:] for row in purse.rows[2:]] == [(0, "settled"), (250_000, "reserved")]
+
+
+async def test_a_picture_whose_link_is_dead_is_paid_for() -> None:
+    purse = Purse()
+    async with open_rig(ledger=purse) as rig:
+        rig.sim.fail(Fault(picture="expired"))
+        with pytest.raises(ModelError) as caught:
+            await rig.draw("qwen-image-plus")
+        assert caught.value.code == "link"
+        assert purse.rows == [("qwen-image-plus", 250_000, "settled")]
+
+
+async def test_nothing_is_spent_on_the_simulator() -> None:
+    from dataclasses import replace
+
+    from bot.models import open_models
+
+    purse = Purse()
+    async with open_rig(ledger=purse) as rig:
+        rig.models = open_models(replace(rig.models.settings, simulated=True, daily_budget=0))
+        for name, _ in itertools.product(("glm", "qwen"), range(2)):
+            assert end_of(await rig.ask(name)).reason is Finish.STOP
+        assert rig.models.simulated and not purse.rows
