@@ -78,6 +78,7 @@ class TelegramPlatform:
         self._drafts = drafts
         self._undraftable: OrderedDict[str, None] = OrderedDict()
         self._albums: OrderedDict[str, None] = OrderedDict()  # those that are meant for us: only one message says so
+        self._moved: OrderedDict[str, str] = OrderedDict()  # new id of a group → its old one
         self._uploaded: OrderedDict[str, str] = OrderedDict()  # our files → Telegram's ids
         self._errands = 0
 
@@ -138,7 +139,11 @@ class TelegramPlatform:
             self._explain_privacy(one)
             if not one.addressed and one.album not in self._albums:
                 continue
-            if one.always or self._gate.admits(self.name, one.person, one.place):
+            if (
+                one.always and one.place != one.event.chat.chat
+            ):  # admitted by its old id until the gate knows the new one
+                _remember(self._moved, one.place, one.event.chat.chat)
+            if one.always or self._gate.admits(self.name, one.person, one.place, self._moved.get(one.place, one.place)):
                 batch.events.append(one.event)
             elif (one.private or one.command) and one.event.message and self._gate.turn_away(self.name, one.person):
                 batch.strangers.append(one.event)

@@ -72,7 +72,7 @@ class Keyed:
 
     event      as it is committed
     person     who is behind it, by id; of a message in the name of a chat, that chat
-    place      the chat's id
+    place      the chat's id; the new one, where a group moves
     private    in a chat of two
     addressed  it is meant for the bot
     command    it is a command, or one that became an edit
@@ -135,13 +135,9 @@ def read(payload: str, me: Me, owns: Callable[[str], bool]) -> Incoming:
 def _key_message(id: int, update: Json, body: Json, me: Me, *, edits: bool) -> Keyed:
     if (moved := _moved(body)) is not None:
         event = _event(id, update, moved.old, me)
-        return Keyed(event=event, person="", place=moved.old.chat, addressed=True, always=True)
-    if body.get("is_automatic_forward"):
-        raise Ignored
-    if not _CONTENT & body.keys() and (_SERVICE & body.keys() or not body.keys() - _ENVELOPE):
-        raise Ignored
+        return Keyed(event=event, person="", place=moved.new.chat, addressed=True, always=True)
     private = body["chat"]["type"] == "private"
-    if not private and body["chat"]["type"] not in ("group", "supergroup"):
+    if _concerns_nobody(body):
         raise Ignored
     person = _person(body)
     try:
@@ -175,6 +171,13 @@ def _key_message(id: int, update: Json, body: Json, me: Me, *, edits: bool) -> K
         command=command and not edits,
         album=f"{event.chat.chat}/{album}" if album else "",
     )
+
+
+def _concerns_nobody(body: Json) -> bool:
+    """A channel's post, also where it is forwarded into its group; a service message; one without any content."""
+    if body.get("is_automatic_forward") or body["chat"]["type"] not in ("private", "group", "supergroup"):
+        return True
+    return not _CONTENT & body.keys() and bool(_SERVICE & body.keys() or not body.keys() - _ENVELOPE)
 
 
 def _key_press(id: int, update: Json, body: Json, me: Me) -> Keyed:

@@ -1,7 +1,7 @@
 """The Bot API over the shared aiohttp session: one call, and its errors as the house knows them.
 
-python-telegram-bot builds the requests and sorts the errors; this replaces its HTTP client (a seventh of the CPU, see
-docs/performance.md) and keeps the token, which is part of every address, out of logs and exception texts.
+python-telegram-bot builds the requests and sorts the errors; this replaces its HTTP client (a seventh of the CPU)
+and keeps the token, which is part of every address, out of logs and exception texts.
 What is called, and when, is the adapter's matter.
 """
 
@@ -84,8 +84,8 @@ class NotTaken(NetworkError):
     """The call surely had no effect: no connection, or a server that answers for itself only (5xx)."""
 
 
-class UnknownMethod(TelegramError):
-    """404 where the token is known to be good: an older server of one's own."""
+class Refused(TelegramError):
+    """This server will never take the call: it does not know the method or the file (404), or the body is too large (413)."""
 
 
 class AiohttpRequest(BaseRequest):
@@ -137,8 +137,8 @@ class AiohttpRequest(BaseRequest):
             raise NetworkError("HTTP 504")  # behind a gateway the call may have been taken
         if response.status >= 500:
             raise NotTaken(f"HTTP {response.status}")
-        if response.status == 404 and not url.endswith(_TELLING):
-            raise UnknownMethod("HTTP 404")
+        if response.status == 413 or (response.status == 404 and not url.endswith(_TELLING)):
+            raise Refused(f"HTTP {response.status}")
         return response.status, payload
 
     @staticmethod
@@ -195,7 +195,7 @@ class Api(Bot):
         try:
             async with self._session.get(f"{self.base_file_url}/{path}", timeout=timeout) as response:
                 if response.status != 200:
-                    raise NotTaken(f"HTTP {response.status} for a file")
+                    raise (Refused if response.status == 404 else NotTaken)(f"HTTP {response.status} for a file")
                 async for chunk in response.content.iter_chunked(1 << 16):
                     data += chunk
                     if len(data) > limit:
@@ -225,7 +225,7 @@ def translated(error: TelegramError, chat: ChatKey | None = None, *, once: bool 
             return Forbidden(reason) if any(part in lower for part in _CLOSED) else Rejected(reason)
         case NotTaken():
             return Unreachable(reason)
-        case Conflict() | UnknownMethod():
+        case Conflict() | Refused():
             return Rejected(reason)
         case _:
             return Unsure(reason) if once else Unreachable(reason)

@@ -133,6 +133,7 @@ async def test_refused_formatting_goes_as_plain_text(house: House, server: Teleg
         (403, "Forbidden: bot was kicked from the supergroup chat", Forbidden),
         (401, "Unauthorized", Revoked),
         (404, "Not Found", Rejected),
+        (413, "Request Entity Too Large", Rejected),
         (400, "Bad Request: something new", Rejected),
         (500, "Internal Server Error", Unreachable),
         (502, "Bad Gateway", Unreachable),
@@ -211,14 +212,6 @@ async def test_a_server_that_is_not_there_took_nothing(
         await house.platform.send(address(chat), Piece("x"), "")
     assert server.token not in repr(caught.value) + caplog.text
     assert caught.value.__cause__ is None
-
-
-async def test_an_answer_that_is_no_json_leaves_it_unsure(
-    house: House, server: TelegramServer, chat: Chat, caplog: pytest.LogCaptureFixture
-) -> None:
-    server.fail("sendMessage", status=413, description="too large")
-    with pytest.raises(Unsure):
-        await house.platform.send(address(chat), Piece("x"), "")
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
