@@ -25,7 +25,7 @@ from bot.manager import ConversationManager
 from bot.messages import ChatKey
 from bot.models import ModelSettings, Roster, open_models
 from bot.platforms.web import Banner, WebPlatform
-from bot.ports import Platform
+from bot.ports import Ledger, Platform
 from bot.settings import MILLIONTHS, Settings
 from storage import Store, open_store
 
@@ -46,7 +46,7 @@ async def run(settings: Settings) -> None:
         files = FileStore(settings.data_dir / "files")
         if settings.simulated:
             settings = await stack.enter_async_context(_simulated(settings))
-        roster = open_models(_model_settings(settings, session, store, files))
+        roster = open_models(model_settings(settings, session, store, files))
         access = Access(settings.admins, settings.allowed, await store.moves())
         platforms = _platforms(settings, session, store, files, roster, access)
         engine = _engine(settings, store, platforms, roster, files, access)
@@ -180,12 +180,12 @@ async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
         )
 
 
-def _model_settings(
-    settings: Settings, session: aiohttp.ClientSession, store: Store, files: FileStore
+def model_settings(
+    settings: Settings, session: aiohttp.ClientSession, ledger: Ledger, files: FileStore
 ) -> ModelSettings:
     return ModelSettings(
         session=session,
-        ledger=store,
+        ledger=ledger,
         files=files,
         zhipu_key=settings.zhipuai_key,
         zhipu_url=settings.zhipuai_url,
