@@ -139,37 +139,29 @@ def _cut(opening: str, window: str, limit: int) -> tuple[int, str]:
 
 def _line_borders(opening: str, window: str, room: int) -> Iterator[tuple[int, _Rank, str]]:
     """Each start of a line in `window` where a cut may go, with what must be opened again after it."""
-    before = opening.split("\n")[:-1]
-    fence = _open_fence(opening)
-    header: list[str] = before if not fence and len(before) == 2 else []
-    lines = window.split("\n")
-    at = len(lines[0]) + 1
-    was, fence = fence, fence_after(fence, lines[0])
-    previous, opened_now = lines[0], bool(fence) and not was
-    if header and not _is_row(lines[0]):
-        header = []
-    for number in range(1, len(lines)):
-        line = lines[number]
-        if at >= len(window):
-            return
-        if not fence and not header and number >= 2 and _is_delimiter(previous) and _is_row(lines[number - 2]):
-            header = [lines[number - 2], previous]
-        if header and not _is_row(line):
-            header = []
-        if fence:
-            if not opened_now and not _closes(fence, line):
-                yield at, _Rank.INSIDE, _reopening(fence, room)
-        elif header:
-            again = "\n".join(header) + "\n"
-            if previous != header[1]:
-                yield at, _Rank.INSIDE, again if len(again) <= room else ""
-        elif not (_is_row(previous) and _is_row(line)):
-            new_block = not previous.strip() or _HEADING.match(line) is not None or _FENCE.match(line) is not None
-            if not _HEADING.match(previous):
+    lines = (opening + window).split("\n")
+    at, fence, opened, head, above = -len(opening), "", False, -1, ""
+    for number, line in enumerate(lines):
+        previous = lines[number - 1] if number else ""
+        if head >= 0 and not _is_row(line):
+            head = -1
+        if head < 0 and not fence and _starts_table(lines, number):
+            head = number
+        if 0 < at < len(window):
+            if fence:
+                if not opened and not _closes(fence, line):
+                    yield at, _Rank.INSIDE, _reopening(fence, room)
+            elif 0 <= head < number:
+                if number > head + 2:  # not without a row under the header
+                    yield at, _Rank.INSIDE, _header(lines[head : head + 2], room)
+            elif _is_row(previous) and _is_row(line):
+                yield at, _Rank.INSIDE, ""  # maybe a table whose second line is not all here
+            elif not _HEADING.match(above):
+                new_block = not previous.strip() or _HEADING.match(line) or _FENCE.match(line)
                 yield at, _Rank.BLOCK if new_block and line.strip() else _Rank.LINE, ""
-        was, fence = fence, fence_after(fence, line)
-        opened_now = bool(fence) and not was
-        previous = line
+        before, fence = fence, fence_after(fence, line)
+        opened = bool(fence) and not before
+        above = line if line.strip() else above
         at += len(line) + 1
 
 
@@ -240,6 +232,11 @@ def _reopening(fence: str, room: int) -> str:
     if not fence:
         return ""
     return (fence if len(fence) < room else _mark(fence)) + "\n"
+
+
+def _header(lines: list[str], room: int) -> str:
+    header = "\n".join(lines) + "\n"
+    return header if len(header) <= room else ""
 
 
 def _is_row(line: str) -> bool:

@@ -93,6 +93,7 @@ def test_a_table_goes_on_under_its_header_and_no_row_is_torn() -> None:
     [
         ("a " * 60 + "\n\n" + "b " * 60, "a \n\n"),  # a block rather than a word
         ("a " * 60 + "\n# Head\n" + "b " * 60, "a \n"),  # a heading stays with what it heads
+        ("a " * 60 + "\n\n# Head\n\n" + "b " * 60, "a \n\n"),
         ("- one two\n" * 40, "two\n"),  # a list between its items
         ("Some words here. " * 30, "here."),  # a paragraph between its sentences
         ("这是一个很长的句子没有空格。" * 30, "。"),
