@@ -11,8 +11,9 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
@@ -87,6 +88,7 @@ class TelegramPlatform:
     async def listen(self, intake: Intake) -> None:
         """Raises Revoked when Telegram does not know the token."""
         fatal: PlatformError | None = None
+        self._errands = 0
         async with asyncio.TaskGroup() as errands:
             try:
                 await self._receive(intake, errands)
@@ -101,16 +103,16 @@ class TelegramPlatform:
         self._hint_due = not me.get("can_read_all_group_messages", False)
         await self._poller.insist("deleteWebhook", {"drop_pending_updates": False})
         _log.info("Telegram: connected as @%s", self._me.name)
-        self._start(errands, self._set_menu())
+        self._start(errands, self._set_menu)
         offset: int | None = None
         while True:
             updates = await self._poller.batch(offset)
             batch = self._judge(updates)
             await self._accept(intake, batch.events)
             for press in batch.presses:
-                self._start(errands, self._api.call("answerCallbackQuery", {"callback_query_id": press}))
+                self._start(errands, partial(self._api.call, "answerCallbackQuery", {"callback_query_id": press}))
             for event in batch.strangers:
-                self._start(errands, self._turn_away(event))
+                self._start(errands, partial(self._turn_away, event))
             ids = [update["update_id"] for update in updates if _has_id(update)]
             if ids:
                 offset = max(ids) + 1
@@ -139,9 +141,7 @@ class TelegramPlatform:
             self._explain_privacy(one)
             if not one.addressed and one.album not in self._albums:
                 continue
-            if (
-                one.always and one.place != one.event.chat.chat
-            ):  # admitted by its old id until the gate knows the new one
+            if one.place != one.event.chat.chat:  # it moves: admitted by its old id until the gate knows the new one
                 _remember(self._moved, one.place, one.event.chat.chat)
             if one.always or self._gate.admits(self.name, one.person, one.place, self._moved.get(one.place, one.place)):
                 batch.events.append(one.event)
@@ -177,17 +177,15 @@ class TelegramPlatform:
 
     # --- errands: small calls beside the polling, at best effort -----------------------------------------------------------
 
-    def _start(self, errands: asyncio.TaskGroup, errand: Coroutine[Any, Any, Any]) -> None:
-        if self._errands >= ERRANDS:
-            errand.close()
-            return
-        self._errands += 1
-        errands.create_task(self._run(errand))
+    def _start(self, errands: asyncio.TaskGroup, errand: Callable[[], Awaitable[object]]) -> None:
+        if self._errands < ERRANDS:
+            self._errands += 1
+            errands.create_task(self._run(errand))
 
-    async def _run(self, errand: Coroutine[Any, Any, Any]) -> None:
+    async def _run(self, errand: Callable[[], Awaitable[object]]) -> None:
         try:
             async with asyncio.timeout(ANSWER):
-                await errand
+                await errand()
         except (TelegramError, PlatformError, StorageError, Unreadable, TimeoutError) as error:
             _log.debug("Telegram errand: %s", error)
         finally:

@@ -216,3 +216,16 @@ async def test_a_strangers_press_is_answered_and_not_kept(server: TelegramServer
         press = server.press(group.messages[sent], "Stop", eve)
         await server.wait_for(lambda: press.answered)
         assert not house.inbox.events
+
+
+async def test_a_press_that_cannot_be_answered_disturbs_nobody(server: TelegramServer) -> None:
+    ann = server.user()
+    chat = server.private(ann, started=True)
+    server.fail("answerCallbackQuery", status=400, description="Bad Request: query is too old")
+    async with listening(server) as house:
+        address = Address(ChatKey("telegram", str(chat.id)))
+        sent = int(await house.platform.send(address, Piece("…", buttons=((Button("Stop", "stop.1"),),)), ""))
+        server.press(chat.messages[sent], "Stop", ann)
+        await server.wait_for(lambda: server.calls("answerCallbackQuery"))
+        server.say(chat, ann, "hello")
+        await house.inbox.wait(2)
