@@ -12,14 +12,13 @@ import logging
 import mimetypes
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
 import aiohttp
 import yarl
 
-from bot.errors import Gone, PlatformError, Rejected, TooLarge, Unreachable
-from bot.messages import Address, Attachment, Incoming, Piece
+from bot.errors import Gone, PlatformError, Rejected, TooLarge, Unreachable, Unreadable
+from bot.messages import Address, Attachment, Incoming, Media, Piece
 from bot.platforms import discord_layout, discord_read
 from bot.platforms.discord_events import Events
 from bot.platforms.discord_gateway import Gateway
@@ -33,6 +32,7 @@ log = logging.getLogger(__name__)
 CDN_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 FETCH_SECONDS = 60.0
 BUTTON_ROWS, BUTTONS_IN_ROW, LABEL, BUTTON_ID = 5, 5, 80, 100  # Discord's limits
+LARGEST_UPLOAD = 10 * 1024 * 1024  # bytes, wherever nobody has paid for more
 LONGEST_DESCRIPTION = 1024  # of an attachment
 ACTION_ROW, BUTTON, GREY = 1, 2, 2
 REMEMBERED = 1000  # messages whose picture need not be uploaded again with an edit
@@ -185,10 +185,20 @@ class DiscordPlatform:
             body["components"] = _components(piece)
         if piece.media is None or not upload:
             return body, []
-        media = piece.media
-        name = PurePath(media.file).stem + (mimetypes.guess_extension(media.mime) or PurePath(media.file).suffix)
-        body["attachments"] = [{"id": 0, "filename": name, "description": media.caption[:LONGEST_DESCRIPTION] or None}]
-        return body, [Upload(name, media.mime, await self._files.load(media.file))]
+        picture = await self._picture(piece.media)
+        about = {"description": piece.media.caption[:LONGEST_DESCRIPTION]} if piece.media.caption else {}
+        body["attachments"] = [{"id": 0, "filename": picture.name} | about]
+        return body, [picture]
+
+    async def _picture(self, media: Media) -> Upload:
+        try:
+            name, data = media.file, await self._files.load(media.file)
+            if len(data) > LARGEST_UPLOAD:
+                name = await self._files.keep_picture(data)
+                data = await self._files.load(name)
+        except (Unreadable, TooLarge) as error:
+            raise Rejected(f"a picture cannot be sent: {error}") from error
+        return Upload(name, mimetypes.guess_type(name)[0] or media.mime, data)
 
     def _remember(self, message: str, piece: Piece) -> None:
         if piece.media is None:

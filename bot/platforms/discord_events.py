@@ -60,6 +60,7 @@ class Events:
             "THREAD_CREATE": self._channel,
             "THREAD_UPDATE": self._channel,
             "THREAD_DELETE": self._no_channel,
+            "THREAD_LIST_SYNC": self._threads,
             "MESSAGE_CREATE": self._message,
             "MESSAGE_UPDATE": self._message_update,
             "INTERACTION_CREATE": self._interaction,
@@ -90,6 +91,11 @@ class Events:
 
     def _channel(self, data: JsonObject) -> None:
         self._places[data["id"]] = Place(data["id"], data.get("guild_id") or "", data.get("parent_id") or "")
+
+    def _threads(self, data: JsonObject) -> None:
+        """Those of a channel that has just become visible to us."""
+        for thread in data["threads"]:
+            self._channel(thread | {"guild_id": data["guild_id"]})
 
     def _no_channel(self, data: JsonObject) -> None:
         self._places.pop(data["id"], None)

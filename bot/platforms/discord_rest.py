@@ -8,6 +8,7 @@ RetryLater without being made.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import time
@@ -163,7 +164,8 @@ def _form(body: object, files: Sequence[Upload]) -> aiohttp.FormData:
     form = aiohttp.FormData(quote_fields=False)  # Discord wants the brackets of files[0] as they are
     form.add_field("payload_json", json.dumps(body), content_type="application/json")
     for number, file in enumerate(files):
-        form.add_field(f"files[{number}]", file.data, filename=file.name, content_type=file.mime)
+        # as a stream: large plain bytes would be sent in one go, and aiohttp warns of it
+        form.add_field(f"files[{number}]", io.BytesIO(file.data), filename=file.name, content_type=file.mime)
     return form
 
 

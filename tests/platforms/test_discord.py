@@ -1,11 +1,18 @@
 """What the bot hears on Discord and what it says there, over real sockets."""
 
+import io
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import aiohttp
 import pytest
+from PIL import Image
 
 from bot.errors import Forbidden, Gone, Rejected, RetryLater, Revoked, TooLarge, Unreachable
+from bot.files import FileStore
 from bot.messages import Address, Attachment, Button, ChatKey, Edited, Lane, Media, Piece
+from bot.platforms.discord import DiscordPlatform
 from tests.platforms.discord_house import House, address, house
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel, Upload, User
@@ -90,6 +97,19 @@ async def test_the_door_is_asked_with_person_server_channel_and_parent(
         [event] = await home.heard()
     assert event.chat == ChatKey("discord", str(thread.id))
     assert home.door.asked == [("discord", str(ann.id), str(general.guild.id), str(thread.id), str(general.id))]
+
+
+async def test_a_mention_of_its_own_role_counts(
+    home: House, server: DiscordServer, general: Channel, ann: User
+) -> None:
+    assert general.guild
+    role = server.role(general.guild, "magpie")
+    async with home.listening():
+        tagged = {"id": str(role.id), "tags": {"bot_id": str(server.bot.id)}}
+        server.push_raw("GUILD_CREATE", {"id": str(general.guild.id), "roles": [tagged]})
+        server.say(general, ann, f"<@&{role.id}> hello")
+        await home.heard()
+    assert [message.text for message in home.messages()] == ["hello"]
 
 
 async def test_a_stranger_is_told_once_and_only_in_private(
@@ -263,6 +283,31 @@ async def test_a_notice_turns_into_a_picture_with_buttons_and_back(
     await home.platform.edit(to, message, Piece("taken back"))
     [shown] = server.messages(general)
     assert (shown.content, len(shown.attachments)) == ("taken back", 0)
+
+
+async def test_a_picture_larger_than_discord_takes_is_made_smaller(
+    server: DiscordServer, general: Channel, tmp_path: Path
+) -> None:
+    out = io.BytesIO()
+    Image.frombytes("RGB", (1900, 1900), os.urandom(1900 * 1900 * 3)).save(out, "PNG", compress_level=0)
+    async with house(server) as home, aiohttp.ClientSession() as session:
+        files = FileStore(tmp_path)
+        platform = DiscordPlatform(
+            token=server.token,
+            api_url=server.api_url,
+            gate=home.door,
+            cursors=home.notes,
+            files=files,
+            menu=(),
+            session=session,
+        )
+        name = await files.keep(out.getvalue(), "image/png")
+        await platform.send(address(general), Piece("", media=Media(name, "image/png")), "1.0.0.0")
+        [file] = server.messages(general)[0].attachments
+        assert len(out.getvalue()) > 10 * 1024 * 1024 > len(file.data)
+        assert file.content_type == "image/jpeg"
+        with pytest.raises(Rejected):
+            await platform.send(address(general), Piece("", media=Media("f" * 32 + ".png", "image/png")), "2.0.0.0")
 
 
 async def test_removing_what_is_gone_succeeds_and_editing_it_tells(

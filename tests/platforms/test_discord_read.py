@@ -149,7 +149,7 @@ def test_any_text_survives_the_inbox(text: str) -> None:
     assert event and event.payload.isascii()
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
