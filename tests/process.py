@@ -84,6 +84,19 @@ class Magpie:
         async with asyncio.timeout(END):
             return await self._process.wait()
 
+    async def ended(self) -> int:
+        """Wait until it has ended by itself; its exit code."""
+        assert self._process is not None
+        async with asyncio.timeout(START):
+            return await self._process.wait()
+
+    async def told(self, text: str) -> str:
+        """Wait until its log holds `text`; the log."""
+        async with asyncio.timeout(START):
+            while text not in self.said():  # noqa: ASYNC110  # another process writes it
+                await asyncio.sleep(0.02)
+        return self.said()
+
     def said(self) -> str:
         """Its log so far."""
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
