@@ -7,13 +7,16 @@ is held back: the one moment in which a bot that forgets message ids answers twi
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from bot.answer import CURSOR
 from bot.simulator import Question, Reply, Simulator
@@ -22,6 +25,7 @@ from tests.servers.telegram import Chat, TelegramServer, User
 
 CHATS = 6
 KILLS = 8
+PASSWORD = "a-password-for-the-page"
 WHOLE = re.compile(r"(Answer to q\d+\.\d+:( word){12} end\.\s*)+")
 NAMED = re.compile(r"Answer to (q\d+\.\d+):")
 
@@ -85,7 +89,7 @@ async def telegram(directory: Path, program: str = "bot") -> AsyncIterator[tuple
             yield Talk(server), magpie
 
 
-def is_final(parameters: dict[str, Any]) -> bool:
+def is_final(parameters: Mapping[str, Any]) -> bool:
     return bool(WHOLE.fullmatch(str(parameters.get("text", ""))))
 
 
@@ -126,3 +130,78 @@ async def test_a_build_that_forgets_its_message_ids_is_found_out(tmp_path: Path)
         await magpie.start()
         await talk.all_answered()
         assert talk.twice() != []
+
+
+class PageTalk:
+    """Browsers that say each message again, under the same id, until the server has it."""
+
+    def __init__(self, magpie: Magpie, browser: aiohttp.ClientSession) -> None:
+        self.magpie = magpie
+        self.browser = browser
+        self.asked: dict[str, list[str]] = {f"chat{number}": [] for number in range(CHATS)}
+
+    async def log_in(self) -> None:
+        async with self.browser.post(f"{self.magpie.url}/login", json={"token": PASSWORD}) as response:
+            assert response.status == 200
+
+    async def ask_everywhere(self) -> None:
+        async with asyncio.TaskGroup() as browsers:
+            for number, (chat, asked) in enumerate(self.asked.items()):
+                name = f"q{number}.{len(asked)}"
+                asked.append(name)
+                browsers.create_task(self._say(chat, name))
+
+    async def _say(self, chat: str, name: str) -> None:
+        message = {"id": f"browser-{name.replace('.', '-')}", "text": f"{name} please"}
+        url = f"{self.magpie.url}/api/chats/{chat}/messages"
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    async with self.browser.post(url, json=message) as response:
+                        if response.status == 200:
+                            return
+                except aiohttp.ClientError:
+                    pass  # the server is dead just now: the browser tries again
+                await asyncio.sleep(0.05)
+
+    async def answered(self, chat: str) -> list[str]:
+        """What the page shows once nothing is missing: the questions that whole answers name, in order."""
+        cards: dict[str, dict[str, Any]] = {}
+        async with asyncio.timeout(60), self.browser.get(f"{self.magpie.url}/api/chats/{chat}/events") as response:
+            async for line in response.content:
+                if not line.startswith(b"data: ["):
+                    continue
+                cards |= {card["id"]: card for card in json.loads(line[6:])}
+                shown = [card for card in cards.values() if card["role"] == "bot" and not card["removed"]]
+                shown.sort(key=lambda card: int(card["id"].partition(".")[0]))
+                names = [name for card in shown if card["done"] for name in NAMED.findall(card["body"])]
+                if len(names) >= len(self.asked[chat]) and all(card["done"] for card in shown):
+                    return names
+        raise AssertionError("the stream ended before everything was answered")
+
+
+async def test_kills_under_the_page_lose_nothing_and_answer_nothing_twice(tmp_path: Path) -> None:
+    chance = random.Random(8)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with Simulator(script=echo, first_token=0.05, per_token=0.03) as models:
+        environment = {
+            "DASHSCOPE_API_KEY": models.api_key,
+            "DASHSCOPE_HTTP_BASE_URL": models.dashscope_url,
+            "WEB_TOKEN": PASSWORD,
+        }
+        async with (
+            Magpie(tmp_path / "data", environment) as magpie,
+            aiohttp.ClientSession(cookie_jar=jar, headers={"Origin": magpie.url}) as browser,
+        ):
+            talk = PageTalk(magpie, browser)
+            await talk.log_in()
+            for _ in range(KILLS // 2):
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(talk.ask_everywhere())
+                    await asyncio.sleep(chance.uniform(0.0, 1.0))  # the instant of the kill, not a wait for something
+                    await magpie.kill()
+                    await magpie.start()
+            await talk.ask_everywhere()
+            assert {chat: await talk.answered(chat) for chat in talk.asked} == talk.asked
+            assert await magpie.end() == 0
+        assert "Traceback" not in magpie.said()
