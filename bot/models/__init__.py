@@ -24,8 +24,9 @@ from bot.models import catalog
 from bot.models.budget import Budget
 from bot.models.guarded import Guarded, Limits
 from bot.models.openai import PREFIX, OpenAI, card_for
+from bot.models.pictures import Kept
 from bot.models.vendor import Vendor
-from bot.ports import Files, Ledger, ModelCard, Unknown
+from bot.ports import Ledger, ModelCard, Unknown
 
 __all__ = ["Limits", "ModelSettings", "Roster", "open_models"]
 
@@ -54,7 +55,7 @@ class ModelSettings:
 
     session: aiohttp.ClientSession
     ledger: Ledger
-    files: Files
+    files: Kept
     zhipu_key: str = ""
     zhipu_url: str = ""
     dashscope_key: str = ""

@@ -23,9 +23,9 @@ from yarl import URL
 
 from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought, Usage
-from bot.models.pictures import data_url
+from bot.models.pictures import Kept, data_url
 from bot.models.vendor import Drawn, by_status, retry_after
-from bot.ports import Files, Line, ModelCard, PicturePrompt, Prompt
+from bot.ports import Line, ModelCard, PicturePrompt, Prompt
 
 # It logs every failure with its traceback and the vendor's words, which may quote people; we report failures ourselves.
 logging.getLogger("dashscope").setLevel(logging.CRITICAL + 1)
@@ -106,7 +106,7 @@ for _name in ("_preprocess_messages", "_stream_responses"):
 class DashScope:
     """One account. `url` is the root that the vendor documents, `…/api/v1`."""
 
-    def __init__(self, session: aiohttp.ClientSession, files: Files, *, key: str, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, files: Kept, *, key: str, url: str) -> None:
         self._always: dict[str, Any] = {
             "api_key": key,
             "base_address": url.rstrip("/"),

@@ -15,10 +15,10 @@ from yarl import URL
 from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.marks import Marks
-from bot.models.pictures import data_url
+from bot.models.pictures import Kept, data_url
 from bot.models.sse import data_lines
 from bot.models.vendor import Drawn, by_status, retry_after
-from bot.ports import Files, Line, ModelCard, PicturePrompt, Prompt
+from bot.ports import Line, ModelCard, PicturePrompt, Prompt
 
 PREFIX = "openai/"
 WINDOW, OUTPUT = 32_768, 4_096  # tokens, for a model of which nothing is known
@@ -75,7 +75,7 @@ def _is_near(host: str) -> bool:
 class OpenAI:
     """`url` is the root that such services document, `…/v1`. The key may be empty: Ollama has none."""
 
-    def __init__(self, session: aiohttp.ClientSession, files: Files, *, key: str, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, files: Kept, *, key: str, url: str) -> None:
         self._session = session
         self._files = files
         self._url = url.rstrip("/")

@@ -10,12 +10,11 @@ import asyncio
 import base64
 import ipaddress
 import socket
+from typing import Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
-
-from bot.ports import Files
 
 MAX_PICTURE = 20 * 1024 * 1024  # bytes
 MAX_HOPS = 3  # redirects
@@ -23,6 +22,12 @@ SECONDS = 60.0  # for one try of the whole fetch
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Reachable by name as "global", but they carry somebody's private IPv4 address inside: NAT64, 6to4, Teredo.
 _TUNNELS = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+
+
+class Kept(Protocol):
+    """Where kept pictures are: what the models need of `ports.Files`."""
+
+    async def load(self, name: str) -> bytes: ...
 
 
 class BadLink(Exception):
@@ -46,14 +51,14 @@ def mime_of(data: bytes) -> str:
     return ""
 
 
-async def encoded(files: Files, name: str) -> tuple[str, str]:
+async def encoded(files: Kept, name: str) -> tuple[str, str]:
     """A kept picture as (mime, base64)."""
     data = await files.load(name)
     text = await asyncio.to_thread(base64.b64encode, data)  # 10 MB take 30 ms
     return mime_of(data) or "image/jpeg", text.decode()
 
 
-async def data_url(files: Files, name: str) -> str:
+async def data_url(files: Kept, name: str) -> str:
     mime, text = await encoded(files, name)
     return f"data:{mime};base64,{text}"
 
@@ -65,7 +70,7 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
             return is_public(str(ip.ipv4_mapped))
-        if any(ip in network for network in _TUNNELS):
+        if ip.is_site_local or any(ip in network for network in _TUNNELS):
             return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
@@ -73,17 +78,17 @@ def is_public(address: str) -> bool:
 class _PublicOnly(AbstractResolver):
     """Resolves names at the moment of connecting and keeps only public addresses, so that no answer can change in between."""
 
+    def __init__(self) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         public = [one for one in found if is_public(one["host"])]
         if not public:
-            raise OSError(f"{host} has no public address")
+            raise BadLink(f"{host} has no public address")
         return public
-
-    def __init__(self) -> None:
-        self._inner = aiohttp.ThreadedResolver()
 
     async def close(self) -> None:
         await self._inner.close()
@@ -97,10 +102,10 @@ async def fetch(link: str, *, host: URL, limit: int = MAX_PICTURE) -> tuple[byte
     try:
         async with asyncio.timeout(SECONDS):
             return await _follow(URL(link), host, limit)
+    except ValueError as error:  # of yarl's and of aiohttp's InvalidURL
+        raise BadLink(f"no address: {error}") from error
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         raise BadLink(f"{type(error).__name__}: {error}", again=True) from error
-    except ValueError as error:
-        raise BadLink(f"no address: {error}") from error
 
 
 async def _follow(url: URL, host: URL, limit: int) -> tuple[bytes, str]:

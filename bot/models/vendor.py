@@ -36,7 +36,7 @@ def by_status(status: int) -> Trouble:
     """The fallback for a refusal whose business code nobody knows, such as a gateway's HTML page."""
     if status in _STATUSES:
         return _STATUSES[status]
-    return Trouble.FAULT if status >= 500 else Trouble.BAD_REQUEST
+    return Trouble.BAD_REQUEST if 300 <= status < 500 else Trouble.FAULT
 
 
 _STATUSES: Mapping[int, Trouble] = {

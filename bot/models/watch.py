@@ -30,7 +30,7 @@ async def in_time(
                     raise
                 alarm.rest()
                 yield part
-                alarm.limit = idle
+                alarm.allow(idle)
         finally:
             alarm.close()
 
@@ -42,18 +42,27 @@ class _Alarm:
     def __init__(self, limit: float, total: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.time() + total
-        self.limit = limit
+        self._limit = limit
         self._since: float | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._rang = False
         self._timer = self._loop.call_later(min(limit, total), self._ring)
 
+    def allow(self, limit: float) -> None:
+        """The limit from now on."""
+        if limit != self._limit:
+            self._limit = limit
+            self._timer.cancel()
+            self._timer = self._loop.call_later(limit, self._ring)
+
     def set(self) -> None:
-        """A wait begins."""
+        """A wait begins. Raises TimeoutError when the time for all of them is over."""
         self._task = asyncio.current_task()
         self._cancelling = self._task.cancelling() if self._task else 0
         self._since = self._loop.time()
+        if self._since >= self._end:
+            raise TimeoutError
 
     def rest(self) -> None:
         self._since = None
@@ -68,7 +77,7 @@ class _Alarm:
 
     def _ring(self) -> None:
         now = self._loop.time()
-        until = now + self.limit if self._since is None else min(self._since + self.limit, self._end)
+        until = now + self._limit if self._since is None else min(self._since + self._limit, self._end)
         if until > now:
             self._timer = self._loop.call_at(until, self._ring)
         elif self._task is not None:

@@ -20,10 +20,10 @@ from zhipuai import (  # type: ignore[import-untyped]  # the SDK ships no types
 from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.marks import Marks
-from bot.models.pictures import encoded
+from bot.models.pictures import Kept, encoded
 from bot.models.vendor import Drawn, by_status, retry_after
 from bot.models.zhipu_client import AsyncZhipuAI
-from bot.ports import Files, Line, PicturePrompt, Prompt
+from bot.ports import Line, PicturePrompt, Prompt
 
 logging.getLogger("zhipuai").setLevel(logging.WARNING)  # it writes requests at DEBUG
 
@@ -57,7 +57,7 @@ FINISHES: Mapping[str, Finish] = {
 class Zhipu:
     """One account. `url` is the root that the vendor documents, `…/api/paas/v4`."""
 
-    def __init__(self, session: aiohttp.ClientSession, files: Files, *, key: str, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, files: Kept, *, key: str, url: str) -> None:
         self._client = AsyncZhipuAI(session, api_key=key, base_url=url)
         self._files = files
         self._host = URL(url)

@@ -66,8 +66,9 @@ def png(width: int = 32, height: int = 32) -> bytes:
 
 
 @dataclass
-class Rig:
-    sim: Simulator
+class Asker:
+    """Models that are set up, and short ways to ask them."""
+
     models: Roster
     shelf: Shelf
     session: aiohttp.ClientSession
@@ -105,6 +106,13 @@ class Rig:
         prompt = PicturePrompt(card=card, **values)  # type: ignore[arg-type]  # its own fields, by name
         return await self.models.image(card).draw(prompt)
 
+
+@dataclass
+class Rig(Asker):
+    """GLM and Qwen on a simulator."""
+
+    sim: Simulator
+
     @property
     def calls(self) -> int:
         return len(self.sim.log)
@@ -138,7 +146,7 @@ async def open_rig(
             daily_budget=budget,
             limits=limits,
         )
-        yield Rig(sim, open_models(settings), shelf, session)
+        yield Rig(open_models(settings), shelf, session, sim)
 
 
 def text_of(parts: Parts) -> str:

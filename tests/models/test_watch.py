@@ -35,7 +35,7 @@ async def test_the_first_part_may_be_late_by_a_limit_of_its_own() -> None:
 
 
 async def test_a_gap_ends_it() -> None:
-    parts = in_time(slowly(0, 0, 5), first=1, idle=0.05, total=5)
+    parts = in_time(slowly(0, 0, 5), first=60, idle=0.05, total=5)
     found = []
     with pytest.raises(TimeoutError):
         async for part in parts:
@@ -46,6 +46,11 @@ async def test_a_gap_ends_it() -> None:
 async def test_an_endless_stream_ends_at_the_total() -> None:
     with pytest.raises(TimeoutError):
         await read(in_time(slowly(*[0.01] * 1_000), first=1, idle=1, total=0.1))
+
+
+async def test_a_reader_that_is_slower_than_the_total_ends_it_at_its_next_wait() -> None:
+    with pytest.raises(TimeoutError):
+        await read(in_time(slowly(*[0] * 10), first=60, idle=60, total=0.1), pause=0.05)
 
 
 async def test_a_slow_reader_is_not_the_streams_fault() -> None:
