@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.messages import ChatKey
 from bot.ports import Claim, Overtaken, Replying, Row
-from storage.inbox import INBOX, OUTBOX, guard, load_row
+from storage.inbox import INBOX, OUTBOX, guard, home, load_row
 from storage.records import dump_address, dump_piece
 from storage.transaction import Transaction, Value, statements
 
@@ -18,27 +18,41 @@ def waiting(limit: int) -> Transaction[list[tuple[Row, ChatKey]]]:
 
 
 def stop(row: int, chat: str, key: str, person: str, reply: Replying, now: float) -> Transaction[Overtaken]:
-    running = yield INBOX["running_turn"], {"chat": chat, "key": key, "person": person}
-    done = Overtaken(turn=running[0]["id"]) if running else Overtaken()
-    if running:
-        yield INBOX["stop_turn"], {"chat": chat, "turn": done.turn}
-    yield from _close(row, chat, reply, done, now)
+    if not (yield from _close(row)):
+        return Overtaken()
+    chat = yield from home(chat)
+    done = yield from _stop_running(chat, key, person)
+    yield from _reply(chat, reply, done, now)
     return done
 
 
 def reset(row: int, chat: str, reply: Replying, now: float) -> Transaction[Overtaken]:
-    running = yield INBOX["running_turn"], {"chat": chat, "key": "", "person": ""}
+    if not (yield from _close(row)):
+        return Overtaken()
+    chat = yield from home(chat)
+    running = yield from _stop_running(chat)
     closed = yield INBOX["close_waiting"], {"chat": chat, "before": row}
     yield INBOX["begin_epoch"], {"chat": chat, "closed": len(closed)}
-    done = Overtaken(turn=running[0]["id"] if running else 0, closed=len(closed))
-    yield from _close(row, chat, reply, done, now)
+    done = Overtaken(turn=running.turn, closed=len(closed))
+    yield from _reply(chat, reply, done, now)
     return done
 
 
-def _close(row: int, chat: str, reply: Replying, done: Overtaken, now: float) -> Transaction[None]:
+def _close(row: int) -> Transaction[bool]:
+    """False when another worker was faster: it has acted and replied, and what runs by now is another turn."""
     closed = yield INBOX["close_row"], {"id": row, "state": "done", "error": None}
-    if not closed:
-        return  # another worker was faster; it has replied
+    return bool(closed)
+
+
+def _stop_running(chat: str, key: str = "", person: str = "") -> Transaction[Overtaken]:
+    running = yield INBOX["running_turn"], {"chat": chat, "key": key, "person": person}
+    if not running:
+        return Overtaken()
+    yield INBOX["stop_turn"], {"chat": chat, "turn": running[0]["id"]}
+    return Overtaken(turn=running[0]["id"])
+
+
+def _reply(chat: str, reply: Replying, done: Overtaken, now: float) -> Transaction[None]:
     address, pieces = reply(done)
     if not pieces:
         return
@@ -60,32 +74,35 @@ def dismiss(row: int, why: str) -> Transaction[None]:
 
 
 def leave(chat: str, why: str) -> Transaction[Overtaken]:
-    running = yield INBOX["running_turn"], {"chat": chat, "key": "", "person": ""}
-    if running:
-        yield INBOX["stop_turn"], {"chat": chat, "turn": running[0]["id"]}
+    chat = yield from home(chat)
+    done = yield from _stop_running(chat)
     yield OUTBOX["drop_chat_pieces"], {"chat": chat, "error": why}
-    return Overtaken(turn=running[0]["id"] if running else 0)
+    return done
 
 
-def move(old: str, new: str) -> Transaction[None]:
+def move(told: str, new: str) -> Transaction[None]:
     """Rename every row. When both keys were in use, the new one keeps its conversation and takes what waits in the old."""
-    if old == new:
-        return
-    yield PLATFORMS["insert_move"], {"old": old, "new": new}
+    old = yield from home(told)
+    if old == new or (old != told and (yield from home(new)) == old):
+        return  # told again
+    for step in ("redirect_moves", "forget_move", "insert_move"):
+        yield PLATFORMS[step], {"old": old, "new": new}
     old_rows = yield MOVING["chat_row"], {"chat": old}
     new_rows = yield MOVING["chat_row"], {"chat": new}
+    shift = 0
     if old_rows and new_rows:
         before = old_rows[0]
         if before["turn"] is not None:
             yield MOVING["requeue_rows"], {"turn": before["turn"]}
-        # Turns are numbered per chat: those of the new key go behind those of the old.
-        yield MOVING["shift_turns"], {"new": new, "shift": before["seq"]}
-        values: dict[str, Value] = {name: before[name] for name in ("pending", "head", "seq", "fence")}
+        # Turns are numbered per chat: the old key's go behind the new one's, where a turn may be running.
+        shift = new_rows[0]["seq"]
+        values: dict[str, Value] = {name: before[name] for name in ("pending", "head", "seq")}
         yield MOVING["merge_chat"], {"new": new, **values}
         yield MOVING["delete_chat"], {"old": old}
     elif old_rows:
         yield MOVING["rename_chat"], {"old": old, "new": new}
-    for table in ("inbox", "turns", "messages", "outbox", "buttons", "settings"):
+    yield MOVING["move_turns"], {"old": old, "new": new, "shift": shift}
+    for table in ("inbox", "messages", "outbox", "buttons", "settings"):
         yield MOVING[f"move_{table}"], {"old": old, "new": new}
     yield MOVING["delete_settings"], {"old": old}
 

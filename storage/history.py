@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.messages import ChatKey
 from bot.ports import ButtonRow, Entry, Exchange, Report
-from storage.inbox import HISTORY
+from storage.inbox import HISTORY, home
 from storage.records import load_entry, load_report
 from storage.transaction import Transaction
 
@@ -22,6 +22,7 @@ def entry(id: int) -> Transaction[Entry | None]:
 
 
 def exchange(chat: str, message: str) -> Transaction[Exchange | None]:
+    chat = yield from home(chat)
     rows = yield HISTORY["turn_of_answer"], {"chat": chat, "message": message}
     if not rows:
         rows = yield HISTORY["turn_of_question"], {"chat": chat, "message": message}
@@ -36,7 +37,7 @@ def last(chat: str, head: int | None) -> Transaction[Exchange | None]:
     rows = yield HISTORY["turn_of_entry"], {"id": head}
     if not rows:
         return None
-    return (yield from _exchange(chat, rows[0]["turn"]))
+    return (yield from _exchange((yield from home(chat)), rows[0]["turn"]))
 
 
 def asked(turn: int) -> Transaction[Entry | None]:
@@ -57,7 +58,7 @@ def _exchange(chat: str, turn: int) -> Transaction[Exchange | None]:
 
 
 def report(chat: str) -> Transaction[Report | None]:
-    rows = yield HISTORY["latest_report"], {"chat": chat}
+    rows = yield HISTORY["latest_report"], {"chat": (yield from home(chat))}
     if not rows:
         return None
     finished, first, seconds = load_report(rows[0]["report"])

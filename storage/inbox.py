@@ -30,14 +30,14 @@ HISTORY = statements("history.sql")
 OUTBOX = statements("outbox.sql")
 
 MOST_ROWS = 100  # that one turn answers: the rest waits for the next
+LONGEST_SETTLE = 1.0  # seconds that a claim may wait for the rest of an album
 
 
 def accept(events: Sequence[Event], now: float) -> Transaction[list[int]]:
     """Insert what is new; the turns that an edit of their question stops."""
     stopped: list[int] = []
     for event in events:
-        moved = yield INBOX["moved_to"], {"chat": str(event.chat)}
-        chat = moved[0]["new"] if moved else str(event.chat)
+        chat = yield from home(str(event.chat))
         values: dict[str, Value] = {
             "platform": event.platform,
             "bot": event.bot,
@@ -58,26 +58,37 @@ def accept(events: Sequence[Event], now: float) -> Transaction[list[int]]:
         if event.edits and (yield from _is_settled_edit(event, chat, new[0]["id"], stopped)):
             continue
         if event.lane is Lane.TURN:
-            yield INBOX["add_pending"], {"chat": chat, "now": now, "ready": now + min(event.settle, 1.0)}
+            yield INBOX["add_pending"], {"chat": chat, "now": now, "ready": now + min(event.settle, LONGEST_SETTLE)}
     return stopped
 
 
+def home(chat: str) -> Transaction[str]:
+    """The key under which the chat is kept: it may have moved since the caller heard of it."""
+    moved = yield INBOX["moved_to"], {"chat": chat}
+    return str(moved[0]["new"]) if moved else chat
+
+
 def _is_settled_edit(event: Event, chat: str, row: int, stopped: list[int]) -> Transaction[bool]:
-    """True when the edit needs no turn: it changes nothing, or what it edits still waits and now says the new text."""
+    """True when the edit needs no turn: it changes nothing, or what it edits still waits and now says the new text. What
+    waits in the other lane (a message edited into /stop) waits no more, and the edit takes its own place."""
     found = yield INBOX["row_of_message"], {"chat": chat, "message": event.message, "id": row}
     if not found:
         return False
     original = found[0]
     if original["digest"] == event.digest:
-        yield INBOX["close_row"], {"id": row, "state": "done", "error": "same text"}
+        yield INBOX["close_row"], {"id": row, "state": "merged", "error": "same text"}
         return True
-    if original["state"] == "queued":
+    if original["state"] == "queued" and original["lane"] == event.lane.value:
         yield (
             INBOX["replace_payload"],
             {"id": original["id"], "payload": event.payload, "digest": event.digest},
         )
-        yield INBOX["close_row"], {"id": row, "state": "done", "error": "replaced a waiting message"}
+        yield INBOX["close_row"], {"id": row, "state": "merged", "error": "replaced a waiting message"}
         return True
+    if original["state"] == "queued":
+        yield INBOX["close_row"], {"id": original["id"], "state": "merged", "error": "edited into another lane"}
+        yield INBOX["less_pending"], {"chat": chat, "done": int(event.lane is Lane.CONTROL)}
+        return False
     yield INBOX["set_digest"], {"id": original["id"], "digest": event.digest}
     if original["state"] == "taken":
         rows = yield INBOX["stop_turn"], {"chat": chat, "turn": original["turn"]}
@@ -87,6 +98,7 @@ def _is_settled_edit(event: Event, chat: str, row: int, stopped: list[int]) -> T
 
 def claim(worker: str, limit: int, now: float) -> Transaction[tuple[list[Claim], float | None]]:
     claims = []
+    yield INBOX["clock_set_back"], {"now": now, "longest": LONGEST_SETTLE}
     chats = yield INBOX["ready_chats"], {"now": now, "limit": limit}
     for chat in chats:
         if chat["turn"] is None:
@@ -230,12 +242,8 @@ def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[list[Fin
 
 def guard(claim: Claim) -> Transaction[tuple[str, Record]]:
     """The chat's key as it now is and its row, if the claim still holds. Raises FencedOut."""
-    chat = str(claim.chat)
+    chat = yield from home(str(claim.chat))
     rows = yield INBOX["chat_state"], {"chat": chat}
-    if not rows:
-        moved = yield INBOX["moved_to"], {"chat": chat}
-        chat = moved[0]["new"] if moved else chat
-        rows = yield INBOX["chat_state"], {"chat": chat}
     if not rows or rows[0]["fence"] != claim.fence or rows[0]["turn"] != claim.turn:
         raise FencedOut(f"turn {claim.turn} of {chat} belongs to another worker now")
     return chat, rows[0]
@@ -312,9 +320,10 @@ class _History:
 def bury(claim: Claim, rows: Sequence[int], why: str, now: float) -> Transaction[None]:
     chat, state = yield from guard(claim)
     for row in rows:
-        yield INBOX["close_row"], {"id": row, "state": "dead", "error": why}
-    if len(rows) < len(claim.rows):
-        yield INBOX["less_pending"], {"chat": chat, "done": len(rows)}
+        closed = yield INBOX["close_row"], {"id": row, "state": "dead", "error": why}
+        yield INBOX["less_pending"], {"chat": chat, "done": len(closed)}
+    left = yield INBOX["taken_rows"], {"turn": claim.turn}
+    if left:
         return
     values: dict[str, Value] = {
         "turn": claim.turn,
@@ -325,11 +334,12 @@ def bury(claim: Claim, rows: Sequence[int], why: str, now: float) -> Transaction
         "report": None,
     }
     yield INBOX["finish_turn"], {**values, "now": now}
-    yield INBOX["free_chat"], {"chat": chat, "done": len(rows), "now": now, "head": state["head"]}
+    yield INBOX["free_chat"], {"chat": chat, "done": 0, "now": now, "head": state["head"]}
 
 
 def replace(claim: Claim, earlier: int) -> Transaction[list[Shown]]:
     yield from guard(claim)
+    yield OUTBOX["forget_unsent"], {"earlier": earlier}
     yield OUTBOX["adopt_pieces"], {"turn": claim.turn, "earlier": earlier}
     rows = yield OUTBOX["shown_pieces"], {"turn": claim.turn}
     return [Shown(row["slot"], row["number"], row["message"]) for row in rows]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from bot.messages import Address, ChatKey
 from bot.ports import Final
-from storage.inbox import OUTBOX
+from storage.inbox import OUTBOX, home
 from storage.records import load_address, load_final
 from storage.transaction import Transaction, Value
 
 
 def sent(chat: str, turn: int, slot: int, number: int, message: str) -> Transaction[None]:
     values: dict[str, Value] = {"turn": turn, "slot": slot, "number": number, "message": message}
-    yield OUTBOX["record_preview"], {"chat": chat, **values}
+    yield OUTBOX["record_preview"], {"chat": (yield from home(chat)), **values}
 
 
 def shown(finals: Sequence[Final]) -> Transaction[None]:
@@ -26,7 +26,8 @@ def shown(finals: Sequence[Final]) -> Transaction[None]:
 
 
 def gone(final: Final) -> Transaction[None]:
-    yield OUTBOX["piece_gone"], {"turn": final.turn, "slot": final.slot, "number": final.number}
+    done = "piece_removed" if final.surplus else "piece_gone"
+    yield OUTBOX[done], {"turn": final.turn, "slot": final.slot, "number": final.number}
 
 
 def drop(finals: Sequence[Final], why: str) -> Transaction[None]:
@@ -36,6 +37,7 @@ def drop(finals: Sequence[Final], why: str) -> Transaction[None]:
 
 
 def waiting(chat: str) -> Transaction[list[tuple[Address, Final]]]:
+    chat = yield from home(chat)
     rows = yield OUTBOX["waiting_pieces"], {"chat": chat}
     return [(load_address(chat, row["address"]), load_final(row)) for row in rows]
 

@@ -16,10 +16,10 @@ SELECT id, parent, turn, epoch, role, author, text, files FROM messages WHERE id
 -- name: turn_of_question
 -- The last turn that kept the message as its question: the turn of an edit that is only now being answered has none yet.
 SELECT turn FROM inbox JOIN turns ON turns.id = inbox.turn
-WHERE inbox.chat = :chat AND message = :message AND turns.question IS NOT NULL ORDER BY inbox.id DESC LIMIT 1;
+WHERE inbox.chat = :chat AND message = :message AND message <> '' AND turns.question IS NOT NULL ORDER BY inbox.id DESC LIMIT 1;
 
 -- name: turn_of_answer
-SELECT turn FROM outbox WHERE chat = :chat AND message = :message ORDER BY turn DESC LIMIT 1;
+SELECT turn FROM outbox WHERE chat = :chat AND message = :message AND message <> '' ORDER BY turn DESC LIMIT 1;
 
 -- name: turn_entries
 SELECT id, question, answer FROM turns WHERE id = :turn;

@@ -15,8 +15,9 @@ ON CONFLICT (chat) DO UPDATE SET
     ready = CASE WHEN chats.pending = 0 OR (:ready > :now AND chats.ready <= :now) THEN :ready ELSE chats.ready END;
 
 -- name: row_of_message
-SELECT id, state, turn, digest FROM inbox
-WHERE chat = :chat AND message = :message AND id <> :id ORDER BY id DESC LIMIT 1;
+-- The partial index is only found when its condition is repeated.
+SELECT id, state, lane, turn, digest FROM inbox
+WHERE chat = :chat AND message = :message AND message <> '' AND id <> :id AND state <> 'merged' ORDER BY id DESC LIMIT 1;
 
 -- name: replace_payload
 UPDATE inbox SET payload = :payload, digest = :digest WHERE id = :id;
@@ -29,6 +30,10 @@ UPDATE inbox SET state = :state, error = :error WHERE id = :id AND state IN ('qu
 
 -- name: stop_turn
 UPDATE chats SET stop = max(stop, seq) WHERE chat = :chat AND turn = :turn RETURNING turn;
+
+-- name: clock_set_back
+-- No chat waits longer than the longest settle time: a later one was written before the clock was set back.
+UPDATE chats SET ready = :now WHERE owner IS NULL AND pending > 0 AND ready > :now + :longest;
 
 -- name: ready_chats
 -- A control event that waits in a chat goes first: what was said after a reset must not meet the old conversation.
@@ -84,8 +89,9 @@ UPDATE turns SET state = :state, address = :address, question = :question, answe
 WHERE id = :turn;
 
 -- name: control_rows
+-- The plus keeps SQLite from walking the whole table by its key instead of the few rows of the partial index.
 SELECT id, platform, chat, payload, said, received FROM inbox
-WHERE state = 'queued' AND lane = 'control' ORDER BY id LIMIT :limit;
+WHERE state = 'queued' AND lane = 'control' ORDER BY +id LIMIT :limit;
 
 -- name: running_turn
 SELECT turns.id, turns.seq FROM turns JOIN chats ON chats.turn = turns.id

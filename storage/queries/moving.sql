@@ -7,8 +7,8 @@ SELECT * FROM chats WHERE chat = :chat;
 UPDATE chats SET chat = :new WHERE chat = :old;
 
 -- name: merge_chat
-UPDATE chats SET pending = pending + :pending, head = coalesce(head, :head), seq = seq + :seq, fence = fence + :fence + 1
-WHERE chat = :new;
+-- The fence stays: a turn that runs under the new key goes on, one under the old is told apart by its id.
+UPDATE chats SET pending = pending + :pending, head = coalesce(head, :head), seq = seq + :seq WHERE chat = :new;
 
 -- name: delete_chat
 DELETE FROM chats WHERE chat = :old;
@@ -16,11 +16,8 @@ DELETE FROM chats WHERE chat = :old;
 -- name: move_inbox
 UPDATE inbox SET chat = :new WHERE chat = :old;
 
--- name: shift_turns
-UPDATE turns SET seq = seq + :shift WHERE chat = :new;
-
 -- name: move_turns
-UPDATE turns SET chat = :new WHERE chat = :old;
+UPDATE turns SET chat = :new, seq = seq + :shift WHERE chat = :old;
 
 -- name: move_messages
 UPDATE messages SET chat = :new WHERE chat = :old;

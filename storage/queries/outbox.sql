@@ -16,6 +16,10 @@ UPDATE outbox SET state = 'surplus' WHERE turn = :turn AND piece IS NULL AND sta
 -- name: adopt_pieces
 UPDATE outbox SET turn = :turn, piece = NULL, state = 'preview' WHERE turn = :earlier AND message <> '' RETURNING slot;
 
+-- name: forget_unsent
+-- Pieces of a replaced answer that nobody has seen.
+DELETE FROM outbox WHERE turn = :earlier AND message = '';
+
 -- name: piece_shown
 UPDATE outbox SET state = 'sent', message = :message WHERE turn = :turn AND slot = :slot AND number = :number;
 

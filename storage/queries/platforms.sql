@@ -25,6 +25,13 @@ SELECT chat, max(created) AS last,
     (SELECT body FROM board AS first WHERE first.chat = board.chat AND first.role = 'person' ORDER BY created LIMIT 1) AS title
 FROM board GROUP BY chat ORDER BY last DESC LIMIT 500;
 
+-- name: redirect_moves
+-- A chat that moves again is found by its first key in one step.
+UPDATE moves SET new = :new WHERE new = :old;
+
+-- name: forget_move
+DELETE FROM moves WHERE old = :new;
+
 -- name: insert_move
 INSERT INTO moves (old, new) VALUES (:old, :new) ON CONFLICT (old) DO UPDATE SET new = excluded.new;
 

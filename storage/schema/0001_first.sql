@@ -15,7 +15,7 @@ CREATE TABLE inbox (
     payload  TEXT NOT NULL,
     said     REAL NOT NULL,
     received REAL NOT NULL,
-    state    TEXT NOT NULL DEFAULT 'queued', -- queued, taken (by `turn`), done, closed (by a reset), dead
+    state    TEXT NOT NULL DEFAULT 'queued', -- queued, taken (by `turn`), done, merged (an edit), closed (by a reset), dead
     turn     INTEGER,
     error    TEXT,
     UNIQUE (platform, bot, event)
