@@ -12,9 +12,10 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -22,7 +23,7 @@ import aiosqlite
 
 from bot.errors import StorageError, StorageRefused
 from storage.inbox import INBOX
-from storage.transaction import Transaction
+from storage.transaction import Transaction, storable
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -46,17 +47,21 @@ async def open_sqlite(path: Path) -> AsyncIterator[SQLite]:
     """Lock, open and migrate the database. Raises StorageRefused with what to do."""
     if sqlite3.sqlite_version_info < OLDEST:
         raise StorageRefused(f"SQLite {sqlite3.sqlite_version} is too old: Magpie needs 3.35 or newer.")
-    with await _locked(path), _translated(path):
-        connection = _Connection(lambda: _connect(path), 64)
-        async with connection:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(await _locked(path))
+        with _translated(path):
+            await asyncio.to_thread(_examine, path)
+            connection = _Connection(lambda: _connect(path), 64)
+            await stack.enter_async_context(connection)
             await connection.hop(_prepare)
-            database = SQLite(connection)
-            async with asyncio.TaskGroup() as tasks:
-                writer = tasks.create_task(database.write(), name="sqlite writer")
-                try:
-                    yield database
-                finally:
-                    writer.cancel()
+        database = SQLite(connection)
+        # Awaited below. No TaskGroup: it would wrap every error of those who use the store into a group.
+        writer = asyncio.create_task(database.write(), name="sqlite writer")
+        try:
+            yield database
+        finally:
+            database.close()
+            await writer
 
 
 class _Connection(aiosqlite.Connection):
@@ -82,33 +87,43 @@ class SQLite:
         self._connection = connection
         self._jobs: list[_Job] = []
         self._work = asyncio.Event()
+        self._closed = False
 
     async def run(self, transaction: Transaction[T]) -> T:
+        if self._closed:
+            raise StorageError("The store is closed.")
         job = _Job(transaction, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._work.set()
         result: T = await job.done
         return result
 
+    def close(self) -> None:
+        """Take no more; `write` ends when all that was taken is committed."""
+        self._closed = True
+        self._work.set()
+
     async def write(self) -> None:
-        """Commit what waits, for ever. Cancelled, it first finishes the batch that is under way."""
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            while self._jobs:
-                batch, self._jobs = self._jobs[:BATCH], self._jobs[BATCH:]
-                await self._commit(batch)
+        """Commit what waits, until closed."""
+        try:
+            while self._jobs or not self._closed:
+                await self._work.wait()
+                self._work.clear()
+                while self._jobs:
+                    batch, self._jobs = self._jobs[:BATCH], self._jobs[BATCH:]
+                    await self._commit(batch)
+        finally:
+            self._closed = True
+            _fail(self._jobs, "The store is closed.")
 
     async def _commit(self, batch: list[_Job]) -> None:
         try:
             results = await self._connection.hop(lambda connection: _commit(connection, batch))
         except sqlite3.Error as error:
-            failure = StorageError(f"SQLite: {error}")
-            failure.__cause__ = error
-            results = [failure] * len(batch)
-        except asyncio.CancelledError:
-            for job in batch:
-                job.done.cancel()
+            _fail(batch, f"SQLite: {error}", error)
+            return
+        except BaseException:  # cancelled, or a bug: nobody waits for ever, and whether it was committed is not known
+            _fail(batch, "The store was closed in the middle of a commit.")
             raise
         for job, result in zip(batch, results, strict=True):
             if job.done.cancelled():
@@ -117,6 +132,14 @@ class SQLite:
                 job.done.set_exception(result)
             else:
                 job.done.set_result(result)
+
+
+def _fail(jobs: Sequence[_Job], why: str, cause: BaseException | None = None) -> None:
+    for job in jobs:
+        if not job.done.done():
+            failure = StorageError(why)
+            failure.__cause__ = cause
+            job.done.set_exception(failure)
 
 
 def _commit(connection: sqlite3.Connection, batch: Sequence[_Job]) -> list[Any]:
@@ -144,9 +167,8 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[_Job]) -> list[Any]:
 
 
 def _own_error(error: Exception) -> Exception:
-    if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError) and not isinstance(
-        error, sqlite3.IntegrityError | sqlite3.ProgrammingError
-    ):
+    ours = sqlite3.IntegrityError | sqlite3.ProgrammingError  # a mistake in a statement: trying again is no use
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, ours):
         translated = StorageError(f"SQLite: {error}")
         translated.__cause__ = error
         return translated
@@ -158,7 +180,11 @@ def _drive(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
         step = next(transaction)
         while True:
             statement, values = step
-            step = transaction.send(connection.execute(statement.sql, values).fetchall())
+            try:
+                rows = connection.execute(statement.sql, values).fetchall()
+            except UnicodeEncodeError:
+                rows = connection.execute(statement.sql, storable(values)).fetchall()
+            step = transaction.send(rows)
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -179,21 +205,40 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute(INBOX["free_all_chats"].sql)
 
 
+def _examine(path: Path) -> None:
+    """Refuse a damaged or newer database before anything is written to it: a read-only connection leaves even its log as it is.
+    Reads the whole file: half a second for a million messages."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        _version(connection)
+        verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the schema up to date, one numbered file per transaction. Raises StorageRefused for a newer one."""
-    files = sorted(
-        (entry for entry in resources.files("storage").joinpath("schema").iterdir() if entry.name.endswith(".sql")),
-        key=lambda entry: entry.name,
-    )
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(files):
-        raise StorageRefused(
-            f"The database was written by a newer Magpie (schema {version}; this one knows {len(files)}). "
-            "Update Magpie, or restore the backup that you made before the update."
-        )
-    for number, file in enumerate(files[version:], start=version + 1):
+    version = _version(connection)
+    for number, file in enumerate(_migrations()[version:], start=version + 1):
         script = file.read_text("utf-8")
         connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+
+
+def _migrations() -> list[Traversable]:
+    files = resources.files("storage").joinpath("schema").iterdir()
+    return sorted((file for file in files if file.name.endswith(".sql")), key=lambda file: file.name)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    known = len(_migrations())
+    if version > known:
+        raise StorageRefused(
+            f"The database was written by a newer Magpie (schema {version}; this one knows {known}). "
+            "Update Magpie, or restore the backup that you made before the update."
+        )
+    return version
 
 
 async def _locked(path: Path) -> Any:
@@ -217,6 +262,11 @@ async def _locked(path: Path) -> Any:
                     f"Another Magpie is running on {path}. Stop it first, or give this one its own DATA_DIR."
                 ) from None
             await asyncio.sleep(0.1)
+        except OSError as error:
+            lock.close()
+            raise StorageRefused(
+                f"Cannot lock {path} ({error.strerror}): put DATA_DIR on a disk of this machine."
+            ) from error
 
 
 @contextmanager

@@ -28,6 +28,16 @@ class Statement:
 Step = tuple[Statement, Values]
 Transaction = Generator[Step, Sequence[Record], T]
 
+
+def storable(values: Values) -> Values:
+    """With U+FFFD for each half of a surrogate pair that stands alone, as models cut them and people paste them: no database
+    stores one, and no message is to be lost for it."""
+    return {
+        name: value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+
+
 _HEADER = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
