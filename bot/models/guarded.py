@@ -101,7 +101,7 @@ class Guarded:
         self._limits = limits
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Notice | Finished, None]:
-        prompt = replace(prompt, lines=tuple(replace(line, text=clean(line.text)) for line in prompt.lines))
+        prompt = _fit(prompt)
         estimate = costs.chat_estimate(prompt)
         tries = Tries(self._limits)
         while True:
@@ -230,11 +230,22 @@ def clean(text: str) -> str:
     """As UTF-8 can carry it and vendors take it: pairs of surrogates joined, lone ones replaced, no NUL."""
     if "\0" in text:
         text = text.replace("\0", "")
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def _fit(prompt: Prompt) -> Prompt:
+    """With clean texts, and a limit that the model has."""
+    lines = tuple(
+        [line if (text := clean(line.text)) is line.text else replace(line, text=text) for line in prompt.lines]
+    )
+    output = min(prompt.output, prompt.card.output or prompt.output)
+    return replace(prompt, lines=lines, output=output)
 
 
 def _notice(prompt: Prompt, error: ModelError, wait: float) -> Notice:

@@ -69,7 +69,13 @@ class Zhipu:
             options["thinking"] = {"type": "enabled" if prompt.think else "disabled"}
         if card.seed and prompt.seed is not None:
             options["seed"] = prompt.seed
-        messages = [await self._message(line, vision=card.vision) for line in prompt.lines]
+        # A tuple, which JSON writes as a list: of lists the SDK makes two slow passes, one to change them and one to copy them.
+        messages = tuple(
+            [
+                await self._seen(line) if line.files and card.vision else {"role": line.role, "content": line.text}
+                for line in prompt.lines
+            ]
+        )
         try:
             chunks = await self._client.chat.completions.create(
                 model=card.name, messages=messages, stream=True, **options
@@ -94,14 +100,12 @@ class Zhipu:
         finished = Finished(reason=Finish.STOP, usage=Usage(pictures=1), model=name, request_id=request_id)
         return Drawn(link, self._host, finished)
 
-    async def _message(self, line: Line, *, vision: bool) -> dict[str, Any]:
-        """A fresh dictionary each time: the SDK changes what it is given."""
-        if not (line.files and vision):
-            return {"role": line.role, "content": line.text}
+    async def _seen(self, line: Line) -> dict[str, Any]:
+        """A message with its pictures, as bare base64."""
         content: list[dict[str, Any]] = []
         for name in line.files:
             _, data = await encoded(self._files, name)
-            content.append({"type": "image_url", "image_url": {"url": data}})  # bare base64, as the SDK would make it
+            content.append({"type": "image_url", "image_url": {"url": data}})
         if line.text:
             content.append({"type": "text", "text": line.text})
         return {"role": line.role, "content": content}
