@@ -29,6 +29,7 @@ from bot.ports import Board, Card, Files, Intake, MenuEntry, Traits
 
 __all__ = ["Banner", "WebPlatform"]
 
+CONNECTIONS = 500  # beyond, a request gets 503
 GRACE = 1  # seconds for requests under way when the server ends
 # Previews may be frequent: a send costs one small commit, and a browser gets the newest state only.
 NO_BANNER = Banner()
@@ -202,7 +203,7 @@ def _server(app: Guard) -> uvicorn.Server:
         date_header=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,
-        limit_concurrency=None,
+        limit_concurrency=CONNECTIONS,
         proxy_headers=False,
     )
     config.load()

@@ -21,6 +21,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from bot.messages import Media
 
 MARKDOWN_LIMIT = 100_000  # characters; beyond, a text is shown as it is: no model answers at such length
+MARKS_LIMIT = {"[": 4_000, "://": 500}  # the parser looks at pairs of these: its time grows with the square
 HIGHLIGHT_LIMIT = 8_000  # characters of one code block: 10 to 20 ms for Pygments
 REMEMBERED = 64  # texts that are growing at the same time
 LINK = re.compile(r"(https?://[^\s/]|mailto:\S)", re.IGNORECASE)
@@ -32,7 +33,7 @@ DEFINITION = re.compile(r"^[\s>*+\-\d.)]*\[", re.MULTILINE)
 def render(markdown: str) -> str:
     """The HTML of an answer; "" for a blank one. Of a text that grows from call to call only the new end is parsed."""
     text = markdown.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
-    if len(text) > MARKDOWN_LIMIT:
+    if len(text) > MARKDOWN_LIMIT or any(text.count(mark) > limit for mark, limit in MARKS_LIMIT.items()):
         return f'<p class="plain">{escape(text)}</p>\n'
     if "]:" in text and DEFINITION.search(text):
         return _html(_MARKDOWN.parse(text))

@@ -202,12 +202,32 @@ def test_a_text_beyond_every_answer_is_shown_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["*a", "[", "[a](", "![", ">", "- ", "`", "|", "_a_", "~~a", "a@", "http://", "<", "&", "\n", "**", "1. "]
+    "unit",
+    [
+        "*a",
+        "[",
+        "[a](",
+        "![",
+        ">",
+        "- ",
+        "`",
+        "|",
+        "_a_",
+        "~~a",
+        "a@",
+        "<http://",
+        "http://",
+        "<",
+        "&",
+        "\n",
+        "**",
+        "1. ",
+    ],
 )
 def test_no_text_takes_long(unit: str) -> None:
     began = time.process_time()
     render(unit * (50_000 // len(unit)))
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 3  # all take less than 0.5 s on an idle core
 
 
 def test_an_answer_that_grows_costs_little_each_time() -> None:

@@ -185,9 +185,7 @@ export class Composer {
   }
 
   command(entry) {
-    const argument = entry.argument?.[language()];
-    const shape = argument && (entry.required ? ` ${argument}` : ` [${argument}]`);
-    return { name: `/${entry.name}`, shape, help: entry.help[language()], text: `/${entry.name}${entry.argument ? " " : ""}` };
+    return { name: `/${entry.name}`, shape: entry.argument?.[language()], help: entry.help[language()], text: `/${entry.name}${entry.argument ? " " : ""}` };
   }
 
   offer(rows, active = -1) {

@@ -118,7 +118,6 @@ function open(id) {
     },
     state: connection,
   });
-  $("app").classList.remove("menu");
   showMenu(false);
   drawChats();
   refresh();
@@ -223,22 +222,21 @@ function drawStarters() {
 const narrow = matchMedia("(max-width: 52rem)");
 
 function showMenu(on) {
+  const inside = $("side").contains(document.activeElement);
   $("app").classList.toggle("menu", on);
   $("open-menu").setAttribute("aria-expanded", String(on));
   $("veil").hidden = !on;
   $("side").inert = narrow.matches && !on;
   document.querySelector("main").inert = narrow.matches && on;
   if (on) $("close-menu").focus();
+  else if (inside && narrow.matches) $("open-menu").focus();
 }
 
 // --- events ---
 
 $("new-chat").addEventListener("click", () => go(""));
 $("open-menu").addEventListener("click", () => showMenu(true));
-$("close-menu").addEventListener("click", () => {
-  showMenu(false);
-  $("open-menu").focus();
-});
+$("close-menu").addEventListener("click", () => showMenu(false));
 $("veil").addEventListener("click", () => showMenu(false));
 narrow.addEventListener("change", () => showMenu(false));
 $("theme").addEventListener("click", () => theme(THEMES[(THEMES.indexOf($("theme").dataset.value) + 1) % 3]));
