@@ -1,0 +1,220 @@
+"""What is measured, in which order and how often.
+
+All bots are up at once, idle but one, and are loaded one after the other within each round, so that whatever else the machine
+does meets all alike. A figure is the median of its rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from bench import engine, processes, scenario
+from bench.engine import Burst, Turns
+from bench.measure import Machine, machine
+from bench.processes import Model
+from bench.scenario import Loaded, Start
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`chats` answers at any time, made for `shifts` people in turn with `turns` questions each."""
+
+    name: str
+    chats: int
+    turns: int
+    shifts: int = 1
+    spread: bool = True
+
+    @property
+    def messages(self) -> int:
+        return self.chats * self.turns * self.shifts
+
+
+FIFTY = "50 chats"
+ALONE = "1 chat"
+CROWD = "500 chats x 2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    loads: tuple[Load, ...]
+    rounds: int
+    starts: int
+    long_answer: str  # one of model.SCRIPTS
+    long: Load
+    floods: Load
+    lag: Load
+    hurried: tuple[int, int]  # chats, questions each
+    burst: tuple[int, int]  # messages, chats
+    bursts: int
+    history: int  # messages
+    turns: int  # measured in it
+
+
+FULL = Plan(
+    loads=(
+        Load(ALONE, 1, 6, 4),
+        Load(FIFTY, 50, 2, 4),
+        Load("200 chats", 200, 1, 4),
+        Load(CROWD, 500, 2, spread=False),
+    ),
+    rounds=5,
+    starts=5,
+    long_answer="long",
+    long=Load("long answer", 20, 1, 2),
+    floods=Load("flood limits", 20, 2),
+    lag=Load(CROWD, 500, 2, spread=False),
+    hurried=(20, 3),
+    burst=(2000, 500),
+    bursts=7,
+    history=1_000_000,
+    turns=400,
+)
+QUICK = Plan(
+    loads=(Load(ALONE, 1, 2, 3), Load(FIFTY, 50, 1, 3), Load(CROWD, 500, 2, spread=False)),
+    rounds=1,
+    starts=1,
+    long_answer="hasty",
+    long=Load("long answer", 5, 1),
+    floods=Load("flood limits", 10, 1),
+    lag=Load(FIFTY, 50, 1, 2),
+    hurried=(5, 3),
+    burst=(1000, 250),
+    bursts=1,
+    history=20_000,
+    turns=50,
+)
+
+
+@dataclass(slots=True)
+class Results:
+    """Everything measured; loads by name, then by bot, one entry a round. `model` is what a bare request took, in seconds, to
+    the first and to the last token. `lags` in seconds."""
+
+    before: Machine
+    quick: bool
+    lag_load: str
+    long_answer: str
+    model: tuple[float, float] = (0.0, 0.0)
+    long_model: tuple[float, float] = (0.0, 0.0)
+    starts: dict[str, list[Start]] = field(default_factory=dict)
+    loads: dict[str, dict[str, list[Loaded]]] = field(default_factory=dict)
+    rss: dict[str, float] = field(default_factory=dict)
+    long: dict[str, Loaded] = field(default_factory=dict)
+    floods: Loaded | None = None
+    hurried: Loaded | None = None
+    lags: dict[str, list[float]] = field(default_factory=dict)
+    bursts: list[Burst] = field(default_factory=list)
+    history: Turns | None = None
+    after: Machine | None = None
+    seconds: float = 0.0
+
+
+Say = Callable[[str], None]
+
+
+async def measure(plan: Plan, folder: Path, say: Say, *, quick: bool) -> Results:
+    """Everything of the plan; `folder` takes the databases and logs of the bots and must be on a real disk."""
+    began = time.monotonic()
+    results = Results(machine(), quick, plan.lag.name, plan.long_answer)
+    say("engine alone")
+    for number in range(plan.bursts):
+        results.bursts.append(await engine.burst(made(folder / f"burst{number}"), *plan.burst))
+    say("a long history")
+    results.history = await engine.history(made(folder / "history"), plan.history, plan.turns)
+    async with processes.model("short") as model:
+        results.model = await own_time(model)
+        await _starts(plan, model, folder, say, results)
+        await _loads(plan, model, folder, say, results)
+        await _lags(plan, model, folder, say, results)
+        say("Telegram's flood limits")
+        async with scenario.stage("glm", model, folder / "floods", floods=True) as stage:
+            results.floods = await _load(stage, plan.floods, model)
+        say("people who do not wait")
+        async with scenario.stage("glm", model, folder / "hurried") as stage:
+            results.hurried = await stage.hurried(*plan.hurried)
+    async with processes.model(plan.long_answer) as model:
+        results.long_model = await own_time(model, 3)
+        for kind in ("floor", "glm"):
+            say(f"{plan.long.name}: {kind}")
+            async with scenario.stage(kind, model, folder / f"long-{kind}") as stage:
+                results.long[kind] = await _load(stage, plan.long, model)
+    results.after, results.seconds = machine(), time.monotonic() - began
+    return results
+
+
+async def _starts(plan: Plan, model: Model, folder: Path, say: Say, results: Results) -> None:
+    for number in range(plan.starts - 1):  # one more comes with the loads
+        say(f"start {number + 1}")
+        for kind in processes.BOTS:
+            async with scenario.stage(kind, model, folder / f"start{number}-{kind}") as stage:
+                results.starts.setdefault(kind, []).append(stage.start)
+
+
+async def _loads(plan: Plan, model: Model, folder: Path, say: Say, results: Results) -> None:
+    async with AsyncExitStack() as stack:
+        stages = {
+            kind: await stack.enter_async_context(scenario.stage(kind, model, folder / kind)) for kind in processes.BOTS
+        }
+        for kind, stage in stages.items():
+            results.starts.setdefault(kind, []).append(stage.start)
+        for number in range(plan.rounds):
+            for load in plan.loads:
+                for kind in _in_turn(list(stages), number):
+                    if kind == "qwen" and load.name != FIFTY:
+                        continue
+                    say(f"round {number + 1}, {load.name}: {kind}")
+                    measured = await _load(stages[kind], load, model)
+                    results.loads.setdefault(load.name, {}).setdefault(kind, []).append(measured)
+        results.rss = {kind: stage.rss() for kind, stage in stages.items()}
+
+
+async def _lags(plan: Plan, model: Model, folder: Path, say: Say, results: Results) -> None:
+    for kind in ("floor", "glm"):
+        say(f"event loop, {plan.lag.name}: {kind}")
+        place = folder / f"lag-{kind}"
+        async with scenario.stage(kind, model, place, lag=True) as stage:
+            load = await _load(stage, plan.lag, model)
+        results.lags[kind] = scenario.lags(place, load)
+
+
+def _in_turn(kinds: Sequence[str], number: int) -> Sequence[str]:
+    """Forwards and backwards, so that none is always the first."""
+    return kinds if number % 2 == 0 else kinds[::-1]
+
+
+async def _load(stage: scenario.Stage, load: Load, model: Model) -> Loaded:
+    spread = model.script.seconds if load.spread else 0.0
+    return await stage.load(load.chats, load.turns, shifts=load.shifts, spread=spread)
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+async def own_time(model: Model, tries: int = 5) -> tuple[float, float]:
+    """What a bare request takes: medians of the seconds to the first token and to the last."""
+    headers = {"Authorization": f"Bearer {model.key}"}
+    body = {"model": "glm-4.7-flash", "stream": True, "messages": [{"role": "user", "content": "c0q1"}]}
+    firsts, lasts = [], []
+    async with aiohttp.ClientSession() as session:
+        for _ in range(tries):
+            began = time.monotonic()
+            first = last = 0.0
+            async with session.post(model.glm_url + "/chat/completions", json=body, headers=headers) as response:
+                async for line in response.content:
+                    if b'"content":' in line and b'"content":""' not in line:
+                        last = time.monotonic() - began
+                        first = first or last
+            firsts.append(first)
+            lasts.append(last)
+            await asyncio.sleep(0.05)
+    return sorted(firsts)[tries // 2], sorted(lasts)[tries // 2]
