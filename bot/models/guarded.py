@@ -19,7 +19,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from bot import phrases
-from bot.errors import ModelError, Trouble
+from bot.errors import ModelError, Trouble, Unreadable
 from bot.messages import Finish, Finished, Notice, Text, Thought, Usage
 from bot.models import costs
 from bot.models.budget import Budget, Reserved
@@ -120,7 +120,7 @@ class Guarded:
             await asyncio.sleep(wait)
 
     async def _try(self, prompt: Prompt, reserved: Reserved) -> AsyncGenerator[Text | Thought | Finished, None]:
-        """One try. Raises ModelError as long as no text was given out, with the money settled."""
+        """One try. Raises ModelError while no text was given out, and Unreadable for a lost picture, with the money settled."""
         said: list[str] = []
         thought: list[str] = []
         finished: Finished | None = None
@@ -134,6 +134,9 @@ class Guarded:
                     yield part
             if finished is None:
                 raise ModelError(Trouble.CUT, vendor=self._name, model=prompt.card.name)
+        except Unreadable:  # a kept picture is gone: nothing was asked
+            await self._budget.release(reserved, cost=0)
+            raise
         except (ModelError, TimeoutError) as caught:
             error = caught if isinstance(caught, ModelError) else self._too_late(prompt, begun=bool(said or thought))
             if not "".join(said).strip():

@@ -12,7 +12,7 @@ from typing import Literal
 import aiohttp
 from PIL import Image
 
-from bot.errors import ModelError
+from bot.errors import ModelError, Unreadable
 from bot.messages import ChatKey, Finished, Notice, Text, Thought
 from bot.models import Limits, ModelSettings, Roster, open_models
 from bot.ports import Ledger, Line, ModelCard, Picture, PicturePrompt, Prompt
@@ -56,6 +56,8 @@ class Shelf:
         return str(len(self.pictures) - 1)
 
     async def load(self, name: str) -> bytes:
+        if name not in self.pictures:
+            raise Unreadable(name)
         return self.pictures[name]
 
 

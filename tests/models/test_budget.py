@@ -2,15 +2,16 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.errors import BudgetSpent, ModelError
+from bot.errors import BudgetSpent, ModelError, Unreadable
 from bot.messages import Finish
-from bot.models import costs
-from bot.ports import Ledger
+from bot.models import costs, open_models
+from bot.ports import Ledger, Line
 from bot.simulator import Fault, Reply
 from storage import open_store
 from tests.models.rig import Purse, Rig, end_of, open_rig
@@ -113,11 +114,15 @@ async def test_a_picture_whose_link_is_dead_is_paid_for() -> None:
         assert purse.rows == [("qwen-image-plus", 250_000, "settled")]
 
 
+async def test_a_lost_picture_costs_nothing() -> None:
+    purse = Purse()
+    async with open_rig(ledger=purse) as rig:
+        with pytest.raises(Unreadable):
+            await rig.ask("qwen3-vl-flash", lines=(Line("user", "?", ("lost",)),))
+        assert purse.rows == [("qwen3-vl-flash", 0, "settled")] and not rig.calls
+
+
 async def test_nothing_is_spent_on_the_simulator() -> None:
-    from dataclasses import replace
-
-    from bot.models import open_models
-
     purse = Purse()
     async with open_rig(ledger=purse) as rig:
         rig.models = open_models(replace(rig.models.settings, simulated=True, daily_budget=0))

@@ -1,8 +1,5 @@
 """Result links: only public https or the vendor's own host, only pictures, only so large."""
 
-import ssl
-
-import aiohttp
 import pytest
 from aiohttp import web
 from yarl import URL
@@ -164,9 +161,3 @@ async def test_a_result_link_that_gives_nothing(fault: Fault, calls: int) -> Non
         with pytest.raises(ModelError) as caught:
             await rig.draw("z-image-turbo")
         assert (caught.value.trouble, caught.value.code) == (Trouble.FAULT, "link")
-
-
-async def test_certificates_are_checked() -> None:
-    assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED
-    async with aiohttp.ClientSession() as session:
-        assert session.connector is not None and session.connector._ssl is True  # type: ignore[attr-defined]
