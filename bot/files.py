@@ -20,6 +20,7 @@ MOST_PIXELS = 40_000_000  # of a picture that we are willing to unpack: about 16
 LONGEST_SIDE = 2048  # pixels: both vendors scale down what is larger
 SMALLEST_SIDE = 10  # pixels: below, both vendors refuse
 QUALITY = 88  # of the JPEG that a photo becomes
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # Pillow knows many more, EPS by way of a program that it starts
 
 SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif|bin)")
@@ -73,7 +74,7 @@ def fit_for_models(data: bytes) -> tuple[bytes, str]:
         None  # Pillow's own limit warns, and later refuses without telling the size; ours comes first
     )
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             width, height = picture.size
             if width * height > MOST_PIXELS:
                 too_large = TooLarge(len(data))
