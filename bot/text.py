@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 MAX_FENCE = 7  # a longer row of backticks is text to us
 _CLOSING = MAX_FENCE + 1  # room kept for a closing fence and its newline, needed or not: the need may come and go
+LONGEST_CHARACTER = 64  # code points joined into one; what claims to be longer (a tower of accents) may be cut
 _SMALLEST = 128  # below this a piece could not hold its own openings
 
-_FENCE = re.compile(rf"[ \t]*(`{{3,{MAX_FENCE}}}|~{{3,{MAX_FENCE}}})(?![`~])[ \t]*([^\s`]*)([^`\n]*)$")
+_FENCE = re.compile(rf"[ \t]*(`{{3,{MAX_FENCE}}}|~{{3,{MAX_FENCE}}})(?![`~])[ \t]*([^\s`]*)(?![^\s`])[^`\n]*$")
 _DELIMITER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _HEADING = re.compile(r" {0,3}#{1,6} ")
 _SENTENCE = re.compile(r"[。！？；…]+[”’」』）]*|[.!?;:][)\"'*_]*(?=\s)")
@@ -107,34 +109,31 @@ def fence_after(fence: str, line: str) -> str:
 
 
 class _Rank(IntEnum):
-    """The kinds of border, best first."""
+    """The kinds of border between lines, best first."""
 
     BLOCK = 0
     LINE = 1
     INSIDE = 2  # between two lines of code or rows of a table
-    SENTENCE = 3
-    WORD = 4
-    CHARACTER = 5
 
 
 def _cut(opening: str, window: str, limit: int) -> tuple[int, str]:
     """Where to cut `window`, at latest before its last character, and what the next fragment opens with."""
-    last = len(window) - 1
-    best: dict[_Rank, tuple[int, str]] = {}
-    for at, rank, following in _line_borders(opening, window, limit // 4):
-        best[rank] = at, following
-    for share in (2, 8):
-        for rank in (_Rank.BLOCK, _Rank.LINE, _Rank.INSIDE):
-            if rank in best and best[rank][0] >= last // share:
-                return best[rank]
+    last, room = len(window) - 1, limit // 4
+    latest: dict[_Rank, tuple[int, str]] = {}
+    for at, rank, following in _line_borders(opening, window, room):
+        latest[rank] = at, following
+    borders = [latest[rank] for rank in sorted(latest)]
+    spared: list[tuple[int, int]] = []
+    if not any(at >= last // 2 for at, _ in borders):
         spared = [match.span() for match in _WHOLE.finditer(window)]
-        for pattern in (_SENTENCE, _WORD):
-            found = [match.end() for match in pattern.finditer(window) if match.end() <= last]
-            at = max((one for one in found if not _within(one, spared)), default=0)
-            if at >= last // share:
-                return at, _reopening(_open_fence(opening + window[:at]), limit // 4)
-    at = _character_border(window, last)
-    return at, _reopening(_open_fence(opening + window[:at]), limit // 4)
+        inside = [_latest(pattern, window, spared) for pattern in (_SENTENCE, _WORD)]
+        borders += [(at, _reopening(_open_fence(opening + window[:at]), room)) for at in inside]
+    for least in (last // 2, last // 8):  # rather a good border half way than a bad one at the end
+        for at, following in borders:
+            if at >= least:
+                return at, following
+    at = _character_border(window, spared)
+    return at, _reopening(_open_fence(opening + window[:at]), room)
 
 
 def _line_borders(opening: str, window: str, room: int) -> Iterator[tuple[int, _Rank, str]]:
@@ -165,20 +164,25 @@ def _line_borders(opening: str, window: str, room: int) -> Iterator[tuple[int, _
         at += len(line) + 1
 
 
-def _within(at: int, spans: list[tuple[int, int]]) -> bool:
-    return any(start < at < end for start, end in spans)
+def _latest(pattern: re.Pattern[str], window: str, spared: list[tuple[int, int]]) -> int:
+    """The last end of a match that leaves room and is not inside what must stay whole; 0 for none."""
+    for match in reversed(list(pattern.finditer(window))):
+        at = match.end()
+        place = bisect_left(spared, (at, 0)) - 1
+        if at < len(window) and (place < 0 or at >= spared[place][1]):
+            return at
+    return 0
 
 
-def _character_border(window: str, last: int) -> int:
-    """The last place where a cut hurts no character, nor a link unless that is longer than the window."""
-    for match in _WHOLE.finditer(window):
-        if match.start() < last < match.end() and match.start() >= last // 8:
-            last = match.start()
-            break
-    at = last
-    while at > max(1, last - 64) and _joined(window, at):
-        at -= 1
-    return at if not _joined(window, at) else last
+def _character_border(window: str, spared: list[tuple[int, int]]) -> int:
+    """The last place where a cut hurts no character, nor a link unless that is longer than most of the window."""
+    last = len(window) - 1
+    if spared and spared[-1][1] > last >= spared[-1][0] >= last // 8:
+        last = spared[-1][0]
+    for at in range(last, max(0, last - LONGEST_CHARACTER), -1):
+        if not _joined(window, at):
+            return at
+    return last
 
 
 def _joined(text: str, at: int) -> bool:
