@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -20,10 +16,7 @@ from bot.errors import Gone, Rejected, SettingsError, TooLarge, Unreachable, Unr
 from bot.files import FileStore
 from bot.messages import Attachment, Author, Button, Edited, Lane, Media, Message, Piece, Pressed
 from bot.platforms.web import WebPlatform
-from bot.platforms.web_stream import Streams
-from tests.platforms.web_stage import STOP_BUTTON, MemoryBoard, Stage
-
-CHAT = "/api/chats/chat1"
+from tests.platforms.web_stage import CHAT, STOP_BUTTON, Stage, client
 
 
 @pytest.fixture
@@ -37,54 +30,11 @@ def png(width: int = 40, height: int = 30) -> bytes:
     return out.getvalue()
 
 
-@dataclass
-class Browser:
-    """What the page's script does, without the page."""
-
-    web: WebPlatform
-    session: aiohttp.ClientSession
-
-    async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        async with self.session.request(method, self.web.url + path, **options) as response:
-            return response.status, await response.json()
-
-    async def say(self, text: str, id: str = "message-0001", **more: Any) -> int:
-        return (await self.call("POST", f"{CHAT}/messages", json={"id": id, "text": text, **more}))[0]
-
-
-@asynccontextmanager
-async def browser(stage: Stage) -> AsyncIterator[Browser]:
-    async with stage.serve() as web, aiohttp.ClientSession(headers={"Origin": web.url}) as session:
-        yield Browser(web, session)
-
-
-@asynccontextmanager
-async def follow(page: Browser, after: str = "0", **headers: str) -> AsyncIterator[AsyncIterator[tuple[str, str, str]]]:
-    """(event, id, data) as an EventSource reads them."""
-
-    async def read(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, str, str]]:
-        fields: dict[str, str] = {}
-        async for raw in response.content:
-            line = raw.decode().rstrip("\n")
-            if line:
-                name, _, value = line.partition(": ")
-                fields[name] = value
-            else:
-                if "event" in fields:
-                    yield fields["event"], fields.get("id", ""), fields["data"]
-                fields = {}
-
-    url = f"{page.web.url}{CHAT}/events?after={after}"
-    async with page.session.get(url, headers=headers) as response, asyncio.timeout(10):
-        assert response.headers["content-type"].startswith("text/event-stream")
-        yield read(response)
-
-
 # --- what is said ------------------------------------------------------------------------------------------------------
 
 
 async def test_a_message_is_on_the_board_and_in_the_inbox_before_it_is_acknowledged(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         assert await page.say("hello\r\n  you", language="zh", replies_to="1.0.0.0") == 200
         [event] = stage.intake.events.values()
         assert (event.platform, event.bot, event.event, event.message) == ("web", "web", "message-0001", "message-0001")
@@ -105,14 +55,14 @@ async def test_a_message_is_on_the_board_and_in_the_inbox_before_it_is_acknowled
 
 
 async def test_a_repeated_message_is_one_event_and_one_card(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         for _ in range(3):
             assert await page.say("hello") == 200
     assert len(stage.intake.events) == len(stage.board.cards) == stage.board.version == 1
 
 
 async def test_a_late_repeat_does_not_undo_an_edit(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         await page.say("first")
         await page.call("PUT", f"{CHAT}/messages/message-0001", json={"id": "edit-00001", "text": "second"})
         await page.say("first")
@@ -120,7 +70,7 @@ async def test_a_late_repeat_does_not_undo_an_edit(stage: Stage) -> None:
 
 
 async def test_an_edit_names_the_message_it_edits(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         await page.say("first")
         path = f"{CHAT}/messages/message-0001"
         assert await page.call("PUT", path, json={"id": "edit-00001", "text": "second"}) == (
@@ -137,7 +87,7 @@ async def test_an_edit_names_the_message_it_edits(stage: Stage) -> None:
 
 
 async def test_an_edit_that_changes_nothing_has_the_digest_of_the_message(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         await page.say("same")
         await page.call("PUT", f"{CHAT}/messages/message-0001", json={"id": "edit-00001", "text": "same"})
     first, second = stage.intake.events.values()
@@ -145,7 +95,7 @@ async def test_an_edit_that_changes_nothing_has_the_digest_of_the_message(stage:
 
 
 async def test_a_press_carries_the_button(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         for button, lane in (("b7f3", Lane.TURN), ("stop.x", Lane.CONTROL)):
             stage.intake.events.clear()
             await page.call("POST", f"{CHAT}/press", json={"id": "press-0001", "button": button})
@@ -155,7 +105,7 @@ async def test_a_press_carries_the_button(stage: Stage) -> None:
 
 
 async def test_commands_wait_alone_and_stop_and_reset_overtake(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         await page.say("/image a fox", "message-0001")
         await page.say("/reset", "message-0002")
         await page.call("POST", f"{CHAT}/stop", json={"id": "stop-000001"})
@@ -169,7 +119,7 @@ async def test_commands_wait_alone_and_stop_and_reset_overtake(stage: Stage) -> 
 
 @pytest.mark.parametrize("part", ["board", "intake"])
 async def test_while_the_store_is_in_trouble_the_browser_is_told_to_keep_its_message(stage: Stage, part: str) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         getattr(stage, part).broken = True
         status, answer = await page.call("POST", f"{CHAT}/messages", json={"id": "message-0001", "text": "hello"})
         assert status == 503 and set(answer["error"]) == {"en", "zh"}
@@ -202,7 +152,7 @@ async def test_while_the_store_is_in_trouble_the_browser_is_told_to_keep_its_mes
     ],
 )
 async def test_what_the_page_never_sends_is_refused(stage: Stage, body: bytes) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         headers = {"Content-Type": "application/json"}
         status, answer = await page.call("POST", f"{CHAT}/messages", data=body, headers=headers)
         assert status == 400 and answer["error"]["en"]
@@ -210,7 +160,7 @@ async def test_what_the_page_never_sends_is_refused(stage: Stage, body: bytes) -
 
 
 async def test_chats_have_plain_names(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         for chat in ("a:b", "a%2Fb", "a%00", "x" * 65, "%F0%9F%90%A6"):
             status, _ = await page.call("POST", f"/api/chats/{chat}/messages", json={"id": "message-0001", "text": "x"})
             assert status in (400, 404)
@@ -218,7 +168,7 @@ async def test_chats_have_plain_names(stage: Stage) -> None:
 
 
 async def test_a_long_paste_and_strange_characters_arrive(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         text = "字" * 200_000
         headers = {"Content-Type": "application/json"}
         body = io.BytesIO(json.dumps({"id": "message-0001", "text": text}, ensure_ascii=False).encode())
@@ -235,7 +185,7 @@ async def test_a_body_beyond_the_limit_is_refused_before_it_is_read(stage: Stage
         for _ in range(100):
             yield b" " * 100_000
 
-    async with browser(stage) as page:
+    async with client(stage) as page:
         headers = {"Content-Type": "application/json"}
         for data in (io.BytesIO(b" " * 3_000_000), endless()):
             try:
@@ -269,7 +219,7 @@ def test_a_payload_that_is_not_ours_is_unreadable(payload: str) -> None:
 
 
 async def test_a_picture_is_kept_then_said_then_fetched(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         headers = {"Content-Type": "image/png"}
         status, kept = await page.call("POST", f"{CHAT}/files", data=png(), headers=headers)
         assert status == 200
@@ -292,7 +242,7 @@ async def test_a_picture_is_kept_then_said_then_fetched(stage: Stage) -> None:
 
 
 async def test_only_pictures_are_taken(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         for data, kind, status in (
             (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml", 415),
             (b"<html>", "image/png", 415),
@@ -306,7 +256,7 @@ async def test_only_pictures_are_taken(stage: Stage) -> None:
 
 
 async def test_a_kept_file_is_served_as_what_it_is_and_can_do_nothing(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         name = await stage.files.keep(png(), "image/png")
         html = await stage.files.keep(b"<script>alert(1)</script>", "image/png")
         async with page.session.get(f"{page.web.url}/files/{name}") as response:
@@ -336,7 +286,7 @@ async def test_a_kept_file_is_served_as_what_it_is_and_can_do_nothing(stage: Sta
 
 
 async def test_an_answer_is_one_card_however_often_it_is_sent_or_edited(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         to = stage.address("chat1")
         running = Piece("<p>a</p>\n", buttons=STOP_BUTTON)
         assert await page.web.send(to, running, "1.0.0.0") == "1.0.0.0"
@@ -353,7 +303,7 @@ async def test_an_answer_is_one_card_however_often_it_is_sent_or_edited(stage: S
 
 
 async def test_a_removed_message_is_gone(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         to = stage.address("chat1")
         await page.web.send(to, Piece("<p>a</p>"), "1.0.0.0")
         await page.web.remove(to, "1.0.0.0")
@@ -365,7 +315,7 @@ async def test_a_removed_message_is_gone(stage: Stage) -> None:
 
 
 async def test_a_picture_stands_in_front_of_its_text(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         media = Media("0" * 32 + ".png", "image/png", "a <fox>")
         await page.web.send(stage.address("chat1"), Piece("<p>there</p>", media=media), "1.0.0.0")
     card = stage.board.cards["chat1", "1.0.0.0"]
@@ -374,7 +324,7 @@ async def test_a_picture_stands_in_front_of_its_text(stage: Stage) -> None:
 
 
 async def test_a_store_in_trouble_is_a_platform_that_cannot_be_reached(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         stage.board.broken = True
         to = stage.address("chat1")
         for call in (
@@ -386,83 +336,8 @@ async def test_a_store_in_trouble_is_a_platform_that_cannot_be_reached(stage: St
                 await call
 
 
-async def test_the_stream_tells_what_was_then_what_comes(stage: Stage) -> None:
-    async with browser(stage) as page:
-        await page.say("hello")
-        async with follow(page) as events:
-            name, version, data = await anext(events)
-            assert (name, version) == ("cards", "1") and json.loads(data)[0]["body"] == "hello"
-            assert (await anext(events))[0] == "live"
-            await page.web.working(stage.address("chat1"))
-            assert (await anext(events))[0] == "working"
-            await page.web.working(stage.address("other"))
-            began = time.monotonic()
-            await page.web.send(stage.address("chat1"), Piece("<p>hi</p>", buttons=STOP_BUTTON), "1.0.0.0")
-            name, version, data = await anext(events)
-            assert time.monotonic() - began < 0.5
-            [card] = json.loads(data)
-            assert (name, version, card["id"], card["done"]) == ("cards", "2", "1.0.0.0", False)
-            await page.web.remove(stage.address("chat1"), "1.0.0.0")
-            assert json.loads((await anext(events))[2])[0]["removed"] is True
-
-
-@pytest.mark.parametrize("way", ["header", "query"])
-async def test_a_stream_goes_on_where_it_broke_off(stage: Stage, way: str) -> None:
-    async with browser(stage) as page:
-        for n in range(1, 4):
-            await page.say(f"text {n}", f"message-000{n}")
-        headers = {"Last-Event-ID": "2"} if way == "header" else {}
-        async with follow(page, "0" if way == "header" else "2", **headers) as events:
-            _, version, data = await anext(events)
-            assert version == "3" and [card["body"] for card in json.loads(data)] == ["text 3"]
-
-
-async def test_what_another_process_writes_is_streamed_too(stage: Stage) -> None:
-    async with browser(stage) as page, follow(page) as events:
-        assert (await anext(events))[0] == "live"
-        async with stage.serve() as other:
-            await other.send(stage.address("chat1"), Piece("<p>from afar</p>"), "1.0.0.0")
-            assert "from afar" in (await anext(events))[2]
-
-
-async def test_a_long_chat_comes_whole(stage: Stage) -> None:
-    async with browser(stage) as page:
-        for n in range(450):
-            await page.web.send(stage.address("chat1"), Piece(f"<p>{n}</p>"), f"{n}.0.0.0")
-        seen: list[str] = []
-        async with follow(page) as events:
-            async for name, _, data in events:
-                if name == "live":
-                    break
-                seen += [card["id"] for card in json.loads(data)]
-    assert seen == [f"{n}.0.0.0" for n in range(450)]
-
-
-async def test_a_new_stream_beyond_the_limit_ends_the_oldest(stage: Stage) -> None:
-    board = MemoryBoard()
-    streams = Streams(board, limit=2)
-    first, second, third = (streams.follow("c", 0) for _ in range(3))
-    for one in (first, second, third):
-        assert "retry" in await anext(one)
-    assert "parted" in [event async for event in first][-1]
-    assert "live" in await anext(second)
-    streams.close()
-    assert "restart" in [event async for event in second][-1]
-    assert "restart" in [event async for event in third][-1]
-    assert "restart" in [event async for event in streams.follow("c", 0)][-1]
-
-
-async def test_a_stream_outlives_a_store_in_trouble(stage: Stage) -> None:
-    async with browser(stage) as page:
-        stage.board.broken = True
-        async with follow(page) as events:
-            await asyncio.sleep(0.1)
-            stage.board.broken = False
-            assert (await anext(events))[0] == "live"
-
-
 async def test_the_list_of_chats_has_the_latest_first(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         assert await page.call("GET", "/api/chats") == (200, [])
         await page.say("older")
         await page.call("POST", "/api/chats/chat2/messages", json={"id": "message-0002", "text": "newer"})
@@ -471,7 +346,7 @@ async def test_the_list_of_chats_has_the_latest_first(stage: Stage) -> None:
 
 
 async def test_the_menu_is_offered_with_its_choices(stage: Stage) -> None:
-    async with browser(stage) as page:
+    async with client(stage) as page:
         _, setup = await page.call("GET", "/api/setup")
         assert [entry["name"] for entry in setup["menu"]] == ["help", "image", "model", "reset"]
         assert setup["menu"][1]["argument"] == {"en": "what to draw", "zh": "画什么"}
@@ -511,7 +386,7 @@ async def test_it_ends_quickly_with_streams_open_and_the_port_is_free_again(stag
 
 async def test_its_files_are_small_and_asked_for_again_only_when_they_change(stage: Stage) -> None:
     total = 0
-    async with browser(stage) as page:
+    async with client(stage) as page:
         for path in (
             "/",
             *(f"/page/{name}" for name in ("page.css", "page.js", "words.js", "log.js", "server.js", "composer.js")),

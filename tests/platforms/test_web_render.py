@@ -6,7 +6,7 @@ import time
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.messages import Media
@@ -112,9 +112,12 @@ def test_whatever_is_written_only_known_elements_and_attributes_come_out(text: s
 
 
 @given(TEXTS, st.integers(1, 7))
+@example("para\n#foo", 1)  # a heading, as long as its line is not complete
+@example("1) a\n\n2) b", 1)  # a paragraph, until it goes on the list
+@example("a\n\n- b\n\n  c", 1)
 def test_a_growing_text_renders_as_if_it_had_come_at_once(text: str, step: int) -> None:
     growing = _Growing()
-    for end in range(0, len(text), step):
+    for end in range(0, len(text) + 1, step):
         known = text[:end].replace("\r", "").replace("\0", "")
         if "]:" not in known:
             assert growing.render(known) == _Growing().render(known)

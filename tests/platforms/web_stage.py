@@ -12,6 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import aiohttp
 
 from bot.errors import StorageError
 from bot.files import FileStore
@@ -20,6 +23,7 @@ from bot.phrases import Phrase
 from bot.platforms.web import Banner, WebPlatform
 from bot.ports import Card, MenuEntry
 
+CHAT = "/api/chats/chat1"
 MENU = (
     MenuEntry("help", Phrase("What I can do", "我能做什么")),
     MenuEntry("image", Phrase("Draw a picture", "画一张图"), Phrase("what to draw", "画什么"), required=True),
@@ -134,6 +138,27 @@ class Stage:
 
     def address(self, chat: str) -> Address:
         return Address(ChatKey("web", chat))
+
+
+@dataclass
+class Client:
+    """What the page's script does, without the page."""
+
+    web: WebPlatform
+    session: aiohttp.ClientSession
+
+    async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        async with self.session.request(method, self.web.url + path, **options) as response:
+            return response.status, await response.json()
+
+    async def say(self, text: str, id: str = "message-0001", **more: Any) -> int:
+        return (await self.call("POST", f"{CHAT}/messages", json={"id": id, "text": text, **more}))[0]
+
+
+@asynccontextmanager
+async def client(stage: Stage) -> AsyncIterator[Client]:
+    async with stage.serve() as web, aiohttp.ClientSession(headers={"Origin": web.url}) as session:
+        yield Client(web, session)
 
 
 STOP_BUTTON = ((Button("Stop", "stop.abcdef"),),)

@@ -178,6 +178,7 @@ export class Composer {
     const argument = /^\/([a-z0-9_]+)[ ]+(\S*)$/i.exec(text);
     const entry = argument && this.menu.find((one) => one.name === argument[1].toLowerCase());
     if (!entry?.choices) return this.offer([]);
+    this.point(-1); // what is listed still answers the text before
     const choices = await ask(`/api/menu/${entry.name}?typed=${encodeURIComponent(argument[2])}`).catch(() => []);
     if (this.input.value !== text) return undefined; // typed on meanwhile
     const rows = choices.filter((choice) => choice !== argument[2]);
@@ -213,7 +214,9 @@ export class Composer {
   }
 
   choose(index) {
-    this.write(this.rows[index].text);
+    const { text } = this.rows[index];
+    this.offer([]); // at once: the next Enter sends
+    this.write(text);
     this.input.setSelectionRange(this.input.value.length, this.input.value.length);
   }
 
