@@ -299,6 +299,7 @@ STRANGER = Phrase(
 )
 
 # Discord
+DISCORD_STOPPED = Phrase("Stopped.", "已停止。")
 DISCORD_REFUSED = Phrase(
     "I cannot take that right now, and will not come back to it. Please try again in a minute.",
     "我现在无法处理这个请求，之后也不会补办。请一分钟后再试。",

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 SLASH, COMPONENT, AUTOCOMPLETE = 2, 3, 4  # interaction types
 MESSAGE, DEFERRED, DEFERRED_UPDATE, CHOICES = 4, 5, 6, 8  # types of the first answer
 EPHEMERAL = 1 << 6
+STOP = "stop"
 ACCEPT_SECONDS = 1.4  # then there is still time to refuse, within 2 s in all
 ANSWER_SECONDS, ATTEMPTS = 1.0, 2  # of the first answer
 
@@ -75,10 +76,18 @@ class Interactions:
             log.warning("Discord: an interaction was refused: %s", str(error) or "the store took too long")
             await self._say(data, phrases.DISCORD_REFUSED)
         else:
-            await self._answer(data, DEFERRED if slash else DEFERRED_UPDATE)
+            await self._acknowledge(data, slash)
         finally:
             del self.acknowledging[data["token"]]
             done.set()
+
+    async def _acknowledge(self, data: JsonObject, slash: bool) -> None:
+        if slash and data["data"]["name"] == STOP:
+            # a stop that did its work has no answer of its own, and "thinking …" would stay for ever; if nothing ran, that
+            # sentence takes the place of this one
+            await self._say(data, phrases.DISCORD_STOPPED)
+        else:
+            await self._answer(data, DEFERRED if slash else DEFERRED_UPDATE)
 
     async def _say(self, data: JsonObject, phrase: Phrase) -> None:
         """A line that only this person sees."""

@@ -26,6 +26,7 @@ MENU = (
         choices=lambda typed: [name for name in MODELS if typed in name],
     ),
     MenuEntry("reset", Phrase("Begin anew", "重新开始")),
+    MenuEntry("stop", Phrase("Stop the answer", "停止回答")),
 )
 
 

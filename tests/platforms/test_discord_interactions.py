@@ -152,6 +152,13 @@ async def test_control_commands_overtake(home: House, server: DiscordServer, gen
     assert home.inbox.accepted[0].lane is Lane.CONTROL
 
 
+async def test_a_stop_leaves_nobody_waiting(home: House, server: DiscordServer, general: Channel, ann: User) -> None:
+    assert await answered(server, server.slash(general, ann, "stop")) == MESSAGE
+    assert [(one.content, one.ephemeral) for one in server.messages(general)] == [("Stopped.", True)]
+    await home.platform.send(home.messages()[0].address, Piece("Nothing is running."), "1.0.0.0")
+    assert [(one.content, one.ephemeral) for one in server.messages(general)] == [("Nothing is running.", True)]
+
+
 @pytest.mark.parametrize(("button", "lane"), [("abc", Lane.TURN), ("stop.abc", Lane.CONTROL)])
 async def test_a_press_is_acknowledged_and_keeps_its_place(
     home: House, server: DiscordServer, general: Channel, ann: User, button: str, lane: Lane
