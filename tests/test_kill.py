@@ -21,6 +21,7 @@ import aiohttp
 from bot.answer import CURSOR
 from bot.simulator import Question, Reply, Simulator
 from tests.process import Magpie
+from tests.servers.discord import DiscordServer
 from tests.servers.telegram import Chat, TelegramServer, User
 
 CHATS = 6
@@ -130,6 +131,78 @@ async def test_a_build_that_forgets_its_message_ids_is_found_out(tmp_path: Path)
         await magpie.start()
         await talk.all_answered()
         assert talk.twice() != []
+
+
+class DiscordTalk:
+    """People who keep asking in private channels of a Discord stand-in."""
+
+    def __init__(self, server: DiscordServer) -> None:
+        self.server = server
+        self.people = [server.user(f"person{number}") for number in range(CHATS)]
+        self.channels = [server.dm(user) for user in self.people]
+        self.asked: list[list[str]] = [[] for _ in self.people]
+
+    def ask_everywhere(self) -> None:
+        for number, (user, channel) in enumerate(zip(self.people, self.channels, strict=True)):
+            name = f"q{number}.{len(self.asked[number])}"
+            self.asked[number].append(name)
+            self.server.say(channel, user, f"{name} please")
+
+    def texts(self) -> list[list[str]]:
+        bot = self.server.bot.id
+        return [[m.content for m in self.server.messages(channel) if m.author.id == bot] for channel in self.channels]
+
+    def answers(self) -> list[list[str]]:
+        return [
+            [name for text in texts if WHOLE.fullmatch(text) for name in NAMED.findall(text)] for texts in self.texts()
+        ]
+
+    async def all_answered(self) -> None:
+        await self.server.wait_for(
+            lambda: [sorted(set(a)) for a in self.answers()] == [sorted(a) for a in self.asked], 60
+        )
+
+
+async def test_kills_on_discord_lose_nothing_answer_nothing_twice_and_leave_no_preview(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    async with (
+        DiscordServer() as server,
+        Simulator(script=echo, first_token=0.05, per_token=0.03) as models,
+    ):
+        environment = {
+            "DISCORD_BOT_TOKEN": server.token,
+            "DISCORD_API_URL": server.api_url,
+            "ZHIPUAI_API_KEY": models.api_key,
+            "ZHIPUAI_BASE_URL": models.glm_url,
+            "ALLOWED": "*",
+        }
+        talk = DiscordTalk(server)
+        async with Magpie(tmp_path / "data", environment) as magpie:
+            await server.wait_for(lambda: server.connected, 30)
+            for number in range(KILLS // 2):
+                talk.ask_everywhere()
+                if number % 2:
+                    await asyncio.sleep(chance.uniform(0.3, 1.2))  # the instant of the kill, not a wait for something
+                    await magpie.kill()
+                else:
+                    held = server.hold(
+                        "PATCH /channels/{channel}/messages/{message}",
+                        matching=lambda body: isinstance(body, dict) and is_final({"text": body.get("content", "")}),
+                    )
+                    async with asyncio.timeout(30):
+                        await held.reached.wait()
+                    await magpie.kill()
+                    held.release()
+                talk.ask_everywhere()  # nobody hears this: it must be caught up with
+                await magpie.start()
+                await server.wait_for(lambda: server.connected, 30)
+            await talk.all_answered()
+            assert await magpie.end() == 0
+        assert talk.answers() == talk.asked, "twice, lost, or out of order"
+        assert not [text for texts in talk.texts() for text in texts if not WHOLE.fullmatch(text)], (
+            "a preview left over"
+        )
+        assert "Traceback" not in magpie.said()
 
 
 class PageTalk:

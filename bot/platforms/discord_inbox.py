@@ -125,6 +125,7 @@ class MessageInbox:
         while True:
             await self._some.wait()
             batch = list(islice(self._waiting, BATCH))
+            await self._begin_marks(batch)
             if events := [seen.event for seen in batch if seen.event is not None]:
                 await self._accept(events)
             for seen in batch:
@@ -157,6 +158,16 @@ class MessageInbox:
         if known is None or number > known[0]:
             self._marks[channel] = number, seen.place
             self._unwritten.add(channel)
+
+    async def _begin_marks(self, batch: Sequence[Seen]) -> None:
+        """A channel's first watermark is written before its first message is accepted: were we killed in between, what is said
+        there while we are away would never be looked for."""
+        fresh = [seen for seen in batch if seen.event is not None and seen.place.channel not in self._marks]
+        for seen in reversed(fresh):  # the first of several in a channel decides
+            self._marks[seen.place.channel] = int(seen.message) - 1, seen.place
+            self._unwritten.add(seen.place.channel)
+        if fresh:
+            await self._write_marks()
 
     async def keep_marks(self) -> None:
         """Write the watermarks every few seconds until cancelled, and then once more."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,6 +43,7 @@ class Hold:
     times: int = 1
     skip: int = 0
     channel_id: int | None = None
+    matching: Callable[[object], bool] = field(default=lambda body: True)
     until: asyncio.Event = field(default_factory=asyncio.Event)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -136,21 +138,23 @@ class Faults:
         skip: int = 0,
         channel: Channel | None = None,
         until: asyncio.Event | None = None,
+        matching: Callable[[object], bool] = lambda body: True,
     ) -> Hold:
-        """Calls of `route` take effect ("after") or not yet ("before") and wait for `until` or `release()`; `reached`
-        tells that one does."""
+        """Calls of `route` whose body is `matching` take effect ("after") or not yet ("before") and wait for `until` or
+        `release()`; `reached` tells that one does."""
         held = Hold(
             route=self.known(route),
             when=when,
             times=times,
             skip=skip,
             until=until or asyncio.Event(),
+            matching=matching,
             channel_id=channel.id if channel else None,
         )
         self.planned.append(held)
         return held
 
-    def take(self, route: str, channel_id: int | None, when: When) -> Fault | Hold | None:
+    def take(self, route: str, channel_id: int | None, when: When, body: object) -> Fault | Hold | None:
         """The first planned disturbance of this call, used up by one."""
         for fault in self.planned:
             if (
@@ -158,6 +162,7 @@ class Faults:
                 or fault.when != when
                 or fault.channel_id not in (None, channel_id)
                 or not fault.times
+                or (isinstance(fault, Hold) and not fault.matching(body))
             ):
                 continue
             if fault.skip:

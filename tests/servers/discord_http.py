@@ -144,12 +144,12 @@ class Api:
         params = dict(request.match_info)
         channel = int(params["channel"]) if params.get("channel", "").isdigit() else None
         incoming, unread = await _read_or_refuse(request)
-        answer = await self._disturbance(endpoint, channel)
+        answer = await self._disturbance(endpoint, channel, incoming)
         headers: dict[str, str] = {}
         effect, late = False, None
         if answer is None:
             headers, answer, effect = unread or self._decide(endpoint, request, incoming)
-            late = self._faults.take(endpoint.route, channel, "after")
+            late = self._faults.take(endpoint.route, channel, "after", incoming.body)
         if isinstance(late, Fault):
             answer = late.answer
         self._log(endpoint, request, incoming, answer, effect=effect)
@@ -177,9 +177,9 @@ class Api:
         )
         self._record(call)
 
-    async def _disturbance(self, endpoint: Endpoint, channel: int | None) -> Answer | None:
+    async def _disturbance(self, endpoint: Endpoint, channel: int | None, incoming: Incoming) -> Answer | None:
         """What a fault answers instead of the endpoint, after a hold has let go."""
-        fault = self._faults.take(endpoint.route, channel, "before")
+        fault = self._faults.take(endpoint.route, channel, "before", incoming.body)
         if isinstance(fault, Hold):
             fault.reached.set()
             await fault.until.wait()
