@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Iterator
 
 from bot import logs
 from bot.errors import SettingsError, StorageError
@@ -28,11 +29,23 @@ def main() -> None:
 def _run(settings: Settings) -> int:
     from bot import app
 
+    problems: list[str] = []
     try:
         asyncio.run(app.run(settings))
-    except* (SettingsError, StorageError) as errors:
-        raise errors.exceptions[0] from None
+    except* (SettingsError, StorageError) as errors:  # what is raised in here would be a group again
+        problems.extend(_problems(errors))
+    if problems:
+        raise SettingsError(tuple(problems))
     return 0
+
+
+def _problems(error: BaseException) -> Iterator[str]:
+    """From however many task groups it came."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _problems(one)
+    else:
+        yield from error.problems if isinstance(error, SettingsError) else (str(error),)
 
 
 def _doctor(settings: Settings) -> int:

@@ -121,8 +121,9 @@ def test_only_the_settings_read_the_environment() -> None:
 
 
 def test_every_task_belongs_to_a_group() -> None:
+    # The store's writer is awaited where it is made: a group would wrap the errors of all who use the store.
     bare = [
-        f"{module}:{node.lineno}"
+        module
         for module, path in modules().items()
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute)
@@ -131,7 +132,7 @@ def test_every_task_belongs_to_a_group() -> None:
         and node.value.id in ("asyncio", "loop")
     ]
 
-    assert bare == []
+    assert bare == ["storage.sqlite"]
 
 
 @pytest.mark.parametrize(("module", "absent"), [("bot.app", SDKS), ("bot.__main__", SDKS | {"aiohttp", "starlette"})])
