@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.__main__ import main
-from storage.outbox import OUTBOX
+from storage.inbox import OUTBOX
 from storage.transaction import Statement
 
 OUTBOX["record_preview"] = Statement(
