@@ -169,10 +169,6 @@ WEB_WRONG_ORIGIN = Phrase("This request came from another site: refused.", "请�
 WEB_LOGIN_FIRST = Phrase("Please log in first.", "请先登录。")
 WEB_WRONG_TOKEN = Phrase("That is not the token.", "令牌不正确。")
 WEB_TOO_MANY_TRIES = Phrase("Too many wrong tokens. Try again in a minute.", "错误次数过多，请一分钟后再试。")
-WEB_LINK_USED = Phrase(
-    "This link was used already, or the server has started anew. The log has the latest one.",
-    "这个链接已用过，或服务已重新启动。最新的链接在日志里。",
-)
 WEB_MALFORMED = Phrase(
     "The page sent something I do not understand. Reload it.", "页面发来的内容无法识别，请刷新页面。"
 )

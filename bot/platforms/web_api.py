@@ -28,7 +28,7 @@ from bot.phrases import Phrase
 from bot.platforms import web_payload as payload
 from bot.platforms.web_assets import Asset
 from bot.platforms.web_guard import ORIGIN, Login, problem
-from bot.platforms.web_payload import Malformed, Said
+from bot.platforms.web_payload import Malformed, Said, TooLong
 from bot.platforms.web_stream import Streams
 from bot.ports import Board, Card, Files, Intake, MenuEntry
 
@@ -239,6 +239,8 @@ async def _json(request: Request) -> dict[str, Any]:
         raw = loads(await _body(request, JSON_LIMIT))
     except (JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("not JSON") from error
+    except TooLarge as error:
+        raise TooLong(str(error)) from error
     if not isinstance(raw, dict):
         raise Malformed("not an object")
     return raw
@@ -269,6 +271,10 @@ async def _malformed(request: Request, error: Exception) -> Response:
     return problem(400, phrases.WEB_MALFORMED)
 
 
+async def _too_long(request: Request, error: Exception) -> Response:
+    return problem(413, phrases.WEB_TEXT_TOO_LONG)
+
+
 async def _storage(request: Request, error: Exception) -> Response:
     return problem(503, phrases.STORAGE)
 
@@ -292,6 +298,7 @@ async def _unknown(request: Request, error: Exception) -> Response:
 
 HANDLERS = {
     Malformed: _malformed,
+    TooLong: _too_long,
     StorageError: _storage,
     TooLarge: _too_large,
     Unreadable: _unreadable,

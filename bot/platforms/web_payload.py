@@ -28,6 +28,10 @@ class Malformed(Exception):
     """The browser sent something that our page never sends."""
 
 
+class TooLong(Exception):
+    """A message longer than any that we take."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """Everything that the page can say. `edit` is the id of an edit, "" for a message; `button` stands for a press."""
@@ -91,7 +95,8 @@ def read(payload: str) -> Message | Edited | Pressed:
 
 
 def parse_said(kind: Literal["message", "edited", "pressed"], chat: str, raw: Any, at: float, *, id: str = "") -> Said:
-    """A request's body as `Said`. `id` comes from the path for an edit, whose body has its own. Raises Malformed."""
+    """A request's body as `Said`. `id` comes from the path for an edit, whose body has its own. Raises Malformed,
+    TooLong."""
     if not isinstance(raw, dict) or not CHAT_ID.fullmatch(chat):
         raise Malformed("not an object")
     own = _field(raw, "id", OWN_ID)
@@ -123,8 +128,10 @@ def _field(raw: dict[str, Any], name: str, form: re.Pattern[str], default: str |
 
 def _text(value: Any) -> str:
     """Any text, but without what no store keeps: lone surrogates and NUL."""
-    if not isinstance(value, str) or len(value) > TEXT_LIMIT:
-        raise Malformed("not a text, or too long")
+    if not isinstance(value, str):
+        raise Malformed("not a text")
+    if len(value) > TEXT_LIMIT:
+        raise TooLong(f"{len(value)} characters")
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 

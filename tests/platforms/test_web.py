@@ -148,7 +148,6 @@ async def test_while_the_store_is_in_trouble_the_browser_is_told_to_keep_its_mes
         b'{"id": "message-0001", "text": "x", "files": [7]}',
         b'{"id": "message-0001", "text": "x", "files": [{"name": "../secret.png"}]}',
         b'{"id": "message-0001", "text": "x", "replies_to": ["y"]}',
-        b'{"id": "message-0001", "text": "' + b"x" * 600_000 + b'"}',
     ],
 )
 async def test_what_the_page_never_sends_is_refused(stage: Stage, body: bytes) -> None:
@@ -178,6 +177,14 @@ async def test_a_long_paste_and_strange_characters_arrive(stage: Stage) -> None:
         long, odd = (page.web.read(event.payload) for event in stage.intake.events.values())
         assert isinstance(long, Message) and long.text == text
         assert isinstance(odd, Message) and odd.text == "a\ufffdb\ufffdc \u202e 🐦"
+
+
+async def test_a_text_beyond_the_limit_is_refused_by_name(stage: Stage) -> None:
+    async with client(stage) as page:
+        data = io.BytesIO(b'{"id": "message-0001", "text": "' + b"x" * 600_000 + b'"}')
+        headers = {"Content-Type": "application/json"}
+        status, answer = await page.call("POST", f"{CHAT}/messages", data=data, headers=headers)
+        assert (status, answer["error"]["en"]) == (413, "That message is too long.")
 
 
 async def test_a_body_beyond_the_limit_is_refused_before_it_is_read(stage: Stage) -> None:

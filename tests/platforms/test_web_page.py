@@ -247,7 +247,7 @@ async def test_a_refused_message_can_be_tried_again_or_discarded(chromium: Brows
         page = await visitor.open("/c/chat1")
         await page.evaluate("document.getElementById('input').value = 'x'.repeat(600_000)")
         await page.press("#input", "Enter")
-        await expect(page.locator(".failed .excuse")).to_contain_text("Not sent:")
+        await expect(page.locator(".failed .excuse")).to_contain_text("Not sent: That message is too long.")
         await page.click("text=Discard")
         await expect(page.locator(".message")).to_have_count(0)
         assert await page.evaluate("Object.keys(localStorage).filter(k => k.includes('unsent')).length") == 0
@@ -270,6 +270,8 @@ async def test_a_reader_is_left_where_they_are_and_followed_at_the_end(chromium:
         await visitor.show(long * 3, running=True)
         await until(page, "document.querySelectorAll('.bot p').length === 180")
         assert await page.evaluate("document.getElementById('scroll').scrollTop") == 200
+        await page.press("#input", "PageUp")
+        await until(page, "document.getElementById('scroll').scrollTop < 100")
         await page.click("#latest")
         await until(page, f"{gap} < 2")
 

@@ -141,6 +141,9 @@ export class Composer {
       else this.forget();
     } else if (event.key === "ArrowUp" && !this.input.value && this.on.editLast()) {
       event.preventDefault();
+    } else if (event.key === "PageUp" || event.key === "PageDown") {
+      event.preventDefault(); // read on without leaving the text field
+      $("scroll").scrollBy(0, $("scroll").clientHeight * (event.key === "PageUp" ? -0.9 : 0.9));
     } else if (event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse) and (hover: none)").matches) {
       event.preventDefault();
       this.submit();
