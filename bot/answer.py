@@ -60,6 +60,7 @@ class Answer:
                 slot.notice = ""
             case Thought():
                 slot.thinking = True
+                slot.notice = ""
             case Notice(text):
                 slot.notice = text
             case Media():
@@ -120,6 +121,11 @@ def _with_cursor(piece: Piece) -> Piece:
 
 
 def teaser(piece: Piece) -> Piece:
-    """The first send of a piece where a repeated send would show twice: visibly a preview, never the final text."""
-    body = piece.body.removesuffix(CURSOR)[:TEASER] if not piece.media else "…"
-    return Piece(body + CURSOR, buttons=piece.buttons)
+    """The first send of a piece where a repeated send would show twice: visibly a preview, never the text of the piece itself,
+    even if that ends like a cursor. Only the last piece of a preview has buttons here: its cursor is ours."""
+    body = "…" if piece.media else piece.body
+    growing = bool(piece.buttons)
+    teased = (body.removesuffix(CURSOR) if growing else body)[:TEASER] + CURSOR
+    if teased == piece.body and not growing:
+        teased += CURSOR
+    return Piece(teased, buttons=piece.buttons)

@@ -11,9 +11,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bot.answer import Answer, Place, teaser
 from bot.errors import (
@@ -25,6 +27,7 @@ from bot.errors import (
     RetryLater,
     StorageError,
 )
+from bot.insist import insist
 from bot.messages import Address, Button, ChatKey, Piece, Turn
 from bot.ports import Drafting, Final, Outbox, Platform
 
@@ -35,6 +38,7 @@ WORKING = 5.0  # seconds that it stays lit
 PATIENCE = 60.0  # seconds: the longest wait between two tries of a piece
 SLOWEST = 8.0  # how much slower previews may get after floods
 FORGET_FLOOD = 300.0  # seconds after which a chat's previews are as fast as before
+DROPPED = 2.0  # seconds without previews after one that failed
 MOST_LANES = 10_000
 
 Moving = Callable[[ChatKey, ChatKey], Awaitable[None]]
@@ -98,23 +102,25 @@ class Delivery:
 
     async def show(self, address: Address) -> None:
         """Show what the chat's outbox holds, in order, until nothing is left."""
-        async with self.lane(address) as lane, lane.lock:
-            await self._drain(address.chat, lane)
+        with self.lane(address) as lane:
+            async with lane.lock:
+                await self._drain(address.chat, lane)
 
     async def finish(self, address: Address, finals: Sequence[Final], stands: Mapping[Place, Piece]) -> None:
         """Show the pieces of a turn that was just completed; `stands` is what its previews left at the platform."""
-        async with self.lane(address) as lane, lane.lock:
-            await self._drain(address.chat, lane, [(address, final) for final in finals], stands)
+        with self.lane(address) as lane:
+            async with lane.lock:
+                await self._drain(address.chat, lane, [(address, final) for final in finals], stands)
 
-    async def resume(self) -> Sequence[Coroutine[None, None, None]]:
-        """After a start: the outboxes to be shown. Their lanes are held from now on, so that nothing overtakes them."""
+    async def resume(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        """After a start: the outboxes to be shown. Their lanes are held from now on, so that nothing overtakes them. Raises
+        StorageError."""
         resumed = []
         for chat in await self._outbox.waiting_chats():
             if chat.platform in self._platforms:
-                holding = self.lane(Address(chat))
-                lane = await holding.__aenter__()
+                lane = self._taken(Address(chat))
                 await lane.lock.acquire()
-                resumed.append(self._resumed(chat, lane))
+                resumed.append(partial(self._resumed, chat, lane))
         return resumed
 
     async def _resumed(self, chat: ChatKey, lane: _Lane) -> None:
@@ -124,26 +130,43 @@ class Delivery:
             lane.lock.release()
             lane.users -= 1
 
-    @asynccontextmanager
-    async def lane(self, address: Address) -> AsyncIterator[_Lane]:
-        lane = self._lanes.get(address.chat)
-        if lane is None:
-            if len(self._lanes) >= MOST_LANES:
-                self._lanes = {chat: lane for chat, lane in self._lanes.items() if lane.users}
-            traits = self._platforms[address.chat.platform].traits
-            lane = self._lanes[address.chat] = _Lane(*(traits.group if address.group else traits.private))
-        lane.users += 1
+    @contextmanager
+    def lane(self, address: Address) -> Iterator[_Lane]:
+        lane = self._taken(address)
         try:
             yield lane
         finally:
             lane.users -= 1
 
-    async def sent(self, chat: ChatKey, turn: int, place: Place, message: str) -> None:
-        await self._outbox.sent(chat, turn, *place, message)
+    def _taken(self, address: Address) -> _Lane:
+        lane = self._lanes.get(address.chat)
+        if lane is None:
+            if len(self._lanes) >= MOST_LANES:
+                now = time.monotonic()
+                self._lanes = {
+                    chat: lane for chat, lane in self._lanes.items() if lane.users or lane.closed_until > now
+                }
+            traits = self._platforms[address.chat.platform].traits
+            lane = self._lanes[address.chat] = _Lane(*(traits.group if address.group else traits.private))
+        lane.users += 1
+        return lane
 
-    async def moved(self, address: Address, error: ChatMoved) -> Address:
-        await self._moving(address.chat, error.new)
-        return replace(address, chat=error.new)
+    async def sent(self, chat: ChatKey, turn: int, place: Place, message: str) -> None:
+        """Nothing else may be done with a message before its id is stored: a crash would leave it behind."""
+        await insist(partial(self._outbox.sent, chat, turn, *place, message))
+
+    async def gone(self, final: Final) -> None:
+        await insist(partial(self._outbox.gone, final))
+
+    async def moved(self, old: ChatKey, new: ChatKey) -> None:
+        """The platform says that this chat has a new key."""
+        await insist(partial(self._moving, old, new))
+        self.follow(old, new)
+
+    def follow(self, old: ChatKey, new: ChatKey) -> None:
+        """What still waits under the old key goes before what comes under the new one."""
+        if old in self._lanes:
+            self._lanes.setdefault(new, self._lanes[old])
 
     async def _drain(
         self,
@@ -158,47 +181,51 @@ class Delivery:
             try:
                 if waiting is None:
                     waiting = await self._outbox.waiting(chat)
-                if await self._settle_all(waiting, lane, stands or {}):
-                    return
+                return await self._settle_all(waiting, lane, stands or {})
             except ChatMoved as error:
-                await self._moving(chat, error.new)
+                await self.moved(chat, error.new)
                 chat = error.new
             except RetryLater as error:
                 lane.flood(error.seconds)
                 await asyncio.sleep(error.seconds)
             except Forbidden as error:
                 log.warning("%s is closed to us: %s", chat, error)
-                dropped = await self._outbox.waiting(chat)
-                await self._outbox.drop([final for _, final in dropped], f"forbidden: {error}")
+                await insist(partial(self._drop_all, chat, f"forbidden: {error}"))
             except (PlatformError, StorageError) as error:
                 log.warning("%s: cannot show an answer yet: %s", chat, error)
                 await asyncio.sleep(wait * random.uniform(0.75, 1.25))
                 wait = min(wait * 2, PATIENCE)
             waiting, stands = None, None  # only the store knows now
 
+    async def _drop_all(self, chat: ChatKey, why: str) -> None:
+        dropped = await self._outbox.waiting(chat)
+        await self._outbox.drop([final for _, final in dropped], why)
+
     async def _settle_all(
         self, waiting: Sequence[tuple[Address, Final]], lane: _Lane, stands: Mapping[Place, Piece]
-    ) -> bool:
-        """One commit for all that now stand, also when a later one fails. True when nothing is left to do."""
+    ) -> None:
+        """One commit for all that now stand, also when a later one fails."""
         shown: list[Final] = []
+        failure: PlatformError | None = None
         try:
             for address, final in waiting:
-                wait = lane.closed_until - time.monotonic()
-                if wait > 0:
-                    await asyncio.sleep(wait)
+                await asyncio.sleep(max(0.0, lane.closed_until - time.monotonic()))
                 lane.spend()
                 try:
                     shown.append(await self._settle(address, final, stands.get((final.slot, final.number))))
-                except Gone:
-                    await self._outbox.gone(final)
-                    raise
                 except Rejected as error:
                     log.error("%s: a piece of turn %d can never be shown: %s", address.chat, final.turn, error)
-                    await self._outbox.drop([final], f"rejected: {error}")
-        finally:
+                    await insist(partial(self._outbox.drop, [final], f"rejected: {error}"))
+        except PlatformError as error:
+            failure = error  # kept apart: it says when to call again, whatever the store says below
+        except asyncio.CancelledError:
             if shown:
                 await self._outbox.shown(shown)
-        return True
+            raise
+        if shown:
+            await insist(partial(self._outbox.shown, shown))
+        if failure:
+            raise failure
 
     async def _settle(self, address: Address, final: Final, stands: Piece | None) -> Final:
         """Bring one piece to its final form; it then stands as the message `id`. Only the first piece is a reply."""
@@ -209,8 +236,12 @@ class Delivery:
         if (final.slot, final.number) != (0, 0):
             address = replace(address, reply_to="")
         if final.id:
-            if stands != final.piece:
-                await platform.edit(address, final.id, final.piece)
+            try:
+                if stands != final.piece:
+                    await platform.edit(address, final.id, final.piece)
+            except Gone:
+                await self.gone(final)
+                raise
             return final
         drafting = isinstance(platform, Drafting) and platform.drafts(address)
         if platform.traits.idempotent or final.whole or drafting:
@@ -222,20 +253,26 @@ class Delivery:
 
 
 class Preview:
-    """The previews of one turn: always the newest state, as fast as the lane allows, until `finish`."""
+    """The previews of one turn: always the newest state, as fast as the lane allows, until `finish`.
+
+    address    where they go now: a chat may move meanwhile
+    stands     what they have left at the platform
+    forbidden  the chat is closed to us: nobody will see this answer
+    """
 
     def __init__(self, delivery: Delivery, platform: Platform, turn: Turn, answer: Answer, stop: Button) -> None:
         self._delivery = delivery
         self._platform = platform
-        self._turn = turn
+        self._turn = turn.id
         self._answer = answer
         self._stop = stop
-        self._address = turn.address
         self._changed = asyncio.Event()
         self._ids: dict[Place, str] = {(shown.slot, shown.piece): shown.id for shown in turn.shown}
+        self._lost: Counter[Place] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._calling = False
         self._finished = False
+        self.address = turn.address
         self.stands: dict[Place, Piece] = {}
         self.forbidden = False
 
@@ -257,8 +294,8 @@ class Preview:
         if self._finished:
             return
         try:
-            async with self._delivery.lane(self._address) as lane:
-                await self._wait_for_something()
+            with self._delivery.lane(self.address) as lane:
+                await self._wait_for_something(lane)
                 while not self._finished:
                     await self._changed.wait()
                     self._changed.clear()
@@ -270,7 +307,7 @@ class Preview:
             if not self._finished:
                 raise
 
-    async def _wait_for_something(self) -> None:
+    async def _wait_for_something(self, lane: _Lane) -> None:
         timeout = SILENCE
         while not self._changed.is_set():
             try:
@@ -278,10 +315,18 @@ class Preview:
                     await self._changed.wait()
             except TimeoutError:
                 timeout = WORKING
-                try:
-                    await self._platform.working(self._address)
-                except PlatformError as error:
-                    log.debug("%s: %s", self._address.chat, error)
+                if lane.closed_until < time.monotonic():
+                    await self._light(lane)
+
+    async def _light(self, lane: _Lane) -> None:
+        try:
+            await self._platform.working(self.address)
+        except Forbidden:
+            raise
+        except RetryLater as error:
+            lane.flood(error.seconds)
+        except PlatformError as error:
+            log.debug("%s: %s", self.address.chat, error)
 
     async def _step(self, lane: _Lane) -> bool:
         """Bring one piece nearer to the newest state; False when nothing is to be done."""
@@ -290,6 +335,8 @@ class Preview:
             place, piece = self._next()
             if piece is None:
                 return False
+            if lane.wait() > 0:  # whoever had the lane meanwhile used it up, or was told to wait
+                return True
             self._calling = True
             try:
                 lane.spend()
@@ -297,14 +344,16 @@ class Preview:
             except RetryLater as error:
                 lane.flood(error.seconds)
             except Gone:
-                self._ids.pop(place, None)
+                await self._lose(place)
             except ChatMoved as error:
-                self._address = await self._delivery.moved(self._address, error)
+                await self._delivery.moved(self.address.chat, error.new)
+                self.address = replace(self.address, chat=error.new)
             except Forbidden:
                 raise
-            except (PlatformError, StorageError) as error:
-                log.info("%s: a preview was dropped: %s", self._address.chat, error)
-                lane.closed_until = max(lane.closed_until, time.monotonic() + 2)
+            except PlatformError as error:
+                log.info("%s: a preview was dropped: %s", self.address.chat, error)
+                self.stands.pop(place, None)  # it may have been taken after all
+                lane.closed_until = max(lane.closed_until, time.monotonic() + DROPPED)
                 return False
             finally:
                 self._calling = False
@@ -317,15 +366,24 @@ class Preview:
         return (0, 0), None
 
     async def _call(self, place: Place, piece: Piece) -> None:
-        address = self._address if place == (0, 0) else replace(self._address, reply_to="")
+        address = self.address if place == (0, 0) else replace(self.address, reply_to="")
         if isinstance(self._platform, Drafting) and self._platform.drafts(address):
-            await self._platform.draft(address, self._turn.id, replace(piece, buttons=()))
+            await self._platform.draft(address, self._turn, replace(piece, buttons=()))
         elif place in self._ids:
             await self._platform.edit(address, self._ids[place], piece)
         else:
             if not self._platform.traits.idempotent:
                 piece = teaser(piece)
-            nonce = Final(self._turn.id, *place, piece).nonce
-            self._ids[place] = await self._platform.send(address, piece, nonce)
-            await self._delivery.sent(address.chat, self._turn.id, place, self._ids[place])
+            self._ids[place] = await self._platform.send(address, piece, self._final(place).nonce)
+            await self._delivery.sent(address.chat, self._turn, place, self._ids[place])
         self.stands[place] = piece
+
+    async def _lose(self, place: Place) -> None:
+        """Its message was deleted under us: the next one must not carry the nonce of the first."""
+        await self._delivery.gone(self._final(place))
+        self._lost[place] += 1
+        self._ids.pop(place, None)
+        self.stands.pop(place, None)
+
+    def _final(self, place: Place) -> Final:
+        return Final(self._turn, *place, Piece(""), generation=self._lost[place])

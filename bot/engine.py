@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from functools import partial
 
 from bot import phrases
 from bot.answer import Answer
 from bot.delivery import Delivery, Preview
 from bot.errors import FencedOut, MagpieError, StorageError, Superseded, Unreadable
+from bot.insist import RETRY, insist
 from bot.messages import (
     CHANGES,
-    Answered,
-    Asked,
+    Address,
     Button,
-    Change,
     Edited,
     Event,
-    Finish,
-    Finished,
     Incoming,
     Lane,
     Left,
@@ -37,45 +33,43 @@ from bot.messages import (
     Moved,
     Pressed,
     Replaces,
-    Text,
     Turn,
 )
+from bot.outcome import Making
 from bot.overtaker import Overtaker
-from bot.ports import ButtonRow, Claim, Control, Final, Handler, Inbox, Outcome, Platform
+from bot.ports import Claim, Control, Handler, Inbox, Platform
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 LATE = 3600.0  # seconds: what was said longer ago is asked about before it is answered
 MOST_ATTEMPTS = 10  # of a turn that ended in a crash each time: then it is a dead letter
 PROMPT_ATTEMPTS = 2  # beyond these each waits longer, so that a turn which kills the process lets the others live
 LONGEST_PAUSE = 60.0  # seconds
-BUTTON_LIFE = 86_400.0  # seconds
-RETRY = (0.5, 10.0)  # seconds between tries of a commit: the first wait and the longest
+STORE_WAITS = (0.5, 2.0, 5.0)  # seconds until a handler that could not read from the store is asked again
+LAST_CALLS = 1.0  # seconds for platform calls under way at the end: the id of a message just sent must not be lost
+
+Showing = Callable[[], Awaitable[None]]
 
 
-@dataclass(slots=True)
-class _Running:
+@dataclass(slots=True, kw_only=True)
+class _Running(Making):
     """A turn being made, as those see it who may end it."""
 
-    turn: Turn
-    answer: Answer
     preview: Preview
-    changes: list[Change] = field(default_factory=list)
     reader: asyncio.Task[None] | None = None
-    stopped: bool = False
     abandoned: bool = False
-    first: float = 0.0
 
     def stop(self) -> None:
-        self.stopped = True
-        if self.reader:
+        if self.reader and not self.stopped:  # a second cancel would break off the handler's own tidying up
             self.reader.cancel()
+        self.stopped = True
 
     def abandon(self) -> None:
-        """Shutting down: leave it as a crash would, to be taken up again at the next start."""
-        self.abandoned = True
-        self.stop()
+        """Shutting down: leave it as a crash would, to be taken up again at the next start. One that is read to its end is
+        completed."""
+        if not (self.reader and self.reader.done()):
+            self.abandoned = True
+            self.stop()
 
 
 class Engine:
@@ -102,8 +96,15 @@ class Engine:
         self._free = at_once
         self._busy = 0
         self._running: dict[int, _Running] = {}
+        self._ended: set[int] = set()
         self._arrived = asyncio.Event()
-        self._overtaker = Overtaker(control, platforms, delivery, end=self._end, done=self._arrived.set)
+        self._overtaker = Overtaker(
+            control,
+            platforms,
+            show=lambda address: self._show(lambda: delivery.show(address)),
+            end=self._end,
+            done=self._arrived.set,
+        )
         self._idle = asyncio.Event()
         self._draining = False
 
@@ -117,16 +118,19 @@ class Engine:
         self._arrived.set()
 
     def _end(self, turn: int) -> None:
+        """A turn that is not running yet (just claimed, or still to be opened again after a crash) must not begin."""
         if turn in self._running:
             self._running[turn].stop()
+        else:
+            self._ended.add(turn)
 
     # --- run -----------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """First show what was answered but not shown, then repeat what was interrupted, then whatever comes."""
         async with asyncio.TaskGroup() as tasks:
-            for outbox in await self._delivery.resume():
-                tasks.create_task(outbox)
+            for outbox in await insist(self._delivery.resume):
+                tasks.create_task(self._show(outbox))
             overtaking = tasks.create_task(self._overtaker.run(tasks), name="control lane")
             await self._claim_all(tasks)
             overtaking.cancel()
@@ -135,14 +139,20 @@ class Engine:
         """Claim no more; wait for the turns under way; after `seconds` leave them to the next start."""
         self._draining = True
         self._arrived.set()
+        if not await self._quiet(seconds):
+            for running in list(self._running.values()):
+                running.abandon()
+            await self._quiet(LAST_CALLS)
+
+    async def _quiet(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
                 while self._busy:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
-            for running in list(self._running.values()):
-                running.abandon()
+            return False
+        return True
 
     async def _claim_all(self, tasks: asyncio.TaskGroup) -> None:
         self._arrived.set()
@@ -170,33 +180,69 @@ class Engine:
     # --- one turn ------------------------------------------------------------------------------------------------------
 
     async def _guarded_turn(self, claim: Claim) -> None:
+        """The turn's slot is free once it is completed: a chat that may not be shown anything for an hour blocks nobody."""
         try:
-            await self._turn(claim)
-        except FencedOut as error:
-            log.warning("%s", error)
-        except Exception:  # the boundary: whatever it was, the other chats go on, and a restart finds the claim
-            log.exception("Turn %d of %s broke down", claim.turn, claim.chat)
+            try:
+                showing = await self._turn(claim)
+            except FencedOut as error:
+                log.warning("%s", error)
+                showing = None
+            except Exception:  # the boundary: whatever it was, the chat and all others go on
+                log.exception("Turn %d of %s broke down", claim.turn, claim.chat)
+                showing = await self._give_up(claim)
+            finally:
+                self._running.pop(claim.turn, None)
+                self._ended.discard(claim.turn)
+                self._free += 1
+                self._arrived.set()
+            if showing:
+                await self._show(showing)
         finally:
-            self._running.pop(claim.turn, None)
-            self._free += 1
             self._busy -= 1
-            self._arrived.set()
             if not self._busy:
                 self._idle.set()
 
-    async def _turn(self, claim: Claim) -> None:
+    async def _show(self, showing: Showing) -> None:
+        """What is to be shown waits in the store: a breakdown loses nothing, and must not end anything else."""
+        try:
+            await showing()
+        except Exception:  # the boundary
+            log.exception("An answer cannot be shown before the next start")
+
+    async def _give_up(self, claim: Claim) -> Showing | None:
+        """A bug of ours: a sentence where the turn had begun, dead letters in any case."""
+        why = "broke down"
+        running = self._running.get(claim.turn)
+        try:
+            if running is None:
+                return await insist(lambda: self._inbox.bury(claim, [row.id for row in claim.rows], why))
+            running.answer, running.changes = Answer(""), []
+            running.fail(phrases.OUR_FAULT.to(running.turn.language))
+            return await self._complete(claim, running, 0.0, why)
+        except Exception:  # the boundary: a restart finds the claim
+            log.exception("Turn %d of %s cannot even be given up", claim.turn, claim.chat)
+            return None
+
+    async def _turn(self, claim: Claim) -> Showing | None:
+        """Make the turn; what then remains is to show it."""
+        if claim.chat.platform not in self._platforms:
+            log.warning("Turn %d of %s waits until its platform is set up again", claim.turn, claim.chat)
+            return None
         said = await self._read(claim)
         match said:
             case ():
-                return
+                return None
             case (Left(chat),):
-                self._end((await self._control.leave(chat, "the bot was removed")).turn)
-                await self._inbox.bury(claim, [row.id for row in claim.rows], "left")
+                await insist(lambda: self._control.leave(chat, "the bot was removed"))
+                await insist(lambda: self._inbox.bury(claim, [row.id for row in claim.rows], "left"))
+                return None
             case (Moved(old, new),):
-                await _insist(lambda: self._control.move(old, new, claim))
+                await insist(lambda: self._control.move(old, new, claim))
                 self._moved(f"{old.platform}:{old.chat}", f"{new.platform}:{new.chat}")
+                self._delivery.follow(old, new)
+                return partial(self._delivery.show, Address(new))
             case _:
-                await self._answer(claim, self._open(claim, said))
+                return await self._answer(claim, self._open(claim, said))
 
     async def _read(self, claim: Claim) -> tuple[Incoming, ...]:
         """What the claim's rows say; those that cannot be read become dead letters and block nobody."""
@@ -213,7 +259,7 @@ class Engine:
                 dead[row.id] = "the reader broke down"
         if dead:
             log.warning("%s: dead letters %s", claim.chat, dead)
-            await _insist(lambda: self._inbox.bury(claim, list(dead), "; ".join(sorted(set(dead.values())))))
+            await insist(lambda: self._inbox.bury(claim, list(dead), "; ".join(sorted(set(dead.values())))))
         return tuple(said)
 
     def _open(self, claim: Claim, said: tuple[Incoming, ...]) -> Turn:
@@ -242,140 +288,99 @@ class Engine:
             system=claim.system,
             head=claim.head,
             attempt=claim.attempt,
-            late=isinstance(asked, tuple) and claim.attempt == 1 and time.time() - oldest > LATE,
+            late=not isinstance(asked, Pressed) and not claim.shown and time.time() - oldest > LATE,
             shown=claim.shown,
         )
 
-    async def _answer(self, claim: Claim, turn: Turn) -> None:
+    async def _answer(self, claim: Claim, turn: Turn) -> Showing | None:
         answer = Answer(phrases.THINKING.to(turn.language))
         stop = Button(phrases.STOP.to(turn.language), turn.stop)
-        running = _Running(turn, answer, self._delivery.preview(turn, answer, stop))
+        running = _Running(turn=turn, answer=answer, preview=self._delivery.preview(turn, answer, stop))
         self._running[turn.id] = running
         began = time.monotonic()
         dead = ""
-        if claim.attempt > 1:
-            await self._pause(claim)
         if claim.attempt > MOST_ATTEMPTS:
             dead = f"broke down {MOST_ATTEMPTS} times"
-            _fail(answer, phrases.POISON.to(turn.language))
+            running.fail(phrases.POISON.to(turn.language))
+        elif turn.id in self._ended:
+            running.stopped = True
         else:
             async with asyncio.TaskGroup() as tasks:
                 running.reader = tasks.create_task(self._consume(claim, running, began))
-                tasks.create_task(running.preview.run())
+                # Not in the reader itself: cancelled before its first step it would never say so.
+                running.reader.add_done_callback(lambda _: running.preview.finish())
+                tasks.create_task(self._preview(running))
         if running.abandoned:
-            return
-        if running.preview.forbidden:
-            running.stopped = True
-        outcome = self._outcome(running, time.monotonic() - began, dead)
-        finals = await self._complete(claim, running, outcome)
-        self._running.pop(turn.id, None)
-        self._arrived.set()
-        await self._delivery.finish(turn.address, finals, running.preview.stands)
+            return None
+        if answer.finished is None and not running.stopped:
+            log.error("Turn %d of %s ended without an end", turn.id, turn.chat)
+            running.fail(phrases.OUR_FAULT.to(turn.language))
+        return await self._complete(claim, running, time.monotonic() - began, dead)
 
-    async def _pause(self, claim: Claim) -> None:
-        pause = min(2.0 ** (claim.attempt - PROMPT_ATTEMPTS), LONGEST_PAUSE)
-        if claim.attempt > PROMPT_ATTEMPTS:
-            await asyncio.sleep(pause)
-        await _insist(lambda: self._inbox.retry(claim))
+    async def _preview(self, running: _Running) -> None:
+        try:
+            await running.preview.run()
+        except Exception:  # the boundary: an answer without previews is an answer
+            log.exception("The previews of turn %d broke down", running.turn.id)
+        if running.preview.forbidden:
+            running.stop()
 
     async def _consume(self, claim: Claim, running: _Running, began: float) -> None:
         """Read the handler to its end. Its errors become the sentence that the person sees."""
-        turn, answer = running.turn, running.answer
+        turn = running.turn
         try:
-            async with aclosing(self._handler.answer(turn)) as items:
-                async for item in items:
-                    if isinstance(item, Replaces):
-                        shown = await self._inbox.replace(claim, item.turn)
-                        running.preview.adopt({(one.slot, one.piece): one.id for one in shown})
-                    elif isinstance(item, CHANGES):
-                        running.changes.append(item)
-                    else:
-                        if not running.first:
-                            running.first = time.monotonic() - began
-                        answer.add(item)
-                        running.preview.changed()
-        except FencedOut:
-            raise
+            if claim.attempt > 1:
+                await self._pause(claim)
+            for wait in STORE_WAITS:
+                try:
+                    return await self._collect(claim, running, began)
+                except StorageError as error:
+                    if running.first:  # a model may have been paid for it
+                        raise
+                    log.error("Turn %d of %s is tried again in %g s: %s", turn.id, turn.chat, wait, error)
+                    running.changes.clear()
+                    await asyncio.sleep(wait)
+            await self._collect(claim, running, began)
+        except FencedOut as error:
+            log.warning("%s", error)
+            running.abandoned = True
+        except Superseded:
+            running.stopped = True
         except MagpieError as error:
             log.warning("Turn %d of %s: %s", turn.id, turn.chat, error)
-            _fail(answer, error.phrase.to(turn.language))
+            running.fail(error.phrase.to(turn.language))
         except Exception:  # the boundary: the person gets a sentence, the owner the traceback
             log.exception("Turn %d of %s failed", turn.id, turn.chat)
-            _fail(answer, phrases.OUR_FAULT.to(turn.language))
-        finally:
-            running.preview.finish()
+            running.fail(phrases.OUR_FAULT.to(turn.language))
+
+    async def _pause(self, claim: Claim) -> None:
+        if claim.attempt > PROMPT_ATTEMPTS:
+            await asyncio.sleep(min(2.0 ** (claim.attempt - PROMPT_ATTEMPTS), LONGEST_PAUSE))
+        await insist(lambda: self._inbox.retry(claim))
+
+    async def _collect(self, claim: Claim, running: _Running, began: float) -> None:
+        async with aclosing(self._handler.answer(running.turn)) as items:
+            async for item in items:
+                if isinstance(item, Replaces):
+                    shown = await insist(partial(self._inbox.replace, claim, item.turn))
+                    running.preview.adopt({(one.slot, one.piece): one.id for one in shown})
+                elif isinstance(item, CHANGES):
+                    running.changes.append(item)
+                else:
+                    if not running.first:
+                        running.first = time.monotonic() - began
+                    running.answer.add(item)
+                    running.preview.changed()
 
     # --- complete ------------------------------------------------------------------------------------------------------
 
-    def _outcome(self, running: _Running, seconds: float, dead: str = "") -> Outcome:
-        turn, answer = running.turn, running.answer
-        finished, changes, text = answer.finished, list(running.changes), answer.text
-        if finished is None:
-            finished = Finished(reason=Finish.STOPPED if running.stopped else Finish.FAILED)
-        if running.stopped and finished.reason is not Finish.STOPPED:
-            finished = replace(finished, reason=Finish.STOPPED)
-        if finished.reason is Finish.STOPPED:
-            _mark_stopped(answer, turn)
-            if text.strip() and _unanswered(changes):
-                changes.append(Answered(text=text))
-        buttons: dict[int, tuple[tuple[Button, ...], ...]] = {}
-        rows: list[ButtonRow] = []
-        expires = time.time() + BUTTON_LIFE
-        for slot, part in answer.buttons.items():
-            made = [[(choice, secrets.token_urlsafe(9)) for choice in line] for line in part.rows]
-            buttons[slot] = tuple(tuple(Button(choice.label, id) for choice, id in line) for line in made)
-            rows.extend(
-                ButtonRow(id, turn.chat, "" if choice.anyone else turn.author.id, choice.action, expires)
-                for line in made
-                for choice, id in line
-            )
-        layout = self._platforms[turn.chat.platform].layout
-        return Outcome(
-            address=turn.address,
-            finished=finished,
-            pieces=tuple(Final(turn.id, *place, piece) for place, piece in answer.final(layout, buttons).items()),
-            changes=tuple(changes),
-            buttons=tuple(rows),
-            text=text,
-            seconds=seconds,
-            first=running.first,
-            dead=dead,
-        )
-
-    async def _complete(self, claim: Claim, running: _Running, outcome: Outcome) -> Sequence[Final]:
+    async def _complete(self, claim: Claim, running: _Running, seconds: float, dead: str = "") -> Showing:
+        layout = self._platforms[claim.chat.platform].layout
+        outcome = running.outcome(layout, running.preview.address, seconds, dead)
         try:
-            return await _insist(lambda: self._inbox.complete(claim, outcome))
+            finals = await insist(lambda: self._inbox.complete(claim, outcome))
         except Superseded:
             running.stopped = True
-            stopped = self._outcome(running, outcome.seconds)
-            return await _insist(lambda: self._inbox.complete(claim, stopped))
-
-
-def _unanswered(changes: Sequence[Change]) -> bool:
-    return any(isinstance(change, Asked) for change in changes) and not any(
-        isinstance(change, Answered) for change in changes
-    )
-
-
-def _fail(answer: Answer, sentence: str) -> None:
-    before = "\n\n" if answer.text.strip() else ""
-    answer.add(Text(before + sentence))
-    answer.add(answer.finished or Finished(reason=Finish.FAILED))
-
-
-def _mark_stopped(answer: Answer, turn: Turn) -> None:
-    mark = phrases.STOPPED.to(turn.language)
-    before = "\n\n" if answer.text.strip() else ""
-    answer.add(Text(f"{before}*({mark})*"))
-
-
-async def _insist(commit: Callable[[], Awaitable[T]]) -> T:
-    """Try a commit until the store takes it."""
-    wait = RETRY[0]
-    while True:
-        try:
-            return await commit()
-        except StorageError as error:
-            log.error("The store does not commit: %s", error)
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, RETRY[1])
+            stopped = running.outcome(layout, running.preview.address, seconds)
+            finals = await insist(lambda: self._inbox.complete(claim, stopped))
+        return partial(self._delivery.finish, running.preview.address, finals, running.preview.stands)

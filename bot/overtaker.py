@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 
 from bot import phrases
-from bot.delivery import Delivery
 from bot.errors import StorageError
-from bot.messages import Address, ChatKey, Edited, Message, Piece, Pressed, command_of
+from bot.messages import Address, ChatKey, Edited, Left, Message, Piece, Pressed, command_of
 from bot.ports import Control, Overtaken, Platform, Replying, Row
 
 log = logging.getLogger(__name__)
@@ -19,20 +18,21 @@ AGAIN = 0.5  # seconds until the lane is tried again when the store does not com
 
 
 class Overtaker:
-    """`end` is told of each turn that must end now; `done` is called when chats that waited for the lane are free again."""
+    """`end` is told of each turn that must end now; `show` shows what a chat's outbox holds; `done` is called when chats that
+    waited for the lane are free again."""
 
     def __init__(
         self,
         control: Control,
         platforms: Mapping[str, Platform],
-        delivery: Delivery,
         *,
+        show: Callable[[Address], Coroutine[None, None, None]],
         end: Callable[[int], None],
         done: Callable[[], None],
     ) -> None:
         self._control = control
         self._platforms = platforms
-        self._delivery = delivery
+        self._show = show
         self._end = end
         self._done = done
         self._arrived = asyncio.Event()
@@ -49,36 +49,49 @@ class Overtaker:
             try:
                 while rows := await self._control.control(100):
                     for row, chat in rows:
-                        address = await self._act(row, chat)
-                        tasks.create_task(self._delivery.show(address))
+                        address = await self._guarded(row, chat)
+                        if address:
+                            tasks.create_task(self._show(address))
             except StorageError as error:
                 log.error("Cannot stop or reset yet: %s", error)
                 asyncio.get_running_loop().call_later(AGAIN, self._arrived.set)
             self._done()
 
-    async def _act(self, row: Row, chat: ChatKey) -> Address:
-        """Do what the event says; where its reply goes."""
+    async def _guarded(self, row: Row, chat: ChatKey) -> Address | None:
+        """A row that cannot be acted on becomes a dead letter: nothing may block the lane, which all chats share."""
+        if row.platform not in self._platforms:
+            await self._control.dismiss(row, "the platform is not set up")
+            return None
         try:
-            said = self._platforms[row.platform].read(row.payload)
-        except Exception:  # a reader's bug must not block the lane
-            log.exception("Event %d of %s cannot be read", row.id, chat)
-            await self._control.dismiss(row, "the reader broke down")
-            return Address(chat)
-        if isinstance(said, Edited):
-            said = said.message
+            return await self._act(row, chat)
+        except StorageError:
+            raise
+        except Exception:  # the boundary
+            log.exception("Event %d of %s broke down", row.id, chat)
+            await self._control.dismiss(row, "broke down")
+            return None
+
+    async def _act(self, row: Row, chat: ChatKey) -> Address | None:
+        """Do what the event says; where its reply goes, if it has one."""
+        said = self._platforms[row.platform].read(row.payload)
+        address = None
         match said:
             case Pressed():
                 person = "" if said.author.owner else said.author.id
                 done = await self._control.stop(row, chat, said.button, person, _silence(Address(chat)))
-            case Message():
-                address = replace(said.address, chat=chat)
-                done = await self._command(row, chat, address, said)
+            case Message() | Edited():
+                message = said.message if isinstance(said, Edited) else said
+                address = replace(message.address, chat=chat)
+                done = await self._command(row, chat, address, message)
+            case Left():
+                done = await self._control.leave(chat, "the bot was removed")
+                await self._control.dismiss(row, "left")
             case _:
                 await self._control.dismiss(row, "no command")
-                return Address(chat)
+                return None
         if done.turn:
             self._end(done.turn)
-        return replace(said.address, chat=chat)
+        return address
 
     async def _command(self, row: Row, chat: ChatKey, address: Address, message: Message) -> Overtaken:
         layout = self._platforms[chat.platform].layout
