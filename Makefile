@@ -26,9 +26,9 @@ test: $(DEV)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(DEV)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
 
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)
