@@ -89,10 +89,13 @@ class Start:
 class Stage:
     """One bot of processes.BOTS with a Telegram of its own: `async with stage(...) as it`."""
 
-    def __init__(self, server: TelegramServer, script: Script, pid: int, others: list[int]) -> None:
+    def __init__(
+        self, server: TelegramServer, script: Script, process: asyncio.subprocess.Process, others: list[int]
+    ) -> None:
         self._server = server
         self._script = script
-        self._pid = pid
+        self._process = process
+        self._pid = process.pid
         self._own = others
         self._talks: dict[int, Talk] = {}
         self._numbers = itertools.count()
@@ -102,8 +105,8 @@ class Stage:
         """Wait until the bot is up and quiet; then let it answer once, which must succeed."""
         spent, quiet = 0.0, time.monotonic()
         while time.monotonic() - quiet < QUIET or spent < 0.05:
-            if time.monotonic() - started > PATIENCE:
-                raise TimeoutError("the bot does not start: see its log")
+            if self._process.returncode is not None or time.monotonic() - started > PATIENCE:
+                raise RuntimeError("the bot does not start: see its log (--keep)")
             await asyncio.sleep(0.05)
             now = measure.cpu(self._pid)
             if now > spent + 0.015:
@@ -112,7 +115,7 @@ class Stage:
         idle = measure.rss(self._pid)
         warm = await self.load(1, 1)
         if not warm.answered or warm.wrong:
-            raise RuntimeError("the bot does not answer as it should: see its log")
+            raise RuntimeError("the bot does not answer as it should: see its log (--keep)")
         polled = self._server.calls("getUpdates")[0].at
         self.start = Start(spent, polled - started, idle)
 
@@ -260,7 +263,7 @@ async def stage(
             variables["BENCH_LAG"] = str(folder / "lag")
         started = time.monotonic()
         async with processes.bot(kind, variables, model, folder) as process:
-            it = Stage(server, model.script, process.pid, [model.pid])
+            it = Stage(server, model.script, process, [model.pid])
             calls.append(it)
             await it.begin(started)
             yield it
