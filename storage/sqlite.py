@@ -214,7 +214,7 @@ def _examine(path: Path) -> None:
         _version(connection)
         verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
+        raise sqlite3.DatabaseError(" ".join(verdict.split()))
 
 
 def migrate(connection: sqlite3.Connection) -> None:
