@@ -109,8 +109,13 @@ class Delivery:
     async def finish(self, address: Address, finals: Sequence[Final], stands: Mapping[Place, Piece]) -> None:
         """Show the pieces of a turn that was just completed; `stands` is what its previews left at the platform."""
         with self.lane(address) as lane:
+            # Whoever has the lane now may find these pieces in the store and show them: then only the store knows.
+            alone = not lane.lock.locked()
             async with lane.lock:
-                await self._drain(address.chat, lane, [(address, final) for final in finals], stands)
+                if alone:
+                    await self._drain(address.chat, lane, [(address, final) for final in finals], stands)
+                else:
+                    await self._drain(address.chat, lane)
 
     async def resume(self) -> Sequence[Callable[[], Awaitable[None]]]:
         """After a start: the outboxes to be shown. Their lanes are held from now on, so that nothing overtakes them. Raises

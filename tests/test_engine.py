@@ -1,0 +1,558 @@
+"""The engine on the real store: order, bounds, errors, crashes, edits, moves, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from pathlib import Path
+
+import pytest
+
+from bot import phrases
+from bot.answer import CURSOR
+from bot.errors import ChatMoved, ModelError, StorageError, Trouble
+from bot.messages import (
+    Buttons,
+    ChatKey,
+    Choice,
+    Configured,
+    Lane,
+    Pressed,
+    Text,
+)
+from tests.stage import Gate, house, text_of, until
+from tests.window import Window
+
+HOME = ChatKey("window", "1")
+AWAY = ChatKey("window", "2")
+OUR_FAULT = phrases.OUR_FAULT.en
+STOPPED = f"*({phrases.STOPPED.en})*"
+
+
+# --- order, bounds, fairness -------------------------------------------------------------------------------------------
+
+
+async def test_many_chats_at_once_each_in_order_and_one_at_a_time(tmp_path: Path) -> None:
+    async with house(tmp_path, at_once=50) as home:
+        chats = [ChatKey("window", str(number)) for number in range(500)]
+        for round in range(3):
+            await home.engine.accept(
+                [home.event("message", chat, f"q{round}", author=f"{chat.chat}.{round}") for chat in chats]
+            )
+        for chat in chats:
+            await until(lambda chat=chat: len(home.window.standing(chat)) == 3, f"{chat} misses answers")  # type: ignore[misc]
+        await until(lambda: not home.script.at_once.total())
+        for chat in chats:
+            await home.shows(chat, "re: q0", "re: q1", "re: q2")
+        assert home.script.most_at_once <= 50
+        assert home.script.most_in_one_chat == 1
+        assert await home.history(chats[0]) == ["q0", "re: q0", "q1", "re: q1", "q2", "re: q2"]
+
+
+async def test_what_the_same_person_has_waiting_becomes_one_turn(tmp_path: Path) -> None:
+    async with house(tmp_path, start=False) as home:
+        await home.open(
+            home.event("message", HOME, "one", author="a"),
+            home.event("message", HOME, "two", author="a"),
+            home.event("message", HOME, "three", author="b"),
+            home.event("message", HOME, "/info", author="b"),
+            home.event("message", HOME, "four", author="b"),
+        )
+        await home.shows(HOME, "re: one + two", "re: three", "re: /info", "re: four")
+
+
+async def test_a_chat_that_never_rests_does_not_starve_another(tmp_path: Path) -> None:
+    async with house(tmp_path, at_once=1) as home:
+        gate = Gate()
+        home.script.on("first", gate)
+        await home.say(HOME, "first")
+        await gate.reached.wait()
+        await home.engine.accept([home.event("message", HOME, f"more {n}", author=str(n)) for n in range(20)])
+        await home.say(AWAY, "me too")
+        gate.open.set()
+        await home.shows(AWAY, "re: me too")
+        assert home.script.texts.index("me too") <= 2
+
+
+async def test_no_more_turns_at_once_than_allowed(tmp_path: Path) -> None:
+    async with house(tmp_path, at_once=3) as home:
+        gate = Gate()
+        home.script.on("*", gate, Text("done"))
+        chats = [ChatKey("window", str(number)) for number in range(9)]
+        await home.engine.accept([home.event("message", chat, "go") for chat in chats])
+        await until(lambda: home.script.at_once.total() == 3)
+        gate.open.set()
+        for chat in chats:
+            await home.shows(chat, "done")
+        assert home.script.most_at_once == 3
+
+
+async def test_a_chat_that_may_not_be_shown_anything_takes_no_slot(tmp_path: Path) -> None:
+    async with house(tmp_path, at_once=1) as home:
+        held = home.window.hold("send", lambda call: call.chat == HOME)
+        await home.say(HOME, "/held")  # so short that no preview goes before
+        await held.caught.wait()
+        await home.say(AWAY, "hello")
+        await home.shows(AWAY, "re: hello")
+        held.release.set()
+        await home.shows(HOME, "re: /held")
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payload", ["unreadable", "[]", '{"kind": "of a new kind"}'])
+async def test_what_cannot_be_read_is_a_dead_letter_and_blocks_nobody(tmp_path: Path, payload: str) -> None:
+    async with house(tmp_path, start=False) as home:
+        poison = home.event("message", HOME, "poison", author="x")
+        object.__setattr__(poison, "payload", payload)
+        await home.open(poison, home.event("message", HOME, "after", author="x"), home.event("message", AWAY, "other"))
+        await home.shows(HOME, "re: after")
+        await home.shows(AWAY, "re: other")
+        assert [state for (state,) in home.query("SELECT state FROM inbox ORDER BY id")] == ["dead", "done", "done"]
+
+
+async def test_an_unknown_error_becomes_a_sentence_and_the_chat_goes_on(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.script.on("break", Text("half"), ZeroDivisionError("a bug"))
+        await home.say(HOME, "break")
+        await home.shows(HOME, f"half\n\n{OUR_FAULT}"[:40], f"half\n\n{OUR_FAULT}"[40:])
+        await home.say(HOME, "on")
+        await until(lambda: "re: on" in home.window.standing(HOME))
+        assert await home.history(HOME) == ["on", "re: on"]
+
+
+async def test_a_typed_error_is_told_in_the_persons_language(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=500)) as home:
+        home.script.on("*", ModelError(Trouble.NO_MONEY, vendor="glm"))
+        event = home.event("message", HOME, "你好", language="zh")
+        await home.engine.accept([event])
+        await home.shows(HOME, phrases.TROUBLE["no money"].zh)
+
+
+async def test_a_handler_that_ends_without_an_end_is_not_silent(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=500)) as home:
+        home.script.on("cancelled", Text("half"), asyncio.CancelledError())  # type: ignore[arg-type]
+        await home.say(HOME, "cancelled")
+        await home.shows(HOME, f"half\n\n{OUR_FAULT}")
+
+
+async def test_a_bug_in_the_layout_costs_the_answer_but_not_the_chat(tmp_path: Path) -> None:
+    window = Window(width=500)
+    window.broken_layout = lambda markdown: "evil" in markdown
+    async with house(tmp_path, window) as home:
+        await home.say(HOME, "evil")
+        await home.shows(HOME, OUR_FAULT)
+        await home.say(HOME, "good")
+        await home.shows(HOME, OUR_FAULT, "re: good")
+        assert home.query("SELECT state, error FROM inbox ORDER BY id") == [("dead", "broke down"), ("done", None)]
+
+
+async def test_a_chat_whose_platform_is_not_set_up_waits_for_it(tmp_path: Path) -> None:
+    gone = ChatKey("gone", "1")
+    async with house(tmp_path, start=False) as home:
+        await home.open(
+            home.event("message", gone, "there"),
+            home.event("message", gone, "/stop"),
+            home.event("message", HOME, "here"),
+        )
+        await home.shows(HOME, "re: here")
+        await home.crash()
+        home.windows = {**home.windows, "gone": Window("gone")}
+        await home.open()
+        await home.shows(gone, "re: there")
+
+
+@pytest.mark.parametrize("transaction", ["claim", "complete", "sent", "shown"])
+async def test_a_store_that_does_not_commit_is_tried_again(tmp_path: Path, transaction: str) -> None:
+    async with house(tmp_path) as home:
+        home.flaws.fails[transaction] = 2
+        await home.say(HOME, "hello")
+        await home.shows(HOME, "re: hello")
+        assert home.flaws.fails[transaction] == 0
+        assert len(home.window.made("send")) == 1
+        assert len(home.script.turns) == 1
+
+
+async def test_a_handler_that_cannot_read_the_store_is_asked_again(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.flaws.fails["line"] = 2
+        await home.say(HOME, "hello")
+        await home.shows(HOME, "re: hello")
+        assert await home.history(HOME) == ["hello", "re: hello"]
+
+
+async def test_a_handler_is_not_asked_again_once_it_has_shown_something(tmp_path: Path) -> None:
+    """A model may have been paid for it."""
+    async with house(tmp_path, Window(width=500)) as home:
+        home.script.on("draw", Text("drawn"), StorageError("disk full"))
+        await home.say(HOME, "draw")
+        await home.shows(HOME, f"drawn\n\n{phrases.STORAGE.en}")
+        assert len(home.script.turns) == 1
+
+
+async def test_accepting_is_refused_as_a_whole_while_the_store_does_not_commit(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.flaws.fails["accept"] = 1
+        event = home.event("message", HOME, "hello")
+        with pytest.raises(StorageError):
+            await home.engine.accept([event])
+        await home.engine.accept([event])
+        await home.engine.accept([event])
+        await home.shows(HOME, "re: hello")
+
+
+# --- crashes -----------------------------------------------------------------------------------------------------------
+
+POINTS = [
+    "before claim",
+    "after claim",
+    "handler",
+    "before sent",
+    "after sent",
+    "edit",
+    "before complete",
+    "after complete",
+    "final",
+    "final taken",
+    "before shown",
+    "after shown",
+]
+
+
+def _is_final(body: str) -> bool:
+    return body.startswith("re: a long") and CURSOR not in body
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_crash_anywhere_leaves_one_answer_in_the_messages_already_sent(tmp_path: Path, point: str) -> None:
+    async with house(tmp_path, start=False) as home:
+        gate, shown = Gate(), Gate()
+        home.script.on("question", Text("re: a lo"), gate, Text("ng answer"), shown)
+        window = home.window
+        if point in ("edit", "final", "final taken"):
+            held = window.hold(
+                "edit", lambda call: _is_final(call.body) == point.startswith("final"), late=point == "final taken"
+            )
+            caught = held.caught
+        elif point == "handler":
+            caught = gate.reached
+        else:
+            caught = home.flaws.hold(point).reached
+        await home.open()
+        await home.say(HOME, "question")
+        if point != "handler" and "claim" not in point and "sent" not in point:
+            await until(lambda: window.standing(HOME))
+        if "sent" not in point:
+            gate.open.set()
+        if point == "edit":
+            await shown.reached.wait()
+        else:
+            shown.open.set()
+        await caught.wait()
+        before = window.ids(HOME)
+        await home.crash()
+        gate.open.set()
+        shown.open.set()
+        await home.open()
+        orphans = 1 if point == "before sent" else 0
+        await home.shows(HOME, *["re: a lo" + CURSOR] * orphans, "re: a long answer")
+        if not orphans:
+            assert window.ids(HOME)[: len(before)] == before
+        assert await home.history(HOME) == ["question", "re: a long answer"]
+        assert len(home.script.turns) <= (1 if "complete" in point and "after" in point else 2)
+
+
+async def test_a_turn_that_kills_the_process_again_and_again_is_given_up(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=500)) as home:
+        gate = Gate()
+        home.script.on("poison", Text("I die"), gate)
+        await home.say(HOME, "poison")
+        await until(lambda: home.window.standing(HOME))
+        await home.crash()
+        await home.open()
+        await until(lambda: len(home.script.turns) == 2)
+        assert home.query("SELECT attempts FROM turns") == [(2,)]
+        await home.crash()
+        home.query("UPDATE turns SET attempts = 10")
+        await home.open()
+        await home.say(HOME, "next")
+        await home.shows(HOME, phrases.POISON.en, "re: next")
+        assert len(home.script.turns) == 3  # twice the poison, and the next
+        assert home.query("SELECT state FROM inbox ORDER BY id") == [("dead",), ("done",)]
+
+
+async def test_a_stop_ends_the_pause_before_another_attempt(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        gate = Gate()
+        home.script.on("question", Text("half"), gate)
+        await home.say(HOME, "question")
+        await until(lambda: home.window.standing(HOME))
+        await home.crash()
+        home.query("UPDATE turns SET attempts = 6")
+        await home.open()
+        await until(lambda: home.query("SELECT 1 FROM chats WHERE owner IS NOT NULL"))
+        await home.say(HOME, "/stop")
+        await home.shows(HOME, STOPPED)
+        assert len(home.script.turns) == 1
+
+
+async def test_the_model_and_the_stop_key_outlive_a_crash(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.script.on("choose", Configured("model", "glm-x"))
+        gate = Gate()
+        home.script.on("question", gate)
+        await home.say(HOME, "choose")
+        await until(lambda: len(home.script.ended) == 1)
+        await home.say(HOME, "question")
+        await gate.reached.wait()
+        await home.crash()
+        gate.open.set()
+        await home.open()
+        await until(lambda: len(home.script.turns) == 3)
+        first, second = home.script.turns[1:]
+        assert (first.model, first.stop, first.id, first.seq) == (second.model, second.stop, second.id, second.seq)
+        assert first.model == "glm-x"
+        assert (first.attempt, second.attempt) == (1, 2)
+        assert second.fence > first.fence
+
+
+async def test_what_was_said_long_ago_is_late(tmp_path: Path) -> None:
+    async with house(tmp_path, start=False) as home:
+        await home.open(home.event("message", HOME, "old", ago=3700), home.event("message", AWAY, "new", ago=3500))
+        await until(lambda: len(home.script.turns) == 2)
+        assert {text_of(turn): turn.late for turn in home.script.turns} == {"old": True, "new": False}
+
+
+# --- buttons -----------------------------------------------------------------------------------------------------------
+
+
+async def test_buttons_stand_under_the_last_piece_and_belong_to_the_asker(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        rows = Buttons(((Choice("Again", "again:1"),), (Choice("All", "all", anyone=True),)))
+        home.script.on("q", Text("x" * 50), rows)
+        await home.say(HOME, "q", author="7")
+        await home.shows(HOME, "x" * 40, "x" * 10)
+        first, last = home.window.pieces(HOME)
+        assert first.buttons == ()
+        ids = [button.id for row in last.buttons for button in row]
+        stored = [await home.store.button(id) for id in ids]
+        assert [(row.person, row.action, row.chat) for row in stored if row] == [
+            ("7", "again:1", HOME),
+            ("", "all", HOME),
+        ]
+        await home.press(HOME, ids[0], author="7")
+        await until(lambda: isinstance(home.script.turns[-1].said, Pressed))
+
+
+# --- leaving, moving ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lane", [Lane.TURN, Lane.CONTROL])
+async def test_leaving_drops_what_was_to_be_shown(tmp_path: Path, lane: Lane) -> None:
+    async with house(tmp_path) as home:
+        home.window.closed.add(HOME)
+        gate = Gate()
+        if lane is Lane.CONTROL:
+            home.script.on("hello", gate)
+        await home.say(HOME, "hello")
+        if lane is Lane.CONTROL:
+            await gate.reached.wait()
+        await home.engine.accept([home.event("left", HOME, lane=lane)])
+        await home.shows(HOME)
+        await until(lambda: len(home.script.ended) == 1)
+        assert home.query("SELECT DISTINCT state FROM outbox") in ([("dropped",)], [])
+
+
+async def test_being_locked_out_ends_the_call_of_the_model(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        gate = Gate()
+        home.script.on("hello", Text("some"), gate)
+        home.window.closed.add(HOME)
+        await home.say(HOME, "hello")
+        await until(lambda: home.script.ended)
+        await home.shows(HOME)
+        assert home.query("SELECT DISTINCT state FROM outbox") == [("dropped",)]
+        assert not gate.open.is_set()
+
+
+async def test_a_chat_moves_by_its_event(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        await home.say(HOME, "before")
+        await home.shows(HOME, "re: before")
+        home.window.moved[HOME] = AWAY
+        await home.engine.accept([home.event("moved", HOME, str(AWAY))])
+        await until(lambda: home.renamed == [(str(HOME), str(AWAY))])
+        await home.say(AWAY, "after")
+        await home.shows(AWAY, "re: after")
+        assert await home.history(AWAY) == ["before", "re: before", "after", "re: after"]
+
+
+@pytest.mark.parametrize("during", ["preview", "final"])
+@pytest.mark.parametrize("told", ["before", "after", "never"])
+async def test_a_chat_moves_under_an_answer(tmp_path: Path, during: str, told: str) -> None:
+    async with house(tmp_path) as home:
+        gate = Gate()
+        home.script.on("before", gate, Text("one answer")) if during == "preview" else None
+        home.script.on("before", Text("one answer"), gate) if during == "final" else None
+        await home.say(HOME, "before")
+        await gate.reached.wait()
+        if during == "final":
+            await until(lambda: home.window.standing(HOME))
+            home.window.fail("edit", ChatMoved(AWAY))
+            for call in home.window.calls:
+                call.chat = AWAY  # the platform takes the messages along
+        home.window.moved[HOME] = AWAY
+        event = home.event("moved", HOME, str(AWAY))
+        if told == "before":
+            await home.engine.accept([event])
+        gate.open.set()
+        await home.shows(AWAY, "one answer")
+        if told == "after":
+            await home.engine.accept([event])
+        await home.say(AWAY, "more")
+        await home.shows(AWAY, "one answer", "re: more")
+        assert await home.history(AWAY) == ["before", "one answer", "more", "re: more"]
+
+
+async def test_what_waits_to_be_shown_moves_along(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        held = home.window.hold("send")
+        await home.say(HOME, "/first")
+        await held.caught.wait()
+        await until(lambda: home.query("SELECT 1 FROM outbox WHERE state = 'queued'"))
+        await home.engine.accept([home.event("moved", HOME, str(AWAY))])
+        await until(lambda: home.renamed)
+        home.window.moved[HOME] = AWAY
+        await home.say(AWAY, "second")
+        held.release.set()
+        await home.shows(AWAY, "re: /first", "re: second")
+
+
+# --- edits -------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_edit_without_a_change_is_ignored(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        message = await home.say(HOME, "same")
+        await home.shows(HOME, "re: same")
+        await home.edit(HOME, message, "same")
+        await home.shows(HOME, "re: same")
+        assert len(home.script.turns) == 1
+
+
+async def test_an_edit_replaces_a_message_that_still_waits(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        gate = Gate()
+        home.script.on("first", gate, Text("1"))
+        await home.say(HOME, "first")
+        await gate.reached.wait()
+        await home.say(HOME, "two", author="2")
+        message = await home.say(HOME, "thre", author="2")
+        await home.edit(HOME, message, "three")
+        gate.open.set()
+        await home.shows(HOME, "1", "re: two + three")
+
+
+async def test_an_edit_of_the_running_question_asks_anew_in_the_same_messages(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        gate = Gate()
+        home.script.on("wrong", Text("x" * 90), gate)
+        message = await home.say(HOME, "wrong")
+        await until(lambda: len(home.window.standing(HOME)) == 3)
+        before = home.window.ids(HOME)
+        await home.edit(HOME, message, "right")
+        await home.shows(HOME, "re: right")
+        assert home.window.ids(HOME) == before[:1]
+        assert await home.history(HOME) == ["right", "re: right"]
+
+
+async def test_an_edit_of_the_last_answered_question_edits_its_answer(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.script.on("long", Text("y" * 130))
+        await home.say(HOME, "first")
+        await home.shows(HOME, "re: first")
+        message = await home.say(HOME, "long")
+        await home.shows(HOME, "re: first", "y" * 40, "y" * 40, "y" * 40, "y" * 10)
+        before = home.window.ids(HOME)
+        await home.edit(HOME, message, "short")
+        await home.shows(HOME, "re: first", "re: short")
+        assert home.window.ids(HOME) == before[:2]
+        assert await home.history(HOME) == ["first", "re: first", "short", "re: short"]
+
+
+# --- drain -------------------------------------------------------------------------------------------------------------
+
+
+async def test_draining_finishes_what_is_under_way_and_begins_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        gate = Gate()
+        home.script.on("first", Text("fir"), gate, Text("st"))
+        await home.say(HOME, "first")
+        await gate.reached.wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(home.drain(10))
+            await asyncio.sleep(0)
+            await home.say(AWAY, "later")
+            gate.open.set()
+        assert home.window.standing(HOME) == ["first"]
+        assert home.window.standing(AWAY) == []
+        await home.open()
+        await home.shows(AWAY, "re: later")
+
+
+@pytest.mark.parametrize("call", ["send", "edit"])
+async def test_what_is_not_finished_in_time_goes_on_in_the_same_messages(tmp_path: Path, call: str) -> None:
+    async with house(tmp_path) as home:
+        first, second = Gate(), Gate()
+        home.script.on("question", Text("ans"), first, Text("wer"), second)
+        held = home.window.hold(call, late=True)
+        await home.say(HOME, "question")
+        await first.reached.wait()
+        if call == "edit":
+            await until(lambda: home.window.standing(HOME))
+        first.open.set()
+        await held.caught.wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(home.drain(0.05))
+            await until(lambda: home.script.ended)  # the handler was let go, the call is still under way
+            held.release.set()
+        assert len(home.window.standing(HOME)) == 1
+        second.open.set()
+        await home.open()
+        await home.shows(HOME, "answer")
+        assert len(home.window.made("send")) == 1
+        assert home.script.turns[-1].attempt == 2
+
+
+# --- leaks -------------------------------------------------------------------------------------------------------------
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_two_thousand_stopped_turns_leave_nothing_behind(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.script.on("*", Gate())
+
+        async def round(number: int) -> None:
+            chats = [ChatKey("window", f"{number}.{n}") for n in range(100)]
+            await home.engine.accept([home.event("message", chat, "hang") for chat in chats])
+            await until(lambda: home.script.at_once.total() == 100)
+            await home.engine.accept([home.event("message", chat, "/stop") for chat in chats])
+            await until(lambda: not home.script.at_once.total())
+            await until(lambda: not home.query("SELECT 1 FROM outbox WHERE state = 'queued'"))
+            await until(lambda: not home.query("SELECT 1 FROM chats WHERE owner IS NOT NULL"))
+
+        await round(0)
+        await until(lambda: len(asyncio.all_tasks()) < 10)
+        tasks, files = len(asyncio.all_tasks()), _open_files()
+        for number in range(1, 20):
+            await round(number)
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
+        assert _open_files() <= files
+        assert home.engine._running == {}
+        assert home.engine._ended == set()
+        assert len(home.script.ended) == 2000
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 500_000  # KiB
