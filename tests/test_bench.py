@@ -54,7 +54,7 @@ def results(magpie: Loaded) -> Results:
             suite.FIFTY: {"floor": [floor], "glm": [magpie], "qwen": [magpie]},
             suite.CROWD: {"floor": [floor], "glm": [magpie]},
         },
-        rss={kind: 100.0 for kind in processes.BOTS},
+        rss=dict.fromkeys(processes.BOTS, 100.0),
         long={"floor": floor, "glm": magpie},
         floods=magpie,
         hurried=magpie,
@@ -96,7 +96,7 @@ def test_a_report_says_which_aims_are_met(tmp_path: Path) -> None:
     assert rows["50 chats: first text added, median"].values[1] == pytest.approx(50)
     assert rows["50 chats: first text added, median"].met is False
     assert rows["50 chats: full reply added, median"].met
-    assert rows["50 chats: lost, wrong or out of order"].values == (0, 1)
+    assert rows["50 chats: lost, wrong or out of order"].values[1] == 1
     assert rows["50 chats: lost, wrong or out of order"].met is False
     assert rows["a turn beside 1,000 messages in 10 chats: new chat"].met
     assert rows["a turn beside 1,000 messages in 10 chats: chat with 100 messages"].met is False
