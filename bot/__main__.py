@@ -24,6 +24,8 @@ def main() -> None:
         _complain(error)
     except StorageError as error:
         _complain(SettingsError((str(error),)))
+    except KeyboardInterrupt:  # before the bot listens for it: there is nothing to finish
+        sys.exit(130)
 
 
 def _run(settings: Settings) -> int:

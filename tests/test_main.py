@@ -225,3 +225,35 @@ async def test_it_ends_within_10_seconds_also_in_the_middle_of_an_answer(tmp_pat
             said = magpie.said()
 
     assert "Traceback" not in said
+
+
+async def test_a_check_that_is_interrupted_ends_without_a_word(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0) as silent, asyncio.timeout(30):
+        host, port = silent.sockets[0].getsockname()
+        doctor = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot", "doctor"),
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "WEB_PORT": "0",
+                "TELEGRAM_BOT_TOKEN": "1:a",
+                "TELEGRAM_API_URL": f"http://{host}:{port}",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        await asked.wait()
+        doctor.send_signal(signal.SIGINT)
+        said, complaints = await doctor.communicate()
+
+    assert doctor.returncode == 130
+    assert "✓ Settings" in said.decode()
+    assert complaints == b""
