@@ -44,14 +44,17 @@ async def run(settings: Settings) -> None:
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=True)
         )
         files = FileStore(settings.data_dir / "files")
+        vendors = session
         if settings.simulated:
             settings = await stack.enter_async_context(_simulated(settings))
-        roster = open_models(model_settings(settings, session, store, files))
+            vendors = await stack.enter_async_context(aiohttp.ClientSession())  # no proxy leads to our own simulator
+        roster = open_models(model_settings(settings, vendors, store, files))
         access = Access(settings.admins, settings.allowed, await store.moves())
-        platforms = _platforms(settings, session, store, files, roster, access)
+        ready = asyncio.Event()
+        platforms = _platforms(settings, session, store, files, roster, access, ready)
         engine = _engine(settings, store, platforms, roster, files, access)
         _announce(settings, roster)
-        await _serve(settings, engine, platforms, roster)
+        await _serve(engine, platforms, roster, ready)
 
 
 def _engine(
@@ -78,7 +81,7 @@ def _engine(
     )
 
 
-async def _serve(settings: Settings, engine: Engine, platforms: dict[str, Platform], roster: Roster) -> None:
+async def _serve(engine: Engine, platforms: dict[str, Platform], roster: Roster, ready: asyncio.Event) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -88,8 +91,9 @@ async def _serve(settings: Settings, engine: Engine, platforms: dict[str, Platfo
             tasks.create_task(engine.run(), name="engine"),
             tasks.create_task(roster.warm(), name="models"),
             *(tasks.create_task(_listen(platform, engine), name=name) for name, platform in platforms.items()),
-            tasks.create_task(_announce_page(platforms, settings), name="page's address"),
+            tasks.create_task(_announce_page(platforms), name="page's address"),
         ]
+        ready.set()
         gc.collect()
         gc.freeze()
         gc.set_threshold(GENERATION, 20, 50)
@@ -122,7 +126,13 @@ async def _listen(platform: Platform, engine: Engine) -> None:
 
 
 def _platforms(
-    settings: Settings, session: aiohttp.ClientSession, store: Store, files: FileStore, roster: Roster, access: Access
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    store: Store,
+    files: FileStore,
+    roster: Roster,
+    access: Access,
+    ready: asyncio.Event,
 ) -> dict[str, Platform]:
     menu = commands.menu(roster)
     platforms: dict[str, Platform] = {
@@ -133,6 +143,7 @@ def _platforms(
             files=files,
             menu=menu,
             banner=Banner(simulated=settings.simulated, variables=("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY")),
+            ready=ready.is_set,
             token=_web_token(settings),
             public_url=settings.web_url,
         )
@@ -266,7 +277,7 @@ def _announce_people(settings: Settings) -> None:
         log.info("Closed: only ADMINS (%d) and ALLOWED (%d) may use it.", len(settings.admins), len(settings.allowed))
 
 
-async def _announce_page(platforms: dict[str, Platform], settings: Settings) -> None:
+async def _announce_page(platforms: dict[str, Platform]) -> None:
     page = platforms["web"]
     assert isinstance(page, WebPlatform)
     await page.started.wait()

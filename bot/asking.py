@@ -183,7 +183,7 @@ class Asking:
         if lines is None:
             raise Declined(_too_long(card, request.question, room))
         if not request.alone:
-            yield request.asked
+            yield replace(request.asked, model=card.name)
         for line in self._asides(turn, request, card):
             yield Text(f"*{line.to(turn.language)}*\n\n")
         writing = _Writing(card)

@@ -339,13 +339,14 @@ Part = Text | Thought | Media | Notice | Buttons | Withdraw | Finished
 class Asked:
     """The question enters the history under `parent`. It becomes part of the conversation only when an `Answered` follows;
     alone (failed, refused, late) it can be asked again but is in nobody's way. `stored` names the entry of a question that is
-    asked once more: nothing new enters then."""
+    asked once more: nothing new enters then. `model` is asked; it tells of a turn that is stopped before it has finished."""
 
     text: str
     author: str
     parent: int | None
     files: tuple[str, ...] = ()
     stored: int | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ async def draw(desk: Asking, turn: Turn, order: Order, tip: int | None, stored: 
     check_size(card, order.size)
     order = replace(order, model=card.name)
     author = context.speaker_of(turn.author.name) if turn.address.group else ""
-    yield Asked(text=order.command, author=author, parent=tip, stored=stored)
+    yield Asked(text=order.command, author=author, parent=tip, stored=stored, model=card.name)
     yield Notice(phrases.DRAWING.format(model=card.name).to(language))
     seed = random.randrange(1, 2**31) if card.seed else None
     prompt = PicturePrompt(card=card, text=order.prompt, chat=turn.chat, turn=turn.id, size=order.size, seed=seed)

@@ -1,6 +1,6 @@
-"""Discord, as `bot.ports.Platform`: what the bot hevents and how it speaks there.
+"""Discord, as `bot.ports.Platform`: what the bot hears and how it speaks there.
 
-Its parts are beside it: discord_gateway (the connection), discord_events (who hevents what), discord_inbox (messages in order,
+Its parts are beside it: discord_gateway (the connection), discord_events (who hears what), discord_inbox (messages in order,
 watermarks), discord_interactions and discord_menu (slash commands, presses), discord_read (events and payloads),
 discord_layout (Markdown), discord_rest (calls).
 """

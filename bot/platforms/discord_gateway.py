@@ -14,6 +14,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import discord
@@ -83,7 +85,7 @@ class Gateway:
         """One login and the connections of it, until its session cannot be kept."""
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=self._content)
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here, so no advice about it
-        client = discord.Client(intents=intents, max_messages=None)
+        client = discord.Client(intents=intents, max_messages=None, proxy=_proxy(self._rest.api_url))
         official = self._rest.api_url == OFFICIAL_API
         Route.BASE = self._rest.api_url
         if not official:
@@ -180,3 +182,9 @@ class _NoContent(Exception):
 
 def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy by which the environment says to reach it: discord.py's own session does not look there."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
