@@ -33,6 +33,7 @@ log = logging.getLogger("magpie")
 
 DRAIN = 8.0  # seconds for answers under way when the program is asked to end: it is gone within 10
 RECONNECT = (1.0, 60.0)  # seconds between starts of an adapter that broke down: the first wait and the longest
+SHORT_PASSWORD = 12
 GENERATION = 20_000  # allocations between collections: most of what we allocate dies by reference count
 
 
@@ -253,6 +254,8 @@ def _announce(settings: Settings, roster: Roster) -> None:
         log.info("%s: %s", name, "on." if token else f"off; {variable} turns it on.")
     if settings.telegram_token or settings.discord_token:
         _announce_people(settings)
+    if 0 < len(settings.web_token) < SHORT_PASSWORD:
+        log.warning("WEB_TOKEN has less than %d characters: leave it out, and a random one is made.", SHORT_PASSWORD)
 
 
 def _vendors(settings: Settings) -> list[str]:

@@ -136,7 +136,7 @@ REFUSED = [
     ("WEB_PORT", "65536", "between 0 and 65535"),
     ("WEB_PORT", "http", "between 0 and 65535"),
     ("WEB_PORT", "-1", "between 0 and 65535"),
-    ("WEB_TOKEN", "short", "12 characters"),
+    ("WEB_TOKEN", "two words", "without spaces"),
     ("WEB_URL", "https://example.org/chat", "without a path"),
     ("LOG_LEVEL", "verbose", "DEBUG, INFO"),
     ("FALLBACK_MODEL", "qwen-plus", "not supported yet"),

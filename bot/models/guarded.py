@@ -82,10 +82,12 @@ class Tries:
         policy = POLICIES.get(error.trouble, Policy())
         tries = min(policy.tries, {EMPTY: 2, NO_ROOM: 1}.get(error.code, policy.tries))
         if final or self._done >= tries:
+            log.warning("%s", error)
             return None
         wait = policy.wait * 2.0 ** (self._done - 1) * random.uniform(0.75, 1.5) * self._limits.pace
         wait = max(wait, error.retry_after or 0.0)
         if asyncio.get_running_loop().time() + wait > self._until:
+            log.warning("%s", error)
             return None
         log.info("%s; try %d in %.1f s", error, self._done + 1, wait)
         return wait

@@ -71,6 +71,7 @@ class Events:
     def _ready(self, data: JsonObject) -> None:
         self._me = Me(data["user"]["id"], self._me.roles)
         self.inbox.lost_session()
+        log.info("Discord: connected as %s", data["user"].get("username"))
         self._start(self._register(data["application"]["id"]))
 
     async def _register(self, application: str) -> None:
