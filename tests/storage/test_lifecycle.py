@@ -102,6 +102,7 @@ class Lifecycle(RuleBasedStateMachine):
     def accept_again(self, data: st.DataObject) -> None:
         assert self.do(self.store.accept([data.draw(st.sampled_from(self.known))])) == []
 
+    @precondition(lambda self: len(self.control) < 2)
     @rule(key=st.sampled_from(CHATS), what=st.sampled_from(["stop", "reset"]))
     def accept_control(self, key: ChatKey, what: str) -> None:
         order = next(self.ticks)
@@ -164,19 +165,33 @@ class Lifecycle(RuleBasedStateMachine):
             chat.told = [*turn.base, question, answer]
         self.settled += events
         self.late.append(turn.claim)
+        self._refused(turn.claim)
         chat.running, chat.since = None, next(self.ticks)
 
     @precondition(lambda self: self.late)
     @rule(data=st.data())
     def complete_too_late(self, data: st.DataObject) -> None:
+        self._refused(data.draw(st.sampled_from(self.late)))
+
+    def _refused(self, claim: Claim) -> None:
         with pytest.raises(FencedOut):
-            self.do(self.store.complete(data.draw(st.sampled_from(self.late)), outcome()))
+            self.do(self.store.complete(claim, outcome(reason=Finish.STOPPED)))
 
     # --- what overtakes ------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.control)
     @rule()
     def overtake(self) -> None:
+        self._overtake()
+
+    @precondition(lambda self: any(chat.running for chat in self.chats.values()))
+    @rule(data=st.data(), what=st.sampled_from(["stop", "reset"]))
+    def overtake_a_running_turn(self, data: st.DataObject, what: str) -> None:
+        self.accept_control(data.draw(st.sampled_from([key for key, chat in self.chats.items() if chat.running])), what)
+        while self.control:
+            self._overtake()
+
+    def _overtake(self) -> None:
         waiting, key = self.control.pop(0)
         [(row, chat_key)] = self.do(self.store.control(1))
         assert (row.payload, chat_key) == (waiting.event.event, key)
@@ -197,6 +212,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     # --- moves and crashes ---------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: len(self.accepted) > 5)  # a move joins chats for good: not before they are busy
     @rule(old=st.sampled_from(CHATS), new=st.sampled_from(CHATS))
     def move(self, old: ChatKey, new: ChatKey) -> None:
         if self.homes[old] != old or self.homes[new] != new or old == new:
@@ -215,6 +231,7 @@ class Lifecycle(RuleBasedStateMachine):
         target.waiting = sorted(target.waiting + source.waiting, key=lambda one: one.order)
         target.told = target.told or source.told
 
+    @precondition(lambda self: any(chat.running and not chat.interrupted for chat in self.chats.values()))
     @rule()
     def crash(self) -> None:
         self.do(self.stack.aclose())
@@ -241,7 +258,7 @@ class Lifecycle(RuleBasedStateMachine):
     def _finish(self) -> None:
         """All that the model still expects, the store still gives; then nothing more."""
         while self.control:
-            self.overtake()
+            self._overtake()
         for _ in range(2 * len(self.accepted) + 5):
             for key, chat in self.chats.items():
                 if chat.running and not chat.interrupted:
