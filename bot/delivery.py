@@ -46,7 +46,8 @@ Moving = Callable[[ChatKey, ChatKey], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Lane:
-    """The way out of one chat. `tokens` may be negative: a final text waits for none but is counted."""
+    """The way out of one chat. `tokens` may be negative: a final text waits for none but is counted. Nothing is called before
+    `closed_until`, no preview before `resting_until`."""
 
     refill: float
     burst: int
@@ -55,6 +56,7 @@ class _Lane:
     counted: float = field(default_factory=time.monotonic)
     last: float = 0.0
     closed_until: float = 0.0
+    resting_until: float = 0.0
     flooded: float = float("-inf")
     slower: float = 1.0
     users: int = 0
@@ -72,7 +74,7 @@ class _Lane:
         self._grow()
         now, step = time.monotonic(), self.refill * self.slower
         missing = max(0.0, 1 - self.tokens) * step
-        return max(missing, self.last + step / 2 - now, self.closed_until - now, 0.0)
+        return max(missing, self.last + step / 2 - now, self.closed_until - now, self.resting_until - now, 0.0)
 
     def flood(self, seconds: float) -> None:
         now = time.monotonic()
@@ -151,8 +153,9 @@ class Delivery:
                 self._lanes = {
                     chat: lane for chat, lane in self._lanes.items() if lane.users or lane.closed_until > now
                 }
-            traits = self._platforms[address.chat.platform].traits
-            lane = self._lanes[address.chat] = _Lane(*(traits.group if address.group else traits.private))
+            lane = self._lanes[address.chat] = _Lane(*self._platforms[address.chat.platform].traits.private)
+        if address.group:  # not known to whoever shows an outbox after a start
+            lane.refill, lane.burst = self._platforms[address.chat.platform].traits.group
         lane.users += 1
         return lane
 
@@ -358,7 +361,7 @@ class Preview:
             except PlatformError as error:
                 log.info("%s: a preview was dropped: %s", self.address.chat, error)
                 self.stands.pop(place, None)  # it may have been taken after all
-                lane.closed_until = max(lane.closed_until, time.monotonic() + DROPPED)
+                lane.resting_until = time.monotonic() + DROPPED
                 return False
             finally:
                 self._calling = False

@@ -16,7 +16,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from types import GeneratorType
+from typing import Any, TypeVar
 
 from bot.delivery import Delivery
 from bot.engine import Engine
@@ -150,14 +151,15 @@ class Flawed:
         self.dead = False
 
     async def run(self, transaction: Transaction[T]) -> T:
-        name = transaction.gi_code.co_name
+        assert isinstance(transaction, GeneratorType)
+        name = transaction.__name__
         if self.dead:
             raise asyncio.CancelledError
         if self._flaws.fails[name] > 0:
             self._flaws.fails[name] -= 1
             raise StorageError(f"no {name} now")
         await self._flaws.pass_by(f"before {name}")
-        result = await self._database.run(transaction)
+        result: T = await self._database.run(transaction)
         await self._flaws.pass_by(f"after {name}")
         return result
 
@@ -314,7 +316,7 @@ class House:
         head = self.query("SELECT head FROM chats WHERE chat = ?", str(chat))[0][0]
         return [entry.text for entry in await self.store.line(head, 100)]
 
-    def query(self, sql: str, *values: object) -> list[tuple[object, ...]]:
+    def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the file itself."""
         connection = sqlite3.connect(self.path)
         try:

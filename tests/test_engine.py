@@ -1,4 +1,4 @@
-"""The engine on the real store: order, bounds, errors, crashes, edits, moves, drain."""
+"""The engine on the real store: order, bounds, fairness, errors, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from pathlib import Path
 import pytest
 
 from bot import phrases
-from bot.answer import CURSOR
-from bot.errors import ChatMoved, ModelError, StorageError, Trouble
+from bot.errors import ModelError, StorageError, Trouble
 from bot.messages import (
     Buttons,
     ChatKey,
     Choice,
-    Configured,
-    Lane,
     Pressed,
     Text,
 )
-from tests.stage import Gate, house, text_of, until
+from tests.stage import Gate, house, until
 from tests.window import Window
 
 HOME = ChatKey("window", "1")
@@ -202,128 +199,6 @@ async def test_accepting_is_refused_as_a_whole_while_the_store_does_not_commit(t
         await home.shows(HOME, "re: hello")
 
 
-# --- crashes -----------------------------------------------------------------------------------------------------------
-
-POINTS = [
-    "before claim",
-    "after claim",
-    "handler",
-    "before sent",
-    "after sent",
-    "edit",
-    "before complete",
-    "after complete",
-    "final",
-    "final taken",
-    "before shown",
-    "after shown",
-]
-
-
-def _is_final(body: str) -> bool:
-    return body.startswith("re: a long") and CURSOR not in body
-
-
-@pytest.mark.parametrize("point", POINTS)
-async def test_a_crash_anywhere_leaves_one_answer_in_the_messages_already_sent(tmp_path: Path, point: str) -> None:
-    async with house(tmp_path, start=False) as home:
-        gate, shown = Gate(), Gate()
-        home.script.on("question", Text("re: a lo"), gate, Text("ng answer"), shown)
-        window = home.window
-        if point in ("edit", "final", "final taken"):
-            held = window.hold(
-                "edit", lambda call: _is_final(call.body) == point.startswith("final"), late=point == "final taken"
-            )
-            caught = held.caught
-        elif point == "handler":
-            caught = gate.reached
-        else:
-            caught = home.flaws.hold(point).reached
-        await home.open()
-        await home.say(HOME, "question")
-        if point != "handler" and "claim" not in point and "sent" not in point:
-            await until(lambda: window.standing(HOME))
-        if "sent" not in point:
-            gate.open.set()
-        if point == "edit":
-            await shown.reached.wait()
-        else:
-            shown.open.set()
-        await caught.wait()
-        before = window.ids(HOME)
-        await home.crash()
-        gate.open.set()
-        shown.open.set()
-        await home.open()
-        orphans = 1 if point == "before sent" else 0
-        await home.shows(HOME, *["re: a lo" + CURSOR] * orphans, "re: a long answer")
-        if not orphans:
-            assert window.ids(HOME)[: len(before)] == before
-        assert await home.history(HOME) == ["question", "re: a long answer"]
-        assert len(home.script.turns) <= (1 if "complete" in point and "after" in point else 2)
-
-
-async def test_a_turn_that_kills_the_process_again_and_again_is_given_up(tmp_path: Path) -> None:
-    async with house(tmp_path, Window(width=500)) as home:
-        gate = Gate()
-        home.script.on("poison", Text("I die"), gate)
-        await home.say(HOME, "poison")
-        await until(lambda: home.window.standing(HOME))
-        await home.crash()
-        await home.open()
-        await until(lambda: len(home.script.turns) == 2)
-        assert home.query("SELECT attempts FROM turns") == [(2,)]
-        await home.crash()
-        home.query("UPDATE turns SET attempts = 10")
-        await home.open()
-        await home.say(HOME, "next")
-        await home.shows(HOME, phrases.POISON.en, "re: next")
-        assert len(home.script.turns) == 3  # twice the poison, and the next
-        assert home.query("SELECT state FROM inbox ORDER BY id") == [("dead",), ("done",)]
-
-
-async def test_a_stop_ends_the_pause_before_another_attempt(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        gate = Gate()
-        home.script.on("question", Text("half"), gate)
-        await home.say(HOME, "question")
-        await until(lambda: home.window.standing(HOME))
-        await home.crash()
-        home.query("UPDATE turns SET attempts = 6")
-        await home.open()
-        await until(lambda: home.query("SELECT 1 FROM chats WHERE owner IS NOT NULL"))
-        await home.say(HOME, "/stop")
-        await home.shows(HOME, STOPPED)
-        assert len(home.script.turns) == 1
-
-
-async def test_the_model_and_the_stop_key_outlive_a_crash(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        home.script.on("choose", Configured("model", "glm-x"))
-        gate = Gate()
-        home.script.on("question", gate)
-        await home.say(HOME, "choose")
-        await until(lambda: len(home.script.ended) == 1)
-        await home.say(HOME, "question")
-        await gate.reached.wait()
-        await home.crash()
-        gate.open.set()
-        await home.open()
-        await until(lambda: len(home.script.turns) == 3)
-        first, second = home.script.turns[1:]
-        assert (first.model, first.stop, first.id, first.seq) == (second.model, second.stop, second.id, second.seq)
-        assert first.model == "glm-x"
-        assert (first.attempt, second.attempt) == (1, 2)
-        assert second.fence > first.fence
-
-
-async def test_what_was_said_long_ago_is_late(tmp_path: Path) -> None:
-    async with house(tmp_path, start=False) as home:
-        await home.open(home.event("message", HOME, "old", ago=3700), home.event("message", AWAY, "new", ago=3500))
-        await until(lambda: len(home.script.turns) == 2)
-        assert {text_of(turn): turn.late for turn in home.script.turns} == {"old": True, "new": False}
-
-
 # --- buttons -----------------------------------------------------------------------------------------------------------
 
 
@@ -343,186 +218,6 @@ async def test_buttons_stand_under_the_last_piece_and_belong_to_the_asker(tmp_pa
         ]
         await home.press(HOME, ids[0], author="7")
         await until(lambda: isinstance(home.script.turns[-1].said, Pressed))
-
-
-# --- leaving, moving ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lane", [Lane.TURN, Lane.CONTROL])
-async def test_leaving_drops_what_was_to_be_shown(tmp_path: Path, lane: Lane) -> None:
-    async with house(tmp_path) as home:
-        home.window.closed.add(HOME)
-        gate = Gate()
-        if lane is Lane.CONTROL:
-            home.script.on("hello", gate)
-        await home.say(HOME, "hello")
-        if lane is Lane.CONTROL:
-            await gate.reached.wait()
-        await home.engine.accept([home.event("left", HOME, lane=lane)])
-        await home.shows(HOME)
-        await until(lambda: len(home.script.ended) == 1)
-        assert home.query("SELECT DISTINCT state FROM outbox") in ([("dropped",)], [])
-
-
-async def test_being_locked_out_ends_the_call_of_the_model(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        gate = Gate()
-        home.script.on("hello", Text("some"), gate)
-        home.window.closed.add(HOME)
-        await home.say(HOME, "hello")
-        await until(lambda: home.script.ended)
-        await home.shows(HOME)
-        assert home.query("SELECT DISTINCT state FROM outbox") == [("dropped",)]
-        assert not gate.open.is_set()
-
-
-async def test_a_chat_moves_by_its_event(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        await home.say(HOME, "before")
-        await home.shows(HOME, "re: before")
-        home.window.moved[HOME] = AWAY
-        await home.engine.accept([home.event("moved", HOME, str(AWAY))])
-        await until(lambda: home.renamed == [(str(HOME), str(AWAY))])
-        await home.say(AWAY, "after")
-        await home.shows(AWAY, "re: after")
-        assert await home.history(AWAY) == ["before", "re: before", "after", "re: after"]
-
-
-@pytest.mark.parametrize("during", ["preview", "final"])
-@pytest.mark.parametrize("told", ["before", "after", "never"])
-async def test_a_chat_moves_under_an_answer(tmp_path: Path, during: str, told: str) -> None:
-    async with house(tmp_path) as home:
-        gate = Gate()
-        home.script.on("before", gate, Text("one answer")) if during == "preview" else None
-        home.script.on("before", Text("one answer"), gate) if during == "final" else None
-        await home.say(HOME, "before")
-        await gate.reached.wait()
-        if during == "final":
-            await until(lambda: home.window.standing(HOME))
-            home.window.fail("edit", ChatMoved(AWAY))
-            for call in home.window.calls:
-                call.chat = AWAY  # the platform takes the messages along
-        home.window.moved[HOME] = AWAY
-        event = home.event("moved", HOME, str(AWAY))
-        if told == "before":
-            await home.engine.accept([event])
-        gate.open.set()
-        await home.shows(AWAY, "one answer")
-        if told == "after":
-            await home.engine.accept([event])
-        await home.say(AWAY, "more")
-        await home.shows(AWAY, "one answer", "re: more")
-        assert await home.history(AWAY) == ["before", "one answer", "more", "re: more"]
-
-
-async def test_what_waits_to_be_shown_moves_along(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        held = home.window.hold("send")
-        await home.say(HOME, "/first")
-        await held.caught.wait()
-        await until(lambda: home.query("SELECT 1 FROM outbox WHERE state = 'queued'"))
-        await home.engine.accept([home.event("moved", HOME, str(AWAY))])
-        await until(lambda: home.renamed)
-        home.window.moved[HOME] = AWAY
-        await home.say(AWAY, "second")
-        held.release.set()
-        await home.shows(AWAY, "re: /first", "re: second")
-
-
-# --- edits -------------------------------------------------------------------------------------------------------------
-
-
-async def test_an_edit_without_a_change_is_ignored(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        message = await home.say(HOME, "same")
-        await home.shows(HOME, "re: same")
-        await home.edit(HOME, message, "same")
-        await home.shows(HOME, "re: same")
-        assert len(home.script.turns) == 1
-
-
-async def test_an_edit_replaces_a_message_that_still_waits(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        gate = Gate()
-        home.script.on("first", gate, Text("1"))
-        await home.say(HOME, "first")
-        await gate.reached.wait()
-        await home.say(HOME, "two", author="2")
-        message = await home.say(HOME, "thre", author="2")
-        await home.edit(HOME, message, "three")
-        gate.open.set()
-        await home.shows(HOME, "1", "re: two + three")
-
-
-async def test_an_edit_of_the_running_question_asks_anew_in_the_same_messages(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        gate = Gate()
-        home.script.on("wrong", Text("x" * 90), gate)
-        message = await home.say(HOME, "wrong")
-        await until(lambda: len(home.window.standing(HOME)) == 3)
-        before = home.window.ids(HOME)
-        await home.edit(HOME, message, "right")
-        await home.shows(HOME, "re: right")
-        assert home.window.ids(HOME) == before[:1]
-        assert await home.history(HOME) == ["right", "re: right"]
-
-
-async def test_an_edit_of_the_last_answered_question_edits_its_answer(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        home.script.on("long", Text("y" * 130))
-        await home.say(HOME, "first")
-        await home.shows(HOME, "re: first")
-        message = await home.say(HOME, "long")
-        await home.shows(HOME, "re: first", "y" * 40, "y" * 40, "y" * 40, "y" * 10)
-        before = home.window.ids(HOME)
-        await home.edit(HOME, message, "short")
-        await home.shows(HOME, "re: first", "re: short")
-        assert home.window.ids(HOME) == before[:2]
-        assert await home.history(HOME) == ["first", "re: first", "short", "re: short"]
-
-
-# --- drain -------------------------------------------------------------------------------------------------------------
-
-
-async def test_draining_finishes_what_is_under_way_and_begins_nothing(tmp_path: Path) -> None:
-    async with house(tmp_path) as home:
-        gate = Gate()
-        home.script.on("first", Text("fir"), gate, Text("st"))
-        await home.say(HOME, "first")
-        await gate.reached.wait()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(home.drain(10))
-            await asyncio.sleep(0)
-            await home.say(AWAY, "later")
-            gate.open.set()
-        assert home.window.standing(HOME) == ["first"]
-        assert home.window.standing(AWAY) == []
-        await home.open()
-        await home.shows(AWAY, "re: later")
-
-
-@pytest.mark.parametrize("call", ["send", "edit"])
-async def test_what_is_not_finished_in_time_goes_on_in_the_same_messages(tmp_path: Path, call: str) -> None:
-    async with house(tmp_path) as home:
-        first, second = Gate(), Gate()
-        home.script.on("question", Text("ans"), first, Text("wer"), second)
-        held = home.window.hold(call, late=True)
-        await home.say(HOME, "question")
-        await first.reached.wait()
-        if call == "edit":
-            await until(lambda: home.window.standing(HOME))
-        first.open.set()
-        await held.caught.wait()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(home.drain(0.05))
-            await until(lambda: home.script.ended)  # the handler was let go, the call is still under way
-            held.release.set()
-        assert len(home.window.standing(HOME)) == 1
-        second.open.set()
-        await home.open()
-        await home.shows(HOME, "answer")
-        assert len(home.window.made("send")) == 1
-        assert home.script.turns[-1].attempt == 2
 
 
 # --- leaks -------------------------------------------------------------------------------------------------------------
