@@ -166,6 +166,7 @@ Incoming = Message | Edited | Pressed | Left | Moved
 COMMAND = re.compile(r"/([a-z][a-z0-9_]{0,31})(?:\s+|$)", re.IGNORECASE)
 CONTROL_COMMANDS = frozenset({"stop", "reset"})
 STOP_PREFIX = "stop."  # what a [Stop] button carries starts so: its lane is known without looking anything up
+_STOP_BUTTON = re.compile(re.escape(STOP_PREFIX) + r"[\w-]+")  # the whole text: a sentence may begin so, too
 
 
 def command_of(text: str) -> tuple[str, str] | None:
@@ -177,7 +178,7 @@ def command_of(text: str) -> tuple[str, str] | None:
 def lane_of(text: str) -> Lane:
     """The lane of a message with this text, or of a press on a button that carries it."""
     command = command_of(text)
-    overtakes = text.startswith(STOP_PREFIX) or (command is not None and command[0] in CONTROL_COMMANDS)
+    overtakes = _STOP_BUTTON.fullmatch(text) is not None or (command is not None and command[0] in CONTROL_COMMANDS)
     return Lane.CONTROL if overtakes else Lane.TURN
 
 

@@ -35,7 +35,7 @@ class Making:
     def outcome(self, layout: Layout, address: Address, seconds: float, dead: str = "") -> Outcome:
         """`seconds` from the claim to the end; `dead` says why its rows become dead letters."""
         turn, answer, changes, text = self.turn, self.answer, list(self.changes), self.answer.text
-        finished = answer.finished or Finished(reason=Finish.STOPPED)
+        finished = answer.finished or Finished(reason=Finish.STOPPED, model=_asked_model(changes))
         if self.stopped:
             finished = replace(finished, reason=Finish.STOPPED)
         if finished.reason is Finish.STOPPED:
@@ -67,6 +67,10 @@ class Making:
 def _row(turn: Turn, choice: Choice) -> ButtonRow:
     person = "" if choice.anyone else turn.author.id
     return ButtonRow(secrets.token_urlsafe(9), turn.chat, person, choice.action, time.time() + BUTTON_LIFE)
+
+
+def _asked_model(changes: Sequence[Change]) -> str:
+    return next((change.model for change in changes if isinstance(change, Asked)), "")
 
 
 def _unanswered(changes: Sequence[Change]) -> bool:
