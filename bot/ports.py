@@ -269,7 +269,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A chat that is ours until we complete it, and the turn to be made of its oldest rows."""
+    """A chat that is ours until we complete it, and the turn to be made of its oldest rows. `stopped`: a crash interrupted it
+    after it was stopped or the chat was reset; no model is to be asked any more."""
 
     chat: ChatKey
     turn: int
@@ -283,6 +284,7 @@ class Claim:
     head: int | None
     rows: tuple[Row, ...]
     shown: tuple[Shown, ...]
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +366,10 @@ class Inbox(Protocol):
     async def bury(self, claim: Claim, rows: Sequence[int], why: str) -> None:
         """Dead letters: these rows cannot be read, or killed us too often. The others of the claim stay; a claim without rows
         left is closed and the chat is free."""
+
+    async def companions(self, claim: Claim, message: str, row: Row) -> Sequence[Row]:
+        """For an edit, which is `row` of the claim: the messages that were answered together with the edited one, in their
+        order and as they now stand, itself among them. Empty when it was never answered."""
 
     async def replace(self, claim: Claim, turn: int) -> Sequence[Shown]:
         """Let the claim's turn take over the messages of an earlier turn of this chat."""

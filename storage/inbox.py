@@ -78,18 +78,15 @@ def _is_settled_edit(event: Event, chat: str, row: int, stopped: list[int]) -> T
     if original["digest"] == event.digest:
         yield INBOX["close_row"], {"id": row, "state": "merged", "error": "same text"}
         return True
-    if original["state"] == "queued" and original["lane"] == event.lane.value:
-        yield (
-            INBOX["replace_payload"],
-            {"id": original["id"], "payload": event.payload, "digest": event.digest},
-        )
-        yield INBOX["close_row"], {"id": row, "state": "merged", "error": "replaced a waiting message"}
-        return True
-    if original["state"] == "queued":
+    if original["state"] == "queued" and original["lane"] != event.lane.value:
         yield INBOX["close_row"], {"id": original["id"], "state": "merged", "error": "edited into another lane"}
         yield INBOX["less_pending"], {"chat": chat, "done": int(event.lane is Lane.CONTROL)}
         return False
-    yield INBOX["set_digest"], {"id": original["id"], "digest": event.digest}
+    amended: dict[str, Value] = {"payload": event.payload, "digest": event.digest, "message": event.message}
+    yield INBOX["amend_message"], {"chat": chat, "id": row, **amended}
+    if original["state"] == "queued":
+        yield INBOX["close_row"], {"id": row, "state": "merged", "error": "replaced a waiting message"}
+        return True
     if original["state"] == "taken":
         rows = yield INBOX["stop_turn"], {"chat": chat, "turn": original["turn"]}
         stopped.extend(r["turn"] for r in rows)
@@ -160,6 +157,7 @@ def _reopen_turn(chat: Record, worker: str) -> Transaction[Claim | None]:
             chosen,
             rows,
             known,
+            stopped=chat["stop"] >= turn["seq"] or chat["epoch"] != turn["epoch"],
         )
     )
 
@@ -175,6 +173,8 @@ def _own(
     settings: dict[str, str],
     rows: Sequence[Record],
     shown: tuple[Shown, ...],
+    *,
+    stopped: bool = False,
 ) -> Transaction[Claim]:
     fence = chat["fence"] + 1
     yield (
@@ -194,6 +194,7 @@ def _own(
         head=chat["head"],
         rows=tuple(load_row(row) for row in rows),
         shown=shown,
+        stopped=stopped,
     )
 
 
@@ -335,6 +336,12 @@ def bury(claim: Claim, rows: Sequence[int], why: str, now: float) -> Transaction
     }
     yield INBOX["finish_turn"], {**values, "now": now}
     yield INBOX["free_chat"], {"chat": chat, "done": 0, "now": now, "head": state["head"]}
+
+
+def companions(claim: Claim, message: str, row: int) -> Transaction[list[Row]]:
+    chat, _ = yield from guard(claim)
+    rows = yield INBOX["companions"], {"chat": chat, "message": message, "id": row}
+    return [load_row(found) for found in rows]
 
 
 def replace(claim: Claim, earlier: int) -> Transaction[list[Shown]]:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 OLDEST = (3, 35, 0)  # RETURNING
 LOCK_PATIENCE = 5.0  # seconds: the lock of a process that was just killed may live for a moment
+EXAMINED = 300_000_000  # bytes of a database that is read through at each start
 BATCH = 500  # transactions that share a commit
 PRAGMAS = """
 PRAGMA journal_mode=WAL;
@@ -207,11 +208,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _examine(path: Path) -> None:
     """Refuse a damaged or newer database before anything is written to it: a read-only connection leaves even its log as it is.
-    Reads the whole file: half a second for a million messages."""
-    if not path.exists() or not path.stat().st_size:
+    Reads the whole file, half a second for 300 MB; of larger ones only the version."""
+    size = path.stat().st_size if path.exists() else 0
+    if not size:
         return
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         _version(connection)
+        if size > EXAMINED:
+            return
         verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(" ".join(verdict.split()))

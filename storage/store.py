@@ -59,6 +59,9 @@ class Store:
     async def bury(self, claim: Claim, rows: Sequence[int], why: str) -> None:
         await self._run(inbox.bury(claim, rows, why, time.time()))
 
+    async def companions(self, claim: Claim, message: str, row: Row) -> Sequence[Row]:
+        return await self._run(inbox.companions(claim, message, row.id))
+
     async def replace(self, claim: Claim, turn: int) -> Sequence[Shown]:
         return await self._run(inbox.replace(claim, turn))
 

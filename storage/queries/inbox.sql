@@ -19,11 +19,19 @@ ON CONFLICT (chat) DO UPDATE SET
 SELECT id, state, lane, turn, digest FROM inbox
 WHERE chat = :chat AND message = :message AND message <> '' AND id <> :id AND state <> 'merged' ORDER BY id DESC LIMIT 1;
 
--- name: replace_payload
-UPDATE inbox SET payload = :payload, digest = :digest WHERE id = :id;
+-- name: amend_message
+-- All its rows: the first is read again when a companion of the message is edited.
+UPDATE inbox SET payload = :payload, digest = :digest
+WHERE chat = :chat AND message = :message AND message <> '' AND id <> :id AND state <> 'merged';
 
--- name: set_digest
-UPDATE inbox SET digest = :digest WHERE id = :id;
+-- name: companions
+-- What was answered together with the message when it was first answered, itself included.
+SELECT id, platform, author, joins, payload, said, received FROM inbox
+WHERE turn IS NOT NULL AND message <> '' AND state <> 'dead' AND turn = (
+    SELECT turn FROM inbox AS first
+    WHERE chat = :chat AND message = :message AND message <> '' AND id < :id AND turn IS NOT NULL ORDER BY id LIMIT 1
+)
+ORDER BY id;
 
 -- name: close_row
 UPDATE inbox SET state = :state, error = :error WHERE id = :id AND state IN ('queued', 'taken') RETURNING id;
@@ -37,7 +45,7 @@ UPDATE chats SET ready = :now WHERE owner IS NULL AND pending > 0 AND ready > :n
 
 -- name: ready_chats
 -- A control event that waits in a chat goes first: what was said after a reset must not meet the old conversation.
-SELECT chat, fence, epoch, seq, turn, head FROM chats
+SELECT chat, fence, epoch, seq, stop, turn, head FROM chats
 WHERE owner IS NULL AND pending > 0 AND ready <= :now
   AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.chat = chats.chat AND state = 'queued' AND lane = 'control')
 ORDER BY ready LIMIT :limit;

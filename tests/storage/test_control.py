@@ -319,3 +319,15 @@ async def test_a_chat_that_moves_back_is_found_by_both_keys(store: Store) -> Non
     claim = await only_claim(store)
     assert (claim.chat, payloads(claim)) == (HOME, ["2", "3"])
     assert await conversation(store, claim.head) == ["1", "re 1"]
+
+
+async def test_a_turn_that_was_stopped_or_reset_before_a_crash_comes_back_as_stopped(url: str) -> None:
+    async with open_store(url) as store:
+        await store.accept([said("1"), said("a", chat=AWAY), said("b", chat=NEW)])
+        assert not any(claim.stopped for claim in await claims(store))
+        await stop(store, "2")
+        await store.accept([control("3", chat=AWAY)])
+        ((row, chat),) = await store.control(10)
+        await store.reset(row, chat, SILENTLY)
+    async with open_store(url) as store:
+        assert {claim.chat: claim.stopped for claim in await claims(store)} == {HOME: True, AWAY: True, NEW: False}

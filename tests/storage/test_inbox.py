@@ -123,6 +123,26 @@ async def test_editing_back_to_the_first_text_is_a_change_too(store: Store) -> N
         await store.complete(claim, outcome())
 
 
+async def test_an_edit_tells_what_was_answered_together_with_its_message(store: Store) -> None:
+    await store.accept([said("1", "one"), said("2", "two"), said("3", "three")])
+    (first,), _ = await store.claim(9)
+    await store.complete(first, outcome(*exchange("one two three", "answer", None)))
+    for event, message, text, together in (
+        ("4", "m2", "zwei", ["one", "zwei", "three"]),
+        ("5", "m1", "eins", ["eins", "zwei", "three"]),
+        ("6", "m2", "deux", ["eins", "deux", "three"]),
+    ):
+        await store.accept([edited(f"{event}.0", message, "replaced while it waited")])
+        await store.accept([edited(event, message, text)])
+        (again,), _ = await store.claim(9)
+        rows = await store.companions(again, message, again.rows[0])
+        assert [row.payload for row in rows] == together, event
+        await store.complete(again, outcome(*exchange(" ".join(together), "answer", None)))
+    await store.accept([edited("7", "m99", "who knows")])
+    (unknown,), _ = await store.claim(9)
+    assert await store.companions(unknown, "m99", unknown.rows[0]) == []
+
+
 async def test_an_edit_of_an_unknown_message_is_a_row_like_any(store: Store) -> None:
     await store.accept([edited("1", "m99", "who knows")])
     assert payloads(await only_claim(store)) == ["who knows"]
