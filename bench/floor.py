@@ -44,11 +44,14 @@ class Floor:
         async with self._session.post(self._telegram + method, json=parameters) as response:
             return (await response.json())["result"]
 
+    async def _edit(self, chat: int, message: int, text: str) -> Any:
+        return await self._call("editMessageText", chat_id=chat, message_id=message, text=text)
+
     async def _answer(self, chat: int, text: str) -> None:
         history = self._histories[chat]
         history.append({"role": "user", "content": text})
         body = {"model": "glm-4.7-flash", "stream": True, "messages": history}
-        said, shown_at = "", 0.0
+        said, shown, shown_at = "", "", 0.0
         showing: asyncio.Task[Any] | None = None
         message = 0
         async with self._session.post(self._model, json=body, headers=self._headers) as response:
@@ -56,19 +59,17 @@ class Floor:
                 if not line.startswith(b"data: {"):
                     continue
                 said += json.loads(line[6:])["choices"][0]["delta"].get("content") or ""
-                if said and showing is None:
+                if showing is None and said:
                     showing = asyncio.create_task(self._call("sendMessage", chat_id=chat, text=said))
-                    shown_at = time.monotonic()
-                elif showing and showing.done() and time.monotonic() - shown_at >= EDIT_EVERY:
+                    shown, shown_at = said, time.monotonic()
+                elif showing and showing.done() and said != shown and time.monotonic() - shown_at >= EDIT_EVERY:
                     message = message or showing.result()["message_id"]
-                    showing = asyncio.create_task(
-                        self._call("editMessageText", chat_id=chat, message_id=message, text=said)
-                    )
-                    shown_at = time.monotonic()
+                    showing = asyncio.create_task(self._edit(chat, message, said))
+                    shown, shown_at = said, time.monotonic()
         if showing:
-            shown = await showing
-            message = message or shown["message_id"]
-            await self._call("editMessageText", chat_id=chat, message_id=message, text=said)
+            result = await showing
+            if said != shown:
+                await self._edit(chat, message or result["message_id"], said)
         history.append({"role": "assistant", "content": said})
 
 

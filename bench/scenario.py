@@ -149,6 +149,8 @@ class Stage:
         ended = time.monotonic()
         await asyncio.sleep(AFTERWARDS)
         cpu = measure.cpu(self._pid) - spent
+        if self._process.returncode is not None:
+            raise RuntimeError("the bot ended under load: see its log (--keep)")
         others = measure.machine_cpu() - busy - cpu - (self._own_cpu() - own)
         for talk in talks:
             del self._talks[talk.chat.id]
