@@ -241,6 +241,8 @@ class Engine:
                 self._moved(f"{old.platform}:{old.chat}", f"{new.platform}:{new.chat}")
                 self._delivery.follow(old, new)
                 return partial(self._delivery.show, Address(new))
+            case (Edited() as edit,):
+                return await self._answer(claim, self._open(claim, (await self._companions(claim, edit),)))
             case _:
                 return await self._answer(claim, self._open(claim, said))
 
@@ -261,6 +263,13 @@ class Engine:
             log.warning("%s: dead letters %s", claim.chat, dead)
             await insist(lambda: self._inbox.bury(claim, list(dead), "; ".join(sorted(set(dead.values())))))
         return tuple(said)
+
+    async def _companions(self, claim: Claim, edit: Edited) -> Edited:
+        """The edit, with the messages that were answered together with the edited one."""
+        rows = await insist(lambda: self._inbox.companions(claim, edit.message.id, claim.rows[0]))
+        read = [self._platforms[row.platform].read(row.payload) for row in rows]
+        among = [item.message if isinstance(item, Edited) else item for item in read]
+        return replace(edit, among=tuple(item for item in among if isinstance(item, Message)))
 
     def _open(self, claim: Claim, said: tuple[Incoming, ...]) -> Turn:
         """The turn that the claim is about. An edit among others replaced a message that was still waiting."""
@@ -302,7 +311,7 @@ class Engine:
         if claim.attempt > MOST_ATTEMPTS:
             dead = f"broke down {MOST_ATTEMPTS} times"
             running.fail(phrases.POISON.to(turn.language))
-        elif turn.id in self._ended:
+        elif turn.id in self._ended or claim.stopped:
             running.stopped = True
         else:
             async with asyncio.TaskGroup() as tasks:
@@ -364,6 +373,7 @@ class Engine:
                 if isinstance(item, Replaces):
                     shown = await insist(partial(self._inbox.replace, claim, item.turn))
                     running.preview.adopt({(one.slot, one.piece): one.id for one in shown})
+                    running.changes.append(item)
                 elif isinstance(item, CHANGES):
                     running.changes.append(item)
                 else:

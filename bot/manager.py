@@ -74,8 +74,9 @@ class ConversationManager:
         match turn.said:
             case Pressed():
                 return self._press(turn, turn.said)
-            case Edited(message):
-                return self._late(turn, [message]) if turn.late else self._edit(turn, message)
+            case Edited(message, among):
+                together = among or (message,)
+                return self._late(turn, together) if turn.late else self._edit(turn, message, together)
             case messages:
                 return self._late(turn, messages) if turn.late else self._said(turn, messages)
 
@@ -118,35 +119,36 @@ class ConversationManager:
 
     # --- edits ---------------------------------------------------------------------------------------------------------
 
-    async def _edit(self, turn: Turn, message: Message) -> Answer:
-        async with aclosing(await self._edited(turn, message)) as parts:
+    async def _edit(self, turn: Turn, message: Message, messages: Sequence[Message]) -> Answer:
+        async with aclosing(await self._edited(turn, message, messages)) as parts:
             async for part in parts:
                 yield part
 
-    async def _edited(self, turn: Turn, message: Message) -> Answer:
-        """The last question is asked anew in the messages of its answer; an older one stays as it was."""
+    async def _edited(self, turn: Turn, message: Message, messages: Sequence[Message]) -> Answer:
+        """The last question is asked anew in the messages of its answer; an older one stays as it was. `messages` are those
+        that were answered together with the edited one."""
         exchange = await self._history.exchange(turn.chat, message.id)
         if exchange is None or exchange.question is None:
-            return self._said(turn, [message])
+            return self._said(turn, messages)
         if exchange.question.epoch != turn.epoch:
             return reply(turn, phrases.EDIT_TOO_OLD)
         last = await self._history.last(turn.chat, turn.head)
         if last and last.question and last.question.id == exchange.question.id:
-            return self._anew(turn, message, last, exchange.question.parent)
+            return self._anew(turn, messages, last, exchange.question.parent)
         if exchange.answer is None:
-            return self._anew(turn, message, exchange, turn.head) if exchange.latest else self._said(turn, [message])
+            return self._anew(turn, messages, exchange, turn.head) if exchange.latest else self._said(turn, messages)
         return reply(turn, phrases.EDIT_TOO_OLD)
 
-    async def _anew(self, turn: Turn, message: Message, exchange: Exchange, tip: int | None) -> Answer:
+    async def _anew(self, turn: Turn, messages: Sequence[Message], exchange: Exchange, tip: int | None) -> Answer:
         yield Replaces(exchange.turn)
-        command = command_of(message.text)
+        command = command_of(messages[0].text) if len(messages) == 1 else None
         if command and command[0] == "image":
             order = Order.read(command[1])
             answer = draw(self._asking, turn, order, tip) if order.prompt else reply(turn, phrases.IMAGE_WHAT)
         elif command:
-            answer = self._said(turn, [message])
+            answer = self._said(turn, messages)
         else:
-            question, aside = await self._asking.read(turn, [message])
+            question, aside = await self._asking.read(turn, messages)
             answer = self._asking.ask(turn, Request(question=question, tip=tip, aside=aside))
         async with aclosing(answer):
             async for part in answer:

@@ -131,9 +131,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """The message as it now stands; its `id` is that of the message first sent."""
+    """The message as it now stands; its `id` is that of the message first sent. `among` are the messages that were answered
+    together with it, in their order and itself among them; empty until the engine has looked."""
 
     message: Message
+    among: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from bot.messages import (
     Event,
     Finish,
     Lane,
+    Replaces,
     Rewound,
     Shown,
     Spent,
@@ -297,6 +298,8 @@ class _History:
                     yield HISTORY["unset_setting"], {"chat": self._chat, "name": name}
                 case Configured(name, value):
                     yield HISTORY["set_setting"], {"chat": self._chat, "name": name, "value": value}
+                case Replaces(earlier):
+                    yield INBOX["inherit_messages"], {"turn": self._claim.turn, "earlier": earlier}
                 case Spent(button):
                     yield HISTORY["spend_button"], {"id": button}
 

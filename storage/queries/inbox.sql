@@ -26,12 +26,16 @@ WHERE chat = :chat AND message = :message AND message <> '' AND id <> :id AND st
 
 -- name: companions
 -- What was answered together with the message when it was first answered, itself included.
-SELECT id, platform, author, joins, payload, said, received FROM inbox
+SELECT min(id) AS id, platform, author, joins, payload, said, received FROM inbox
 WHERE turn IS NOT NULL AND message <> '' AND state <> 'dead' AND turn = (
     SELECT turn FROM inbox AS first
     WHERE chat = :chat AND message = :message AND message <> '' AND id < :id AND turn IS NOT NULL ORDER BY id LIMIT 1
 )
-ORDER BY id;
+GROUP BY message ORDER BY min(id);
+
+-- name: inherit_messages
+-- The turn answers them now: an edit of another of them finds it by this.
+UPDATE inbox SET turn = :turn WHERE turn = :earlier AND turn IS NOT NULL AND message <> '' AND state = 'done';
 
 -- name: close_row
 UPDATE inbox SET state = :state, error = :error WHERE id = :id AND state IN ('queued', 'taken') RETURNING id;
