@@ -129,7 +129,9 @@ class Events:
         if not (self._exchange.fault and self._exchange.fault.no_usage):
             body["usage"] = self._shape.usage(self._exchange.usage)
         body["request_id"] = self._exchange.id
-        return f"id:{self._count}\nevent:result\n:HTTP_STATUS/200\ndata:{dump(body)}\n\n".encode("utf-8", "replace")
+        return f"id:{self._count}\nevent:result\n:HTTP_STATUS/200\ndata:{dump(body)}\n\n".encode(
+            "utf-8", "backslashreplace"
+        )
 
     def error(self, error: Refusal) -> bytes:
         self._count += 1
@@ -201,7 +203,7 @@ class Service:
         return await send_whole(
             self._backend,
             exchange,
-            dump(body).encode("utf-8", "replace"),
+            dump(body).encode("utf-8", "backslashreplace"),
             seconds=pace.first_token + pace.per_token * len(deltas),
         )
 

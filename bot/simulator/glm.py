@@ -102,7 +102,7 @@ class Events:
         else:
             name = "content" if delta.kind == "text" else "reasoning_content"
             body = f'"{name}":{dump(delta.text)}'
-        return f"{self._delta}{body}}}}}]}}\n\n".encode("utf-8", "replace")
+        return f"{self._delta}{body}}}}}]}}\n\n".encode("utf-8", "backslashreplace")
 
     def _fragment(self, delta: Delta) -> Json:
         first = delta.index not in self._called
@@ -169,7 +169,7 @@ class Service:
         if exchange.body.get("stream"):
             fragments = bool(exchange.body.get("tool_stream"))
             return await send_stream(self._backend, exchange, Events(exchange), reply, tool_fragments=fragments)
-        body = dump(_completion(exchange, question, reply)).encode("utf-8", "replace")
+        body = dump(_completion(exchange, question, reply)).encode("utf-8", "backslashreplace")
         seconds = self._backend.pace.first_token + self._backend.pace.per_token * exchange.usage.output_tokens
         return await send_whole(self._backend, exchange, body, seconds=seconds)
 
