@@ -23,7 +23,7 @@ class Magpie:
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None, *, program: str = "bot") -> None:
         self._program = program
-        self.port = _free_port()
+        self.port = free_port()
         self.data_dir = data_dir
         self.log = data_dir.with_name(data_dir.name + ".log")
         self._environment = {
@@ -102,7 +102,7 @@ class Magpie:
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
