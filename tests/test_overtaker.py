@@ -245,6 +245,20 @@ async def test_a_reset_while_the_bot_was_dead_is_seen_first(tmp_path: Path) -> N
         assert closed(1) in home.window.standing(HOME)
 
 
+async def test_a_reset_between_two_crashes_is_not_forgotten(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        gate = await running(home)
+        await home.crash()
+        committed = home.flaws.hold("after reset")
+        await home.open(home.event("message", HOME, "/reset"))
+        await committed.reached.wait()
+        await home.crash()
+        gate.open.set()
+        await home.open()
+        await home.shows(HOME, STOPPED, RESET)
+        assert len(home.script.turns) == 1
+
+
 async def test_a_store_that_does_not_commit_delays_the_lane(tmp_path: Path) -> None:
     async with house(tmp_path, Window(width=WIDE)) as home:
         home.flaws.fails["reset"] = 1
