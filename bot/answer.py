@@ -123,9 +123,6 @@ def _with_cursor(piece: Piece) -> Piece:
 def teaser(piece: Piece) -> Piece:
     """The first send of a piece where a repeated send would show twice: visibly a preview, never the text of the piece itself,
     even if that ends like a cursor. Only the last piece of a preview has buttons here: its cursor is ours."""
-    body = "…" if piece.media else piece.body
-    growing = bool(piece.buttons)
-    teased = (body.removesuffix(CURSOR) if growing else body)[:TEASER] + CURSOR
-    if teased == piece.body and not growing:
-        teased += CURSOR
-    return Piece(teased, buttons=piece.buttons)
+    body = "…" if piece.media else piece.body.removesuffix(CURSOR) if piece.buttons else piece.body
+    teased = body[:TEASER] + CURSOR
+    return Piece(teased if teased != body else teased + CURSOR, buttons=piece.buttons)

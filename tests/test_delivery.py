@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot import delivery
-from bot.answer import CURSOR, Answer, teaser
+from bot.answer import CURSOR, TEASER, Answer, teaser
 from bot.delivery import Delivery, _Lane
 from bot.errors import PlatformError, Rejected, RetryLater, Revoked, Unreachable, Unsure
 from bot.messages import Address, Button, ChatKey, Finish, Finished, Media, Notice, Piece, Text, Withdraw
@@ -299,6 +299,7 @@ BODIES = st.one_of(SPOILED, SPOILED.map(lambda text: text + CURSOR), st.text(min
 EXACT = st.integers(990, 1010).map(lambda size: ("x" * size)[: size - len(CURSOR)] + CURSOR)
 
 
+@example("x" * TEASER + CURSOR)
 @given(st.one_of(BODIES, EXACT).filter(str.strip))
 def test_a_first_send_of_the_outbox_is_never_the_final_text(body: str) -> None:
     first = teaser(Piece(body, marks="m"))
@@ -307,6 +308,7 @@ def test_a_first_send_of_the_outbox_is_never_the_final_text(body: str) -> None:
     assert first.marks == ""
 
 
+@example(["x" * TEASER + CURSOR])
 @given(st.lists(st.one_of(BODIES, EXACT), min_size=1, max_size=4).filter(lambda texts: "".join(texts).strip()))
 def test_a_first_send_of_a_preview_is_never_the_final_text_of_what_is_known(deltas: list[str]) -> None:
     answer, layout = Answer("thinking"), Window(width=1500).layout
