@@ -17,7 +17,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute; its figures mean little")
+    parser.add_argument("--quick", action="store_true", help="about a minute; its figures mean little")
     parser.add_argument("--keep", action="store_true", help="keep the databases and logs of the bots")
     options = parser.parse_args()
     if not sys.platform.startswith("linux"):

@@ -23,7 +23,7 @@ from tests.servers.telegram import Call, Chat, TelegramServer, User
 
 SHOWING = frozenset({"sendMessage", "editMessageText"})
 CURSOR = "▌"  # Magpie's mark of a preview
-QUIET = 0.6  # seconds without any CPU time: the start is over
+QUIET = 0.5  # seconds without any CPU time: the start is over
 AFTERWARDS = 0.5  # seconds that a bot has for what it does after an answer is shown
 PATIENCE = 90.0  # seconds for a start, and at least for a load
 

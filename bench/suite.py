@@ -78,18 +78,18 @@ FULL = Plan(
     turns=400,
 )
 QUICK = Plan(
-    loads=(Load(ALONE, 1, 2, 3), Load(FIFTY, 50, 1, 3), Load(CROWD, 500, 2, spread=False)),
+    loads=(Load(ALONE, 1, 1, 4), Load(FIFTY, 50, 1, 2), Load(CROWD, 500, 2, spread=False)),
     rounds=1,
     starts=1,
     long_answer="hasty",
     long=Load("long answer", 5, 1),
     floods=Load("flood limits", 10, 1),
-    lag=Load(FIFTY, 50, 1, 2),
+    lag=Load(FIFTY, 50, 1),
     hurried=(5, 3),
     burst=(1000, 250),
     bursts=1,
     history=20_000,
-    turns=50,
+    turns=30,
 )
 
 
@@ -137,11 +137,8 @@ async def measure(plan: Plan, folder: Path, say: Say, *, quick: bool) -> Results
         say("Telegram's flood limits")
         async with scenario.stage("glm", model, folder / "floods", floods=True) as stage:
             results.floods = await _load(stage, plan.floods, model)
-        say("people who do not wait")
-        async with scenario.stage("glm", model, folder / "hurried") as stage:
-            results.hurried = await stage.hurried(*plan.hurried)
     async with processes.model(plan.long_answer) as model:
-        results.long_model = await own_time(model, 3)
+        results.long_model = await own_time(model, 1)
         for kind in ("floor", "glm"):
             say(f"{plan.long.name}: {kind}")
             async with scenario.stage(kind, model, folder / f"long-{kind}") as stage:
@@ -174,6 +171,8 @@ async def _loads(plan: Plan, model: Model, folder: Path, say: Say, results: Resu
                     measured = await _load(stages[kind], load, model)
                     results.loads.setdefault(load.name, {}).setdefault(kind, []).append(measured)
         results.rss = {kind: stage.rss() for kind, stage in stages.items()}
+        say("people who do not wait")
+        results.hurried = await stages["glm"].hurried(*plan.hurried)
 
 
 async def _lags(plan: Plan, model: Model, folder: Path, say: Say, results: Results) -> None:
@@ -200,7 +199,7 @@ def made(folder: Path) -> Path:
     return folder
 
 
-async def own_time(model: Model, tries: int = 5) -> tuple[float, float]:
+async def own_time(model: Model, tries: int = 3) -> tuple[float, float]:
     """What a bare request takes: medians of the seconds to the first token and to the last."""
     headers = {"Authorization": f"Bearer {model.key}"}
     body = {"model": "glm-4.7-flash", "stream": True, "messages": [{"role": "user", "content": "c0q1"}]}
