@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 GLM_URL = "https://open.bigmodel.cn/api/paas/v4"
 QWEN_URL = "https://dashscope.aliyuncs.com/api/v1"
 OPENAI_URL = "https://api.openai.com/v1"
+
+OPENAI_NAME = re.compile(rf"{PREFIX}[!-~]{{1,100}}")  # what may be asked of such a service unseen
 
 Kind = Literal["chat", "image"]
 
@@ -111,8 +114,10 @@ class Roster:
         self._listed: dict[str, ModelCard] = {}  # what the OpenAI-compatible service says it has
         self._openings = {name: _Opening(load) for name, load in _loaders(settings).items()}
         budget = Budget(settings.ledger, None if settings.simulated else settings.daily_budget)
+        keys = {"glm": settings.zhipu_key, "qwen": settings.dashscope_key, "openai": settings.openai_key}
         self._guarded = {
-            name: Guarded(name, opening, budget, settings.limits) for name, opening in self._openings.items()
+            name: Guarded(name, opening, budget, settings.limits, key=keys[name])
+            for name, opening in self._openings.items()
         }
 
     @property
@@ -140,7 +145,7 @@ class Roster:
             card = self._default(vendor, kind) if vendor in self._openings else None
             return card or Unknown(variable="" if vendor in self._openings else VARIABLES[vendor])
         card = self._known.get(wanted) or self._known.get(name.strip()) or self._listed.get(name.strip())
-        if card is None and wanted.startswith(PREFIX) and len(wanted) > len(PREFIX) and kind == "chat":
+        if card is None and kind == "chat" and OPENAI_NAME.fullmatch(wanted):
             url = self.settings.openai_url or OPENAI_URL
             card = card_for(name.strip()[len(PREFIX) :], url)
         if card is None or card.kind != kind:

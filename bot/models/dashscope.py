@@ -24,7 +24,7 @@ from yarl import URL
 from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.pictures import Kept, data_url
-from bot.models.vendor import Drawn, by_status, retry_after
+from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, usage_of
 from bot.ports import Line, ModelCard, PicturePrompt, Prompt
 
 # It logs every failure with its traceback and the vendor's words, which may quote people; we report failures ourselves.
@@ -65,8 +65,8 @@ _REFUSED = re.compile(r"inappropriate content", re.IGNORECASE)
 FINISHES: Mapping[str, Finish] = {"stop": Finish.STOP, "length": Finish.LENGTH, "tool_calls": Finish.TOOLS}
 IDLE = 300  # seconds, the SDK's own limit on a silent connection; `guarded.py` is stricter and knows what a token is
 TASK = 300.0  # seconds for a picture that is drawn as a task; they take 10 to 60
-# It lets aiohttp's errors pass, and stumbles with KeyError and TypeError over error bodies that lack a field.
-_SDK_ERRORS = (DashScopeException, aiohttp.ClientError, OSError, ValueError, KeyError, TypeError)
+# It lets aiohttp's errors pass, and stumbles over error bodies that lack a field.
+_SDK_ERRORS = (DashScopeException, aiohttp.ClientError, OSError, *MALFORMED)
 
 
 class _Generation(AioGeneration):
@@ -195,6 +195,9 @@ class DashScope:
             async with asyncio.timeout(TASK):
                 answer = await self._wait(task, model)
             done = True
+        except ModelError as error:
+            error.begun = True
+            raise
         except TimeoutError:
             raise ModelError(
                 Trouble.SILENT, vendor="qwen", model=model, request_id=task, vendor_message=f"task {task} does not end"
@@ -208,9 +211,10 @@ class DashScope:
     async def _wait(self, task: str, model: str) -> Any:
         wait = 1.0
         while True:
-            # The picture class itself forgets address and session here; its base does not.
-            answer = await BaseAsyncAioApi.fetch(task, **self._always)
-            if answer.status_code != 200:
+            answer = await self._asked_for(task)
+            if answer is None:
+                pass
+            elif answer.status_code != 200:
                 error = _refusal(answer, model)
                 if error.trouble not in (Trouble.BUSY, Trouble.OVERLOADED, Trouble.FAULT):
                     raise error
@@ -223,6 +227,15 @@ class DashScope:
                     raise _refused(model, 200, output.get("code") or status or "", output.get("message") or "", task)
             await asyncio.sleep(wait)
             wait = min(wait * 1.5, 5.0)
+
+    async def _asked_for(self, task: str) -> Any:
+        """What the vendor says of the task; None when it was not reached. It draws on: to submit once more would pay twice."""
+        try:
+            # The picture class itself forgets address and session here; its base does not.
+            return await BaseAsyncAioApi.fetch(task, **self._always)
+        except _SDK_ERRORS as error:
+            logging.getLogger(__name__).info("could not ask for the picture task %s: %s", task, type(error).__name__)
+            return None
 
     async def _cancel(self, task: str) -> None:
         """Best effort, and it may be the last thing that happens: a vendor that does not answer must not hold it up."""
@@ -250,7 +263,7 @@ async def _parts(answers: AsyncGenerator[Any, None], model: str) -> AsyncGenerat
             message = choices[0].get("message") or {}
             reason = choices[0].get("finish_reason") or reason
             if thought := message.get("reasoning_content"):
-                yield Thought(thought)
+                yield Thought(str(thought))
             if text := _text(message.get("content")):
                 yield Text(text)
     known = None if reason == "null" else reason  # the service writes it so while it goes on
@@ -274,14 +287,12 @@ def _link(content: object) -> str:
 
 
 def _usage(usage: Any) -> Usage | None:
-    """Cumulative on every event; contradictory figures count as none told."""
+    """Cumulative on every event."""
     if not isinstance(usage, dict):
         return None
-    prompt, completion = usage.get("input_tokens") or 0, usage.get("output_tokens") or 0
-    if prompt <= 0 or completion < 0:
-        return None
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    return Usage(prompt=prompt, completion=completion, cached=max(0, min(cached, prompt)))
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    return usage_of(usage.get("input_tokens"), usage.get("output_tokens"), cached)
 
 
 def _check(answer: Any, model: str) -> None:

@@ -96,8 +96,11 @@ class Tries:
 class Guarded:
     """One vendor behind the policies: `ports.ChatModel` and `ports.ImageModel` for all its models."""
 
-    def __init__(self, name: str, opened: Callable[[], Awaitable[Vendor]], budget: Budget, limits: Limits) -> None:
+    def __init__(
+        self, name: str, opened: Callable[[], Awaitable[Vendor]], budget: Budget, limits: Limits, *, key: str = ""
+    ) -> None:
         self._name = name
+        self._key = key
         self._opened = opened
         self._budget = budget
         self._limits = limits
@@ -141,6 +144,7 @@ class Guarded:
             raise
         except (ModelError, TimeoutError) as caught:
             error = caught if isinstance(caught, ModelError) else self._too_late(prompt, begun=bool(said or thought))
+            self._hide_key(error)
             if not "".join(said).strip():
                 await self._budget.release(reserved, cost=0 if _unbilled(error, begun=bool(thought)) else None)
                 raise error from error.__cause__
@@ -160,6 +164,11 @@ class Guarded:
             idle=self._limits.idle,
             total=self._limits.total,
         )
+
+    def _hide_key(self, error: ModelError) -> None:
+        """Some services quote a key that they refuse; what they say is kept, and shown to the owner."""
+        if self._key:
+            error.vendor_message = error.vendor_message.replace(self._key, "[key]")
 
     def _too_late(self, prompt: Prompt, *, begun: bool) -> ModelError:
         trouble = Trouble.CUT if begun else Trouble.SILENT
@@ -188,6 +197,7 @@ class Guarded:
                 drawn = await self._draw_in_time(prompt)
                 break
             except ModelError as error:
+                self._hide_key(error)
                 unbilled = _unbilled(error)
                 await self._budget.release(reserved, cost=0 if unbilled else None)
                 wait = tries.wait(error, final=not unbilled)  # a picture that may be paid for is not drawn twice
@@ -261,7 +271,7 @@ def _notice(prompt: Prompt, error: ModelError, wait: float) -> Notice:
 
 def _unbilled(error: ModelError, *, begun: bool = False) -> bool:
     """Whether the vendor surely charges nothing: it refused before it began, or never heard of it."""
-    return not begun and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE)
+    return not (begun or error.begun) and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE)
 
 
 def _broken_off(error: ModelError, prompt: Prompt) -> Finished:

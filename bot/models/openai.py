@@ -17,7 +17,7 @@ from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.marks import Marks
 from bot.models.pictures import Kept, data_url
 from bot.models.sse import data_lines
-from bot.models.vendor import Drawn, by_status, retry_after
+from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, usage_of
 from bot.ports import Line, ModelCard, PicturePrompt, Prompt
 
 PREFIX = "openai/"
@@ -95,7 +95,7 @@ class OpenAI:
                     raise _refusal(response, text, "")
                 entries = json.loads(text)["data"]
                 return [self._listed(entry) for entry in entries if isinstance(entry.get("id"), str)]
-        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (aiohttp.ClientError, OSError, *MALFORMED) as error:
             raise _broken(error, "") from error
 
     def _listed(self, entry: Mapping[str, Any]) -> ModelCard:
@@ -126,7 +126,7 @@ class OpenAI:
                 async with aclosing(_parts(response, card.name)) as parts:
                     async for part in parts:
                         yield part
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, *MALFORMED) as error:
             raise _broken(error, card.name) from error
 
     async def draw(self, prompt: PicturePrompt) -> Drawn:
@@ -164,7 +164,7 @@ async def _parts(response: aiohttp.ClientResponse, model: str) -> AsyncGenerator
             reason = choices[0].get("finish_reason") or reason
             delta = choices[0].get("delta") or {}
             if thought := delta.get("reasoning_content") or delta.get("reasoning"):  # DeepSeek and vLLM; Ollama
-                yield Thought(thought)
+                yield Thought(str(thought))
             if text := delta.get("content"):
                 for part in marks.feed(text):
                     yield part
@@ -178,17 +178,15 @@ async def _parts(response: aiohttp.ClientResponse, model: str) -> AsyncGenerator
 def _usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
-    prompt, completion = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-    if prompt <= 0 or completion < 0:
-        return None
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    return Usage(prompt=prompt, completion=completion, cached=max(0, min(cached, prompt)))
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    return usage_of(usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
 
 
 def _refusal(response: aiohttp.ClientResponse, text: str, model: str) -> ModelError:
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = {"error": text[:500]}
     error = _error(
         body if isinstance(body, dict) else {},

@@ -9,7 +9,7 @@ from typing import Protocol
 from yarl import URL
 
 from bot.errors import Trouble
-from bot.messages import Finished, Text, Thought
+from bot.messages import Finished, Text, Thought, Usage
 from bot.ports import PicturePrompt, Prompt
 
 
@@ -30,6 +30,26 @@ class Vendor(Protocol):
         the vendor told no usage. Closing the generator closes the request."""
 
     async def draw(self, prompt: PicturePrompt) -> Drawn: ...
+
+
+# What reading a vendor's JSON raises when it has another shape than the documented one.
+MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+MOST_TOKENS = 100_000_000  # of one call; what claims more is no count of any model's
+
+
+def usage_of(prompt: object, completion: object, cached: object = 0) -> Usage | None:
+    """The vendor's figures as Usage. None where they cannot be right (no numbers, negative, endless): they count as none told,
+    since money is booked by them."""
+    read, written = _count(prompt), _count(completion)
+    if not read or written is None:
+        return None
+    return Usage(prompt=read, completion=written, cached=min(_count(cached) or 0, read))
+
+
+def _count(value: object) -> int | None:
+    if value is None:
+        return 0
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
 def by_status(status: int) -> Trouble:

@@ -21,7 +21,7 @@ from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.marks import Marks
 from bot.models.pictures import Kept, encoded
-from bot.models.vendor import Drawn, by_status, retry_after
+from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, usage_of
 from bot.models.zhipu_client import AsyncZhipuAI
 from bot.ports import Line, PicturePrompt, Prompt
 
@@ -83,7 +83,7 @@ class Zhipu:
             async with aclosing(_parts(chunks, card.name)) as parts:
                 async for part in parts:
                     yield part
-        except (ZhipuAIError, aiohttp.ClientError, OSError, ValueError) as error:
+        except (ZhipuAIError, aiohttp.ClientError, OSError, *MALFORMED) as error:
             raise _translated(error, card.name) from error
 
     async def draw(self, prompt: PicturePrompt) -> Drawn:
@@ -91,7 +91,7 @@ class Zhipu:
         try:
             size = prompt.size or next(iter(prompt.card.sizes), None)
             answer = await self._client.images.generations(model=name, prompt=prompt.text, size=size)
-        except (ZhipuAIError, aiohttp.ClientError, OSError, ValueError) as error:
+        except (ZhipuAIError, aiohttp.ClientError, OSError, *MALFORMED) as error:
             raise _translated(error, name) from error
         link = answer.data[0].url if answer.data else None
         if not link:
@@ -130,7 +130,7 @@ async def _parts(chunks: AsyncGenerator[Any, None], model: str) -> AsyncGenerato
             if delta is None:
                 continue
             if delta.reasoning_content:
-                yield Thought(delta.reasoning_content)
+                yield Thought(str(delta.reasoning_content))
             if delta.content:
                 for part in marks.feed(delta.content):
                     yield part
@@ -144,13 +144,9 @@ async def _parts(chunks: AsyncGenerator[Any, None], model: str) -> AsyncGenerato
 
 
 def _usage(usage: Any) -> Usage:
-    """Contradictory figures count as none told."""
-    prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    if prompt <= 0 or completion < 0:
-        return Usage(estimated=True)
-    details = usage.prompt_tokens_details
-    cached = getattr(details, "cached_tokens", 0) or 0
-    return Usage(prompt=prompt, completion=completion, cached=max(0, min(cached, prompt)))
+    cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", 0)
+    told = usage_of(getattr(usage, "prompt_tokens", 0), getattr(usage, "completion_tokens", 0), cached)
+    return told or Usage(estimated=True)
 
 
 def _translated(error: Exception, model: str) -> ModelError:
@@ -188,7 +184,7 @@ def _translated(error: Exception, model: str) -> ModelError:
 def _json(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

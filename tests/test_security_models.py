@@ -1,0 +1,171 @@
+"""What a vendor sends is no more trusted than what people write: money is booked by it, and it is kept and shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.errors import ModelError, Trouble
+from bot.messages import Finish
+from bot.models import ModelSettings, open_models
+from bot.models.vendor import MOST_TOKENS, usage_of
+from bot.ports import ModelCard, Unknown
+from bot.simulator import Fault
+from tests.models.rig import QUICK, Asker, Purse, Shelf, end_of, open_rig, recorded
+
+KEY = "0123456789abcdef.CanaryOfTheKey"
+NAMES = {"glm": "glm-4-plus", "qwen": "qwen-plus", "openai": "openai/some-model"}
+IMPOSSIBLE = (math.nan, math.inf, -5, 1e300, 10**18, MOST_TOKENS + 1, "7", [1], {"a": 1}, True)
+
+
+@asynccontextmanager
+async def vendors(url: str, purse: Purse) -> AsyncIterator[Asker]:
+    """All three, at one address."""
+    async with aiohttp.ClientSession() as session:
+        settings = ModelSettings(
+            session=session,
+            ledger=purse,
+            files=Shelf(),
+            zhipu_key=KEY,
+            zhipu_url=url,
+            dashscope_key=KEY,
+            dashscope_url=url,
+            openai_key=KEY,
+            openai_url=url,
+            limits=QUICK,
+        )
+        yield Asker(open_models(settings), Shelf(), session)
+
+
+def streamed(vendor: str, content: object, usage: object) -> bytes:
+    """A whole answer of one event, as the vendor streams it."""
+    if vendor == "qwen":
+        output = {"choices": [{"message": {"role": "assistant", "content": content}, "finish_reason": "stop"}]}
+        body: dict[str, Any] = {"output": output, "usage": usage, "request_id": "r"}
+        return b"id:1\nevent:result\n:HTTP_STATUS/200\ndata:" + json.dumps(body).encode() + b"\n\n"
+    choices = [{"index": 0, "delta": {"content": content}, "finish_reason": "stop"}]
+    body = {"id": "1", "created": 1, "model": "x", "choices": choices, "usage": usage}
+    return b"data: " + json.dumps(body).encode() + b"\n\ndata: [DONE]\n\n"
+
+
+def usage(vendor: str, prompt: object, completion: object) -> dict[str, object]:
+    names = ("input_tokens", "output_tokens") if vendor == "qwen" else ("prompt_tokens", "completion_tokens")
+    return {names[0]: prompt, names[1]: completion, "total_tokens": 1}
+
+
+@pytest.mark.parametrize("figure", IMPOSSIBLE, ids=repr)
+def test_a_figure_that_cannot_be_counts_as_none_told(figure: object) -> None:
+    assert usage_of(figure, 5) is None
+    assert usage_of(5, figure) is None
+    told = usage_of(5, 5, figure)
+    assert told and 0 <= told.cached <= 5
+
+
+@pytest.mark.parametrize("vendor", NAMES)
+@pytest.mark.parametrize("figure", [math.nan, math.inf, 1e300, 10**18, [1]], ids=repr)
+async def test_an_answer_with_impossible_figures_is_whole_and_its_cost_estimated(vendor: str, figure: object) -> None:
+    purse = Purse()
+    async with recorded([streamed(vendor, "hello", usage(vendor, 5, figure))]) as url, vendors(url, purse) as asker:
+        end = end_of(await asker.ask(NAMES[vendor]))
+    assert end.reason is Finish.STOP and end.usage.estimated
+    if vendor != "openai":  # which is free on this machine
+        assert 0 < end.cost <= purse.rows[0][1]
+
+
+@pytest.mark.parametrize("vendor", NAMES)
+@pytest.mark.parametrize(
+    "block",
+    [
+        b'{"choices": [5], "output": [5]}',
+        b'{"choices": {"a": 1}, "output": "x", "request_id": 1}',
+        b'{"choices": [{"delta": "x"}], "output": {"choices": [7]}, "request_id": "r", "usage": [1]}',
+        b"[" * 100_000,
+        b"7" * 5_000,
+    ],
+    ids=lambda block: block[:20].decode(),
+)
+async def test_json_of_another_shape_is_the_vendors_failure_and_keeps_its_money(vendor: str, block: bytes) -> None:
+    purse = Purse()
+    async with recorded([b"data: " + block + b"\n\n"]) as url, vendors(url, purse) as asker:
+        error = await asker.refused(NAMES[vendor])
+    assert isinstance(error, ModelError)
+    assert all(state in ("estimated", "settled") for _, _, state in purse.rows)
+
+
+@pytest.mark.parametrize("vendor", NAMES)
+async def test_a_key_that_the_vendor_quotes_is_not_kept(vendor: str) -> None:
+    refusal = json.dumps({"error": {"message": f"no such key: {KEY}", "code": "1000"}, "message": f"no: {KEY}"})
+    async with recorded([refusal.encode()], status=401, content_type="application/json") as url:
+        async with vendors(url, Purse()) as asker:
+            error = await asker.refused(NAMES[vendor])
+    assert error.trouble is Trouble.BAD_KEY
+    assert "no" in error.vendor_message and KEY not in error.vendor_message
+
+
+async def test_a_picture_task_that_cannot_be_asked_for_is_submitted_and_paid_once() -> None:
+    """The vendor takes the order and is then not to be reached for a while."""
+    orders: list[str] = []
+    purse = Purse()
+
+    async def take(request: web.Request) -> web.Response:
+        orders.append(await request.text())
+        asyncio.get_running_loop().call_soon(down.set)
+        return web.json_response(
+            {"output": {"task_id": "t1", "task_status": "PENDING"}, "request_id": "r"}, headers={"Connection": "close"}
+        )
+
+    async def tell(request: web.Request) -> web.Response:
+        output = {"task_id": "t1", "task_status": "FAILED", "code": "InternalError", "message": "x"}
+        return web.json_response({"output": output, "request_id": "r"})
+
+    down = asyncio.Event()
+    app = web.Application()
+    app.router.add_post("/services/{rest:.*}", take)
+    app.router.add_get("/tasks/{rest:.*}", tell)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        async with vendors(f"http://127.0.0.1:{port}", purse) as asker:
+            drawing = asyncio.create_task(asker.draw("wan2.2-t2i-flash"))
+            async with asyncio.timeout(20):
+                await down.wait()
+                await site.stop()  # connections are refused from now on
+                done, _ = await asyncio.wait([drawing], timeout=2)
+                site = web.TCPSite(runner, "127.0.0.1", port)
+                await site.start()
+                with pytest.raises(ModelError):
+                    await drawing
+    finally:
+        await runner.cleanup()
+    assert not done, "it gave up, or ordered again"
+    assert len(orders) == 1
+    assert [state for _, _, state in purse.rows] == ["estimated"]
+
+
+async def test_a_task_of_which_the_vendor_refuses_to_tell_may_be_billed_all_the_same() -> None:
+    purse = Purse()
+    async with open_rig(ledger=purse) as rig:
+        rig.sim.fail(Fault(vendor="dashscope", path="/tasks/", code="InvalidParameter", times=None))
+        with pytest.raises(ModelError):
+            await rig.draw("wan2.2-t2i-flash")
+    assert [(cost > 0, state) for _, cost, state in purse.rows] == [(True, "estimated")]
+
+
+@pytest.mark.parametrize(
+    "name", ["openai/x\n2026-01-01 ERROR a line of its own", "openai/\x1b[31m", "openai/" + "x" * 999]
+)
+async def test_a_models_name_that_a_person_makes_up_is_one_short_word(name: str) -> None:
+    async with vendors("http://127.0.0.1:1", Purse()) as asker:
+        assert isinstance(asker.models.find(name), Unknown)
+        assert isinstance(asker.models.find("openai/Qwen/Qwen2.5-7B"), ModelCard)
