@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.request import getproxies
 
 import aiohttp
 
@@ -41,8 +42,9 @@ async def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises SettingsError and StorageError when the start is not possible."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.storage_url))
+        # With trust_env aiohttp reads the environment and ~/.netrc for each request: only where there is a proxy to be found.
         session = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=True)
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=bool(getproxies()))
         )
         files = FileStore(settings.data_dir / "files")
         vendors = session

@@ -17,13 +17,14 @@ from functools import partial
 
 from bot import phrases
 from bot.answer import Answer
-from bot.delivery import Delivery, Preview
+from bot.delivery import Delivery
 from bot.errors import FencedOut, MagpieError, StorageError, Superseded, Unreadable
 from bot.insist import RETRY, insist
 from bot.messages import (
     CHANGES,
     Address,
     Button,
+    ChatKey,
     Edited,
     Event,
     Incoming,
@@ -38,6 +39,7 @@ from bot.messages import (
 from bot.outcome import Making
 from bot.overtaker import Overtaker
 from bot.ports import Claim, Control, Handler, Inbox, Platform
+from bot.preview import Preview
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ MOST_ATTEMPTS = 10  # of a turn that ended in a crash each time: then it is a de
 PROMPT_ATTEMPTS = 2  # beyond these each waits longer, so that a turn which kills the process lets the others live
 LONGEST_PAUSE = 60.0  # seconds
 STORE_WAITS = (0.5, 2.0, 5.0)  # seconds until a handler that could not read from the store is asked again
+LOOK_AGAIN = 1.0  # seconds until the store is asked once more after it had nothing to do
 LAST_CALLS = 1.0  # seconds for platform calls under way at the end: the id of a message just sent must not be lost
 
 Showing = Callable[[], Awaitable[None]]
@@ -96,6 +99,7 @@ class Engine:
         self._free = at_once
         self._busy = 0
         self._running: dict[int, _Running] = {}
+        self._behind: dict[ChatKey, bool] = {}  # the chats being worked on; whether more waits in them
         self._ended: set[int] = set()
         self._arrived = asyncio.Event()
         self._overtaker = Overtaker(
@@ -113,9 +117,13 @@ class Engine:
     async def accept(self, events: Sequence[Event]) -> None:
         for turn in await self._inbox.accept(events):
             self._end(turn)
-        if any(event.lane is Lane.CONTROL for event in events):
-            self._overtaker.wake()
-        self._arrived.set()
+        for event in events:
+            if event.lane is Lane.CONTROL:
+                self._overtaker.wake()
+            elif event.chat in self._behind:  # claimed when its turn is completed
+                self._behind[event.chat] = True
+            else:
+                self._arrived.set()
 
     def _end(self, turn: int) -> None:
         """A turn that is not running yet (just claimed, or still to be opened again after a crash) must not begin."""
@@ -170,9 +178,12 @@ class Engine:
             for claim in claims:
                 self._free -= 1
                 self._busy += 1
+                self._behind[claim.chat] = claim.more
                 tasks.create_task(self._guarded_turn(claim), name=f"turn {claim.turn}")
             if later is not None:
                 self._wake_at(later)
+            elif not claims and self._busy:
+                self._wake_at(time.time() + LOOK_AGAIN)  # for a chat whose key changed under its waiting rows
 
     def _wake_at(self, when: float) -> None:
         asyncio.get_running_loop().call_later(max(0.0, when - time.time()), self._arrived.set)
@@ -194,7 +205,8 @@ class Engine:
                 self._running.pop(claim.turn, None)
                 self._ended.discard(claim.turn)
                 self._free += 1
-                self._arrived.set()
+                if self._behind.pop(claim.chat, True) or self._free == 1:
+                    self._arrived.set()
             if showing:
                 await self._show(showing)
         finally:
@@ -238,6 +250,7 @@ class Engine:
                 return None
             case (Moved(old, new),):
                 await insist(lambda: self._control.move(old, new, claim))
+                self._behind[claim.chat] = True
                 self._moved(f"{old.platform}:{old.chat}", f"{new.platform}:{new.chat}")
                 self._delivery.follow(old, new)
                 return partial(self._delivery.show, Address(new))
@@ -267,7 +280,11 @@ class Engine:
     async def _companions(self, claim: Claim, edit: Edited) -> Edited:
         """The edit, with the messages that were answered together with the edited one."""
         rows = await insist(lambda: self._inbox.companions(claim, edit.message.id, claim.rows[0]))
-        read = [self._platforms[row.platform].read(row.payload) for row in rows]
+        try:
+            read = [self._platforms[row.platform].read(row.payload) for row in rows]
+        except Unreadable as error:
+            log.warning("%s: what was said with an edited message cannot be read: %s", claim.chat, error)
+            return edit
         among = [item.message if isinstance(item, Edited) else item for item in read]
         return replace(edit, among=tuple(item for item in among if isinstance(item, Message)))
 
@@ -304,7 +321,8 @@ class Engine:
     async def _answer(self, claim: Claim, turn: Turn) -> Showing | None:
         answer = Answer(phrases.THINKING.to(turn.language))
         stop = Button(phrases.STOP.to(turn.language), turn.stop)
-        running = _Running(turn=turn, answer=answer, preview=self._delivery.preview(turn, answer, stop))
+        platform = self._platforms[turn.chat.platform]
+        running = _Running(turn=turn, answer=answer, preview=Preview(self._delivery, platform, turn, answer, stop))
         self._running[turn.id] = running
         began = time.monotonic()
         dead = ""

@@ -270,7 +270,7 @@ class Row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A chat that is ours until we complete it, and the turn to be made of its oldest rows. `stopped`: a crash interrupted it
-    after it was stopped or the chat was reset; no model is to be asked any more."""
+    after it was stopped or the chat was reset; no model is to be asked any more. `more`: other rows of the chat wait, or may."""
 
     chat: ChatKey
     turn: int
@@ -285,6 +285,7 @@ class Claim:
     rows: tuple[Row, ...]
     shown: tuple[Shown, ...]
     stopped: bool = False
+    more: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,8 @@ def _open_turn(chat: Record, worker: str, now: float) -> Transaction[Claim | Non
     turn = (yield INBOX["insert_turn"], values)[0]["id"]
     for row in rows:
         yield INBOX["take_row"], {"id": row["id"], "turn": turn}
-    return (yield from _own(chat, worker, turn, seq, chat["epoch"], 1, stop, chosen, rows, ()))
+    more = len(rows) < len(waiting)
+    return (yield from _own(chat, worker, turn, seq, chat["epoch"], 1, stop, chosen, rows, (), more=more))
 
 
 def _reopen_turn(chat: Record, worker: str) -> Transaction[Claim | None]:
@@ -176,6 +177,7 @@ def _own(
     shown: tuple[Shown, ...],
     *,
     stopped: bool = False,
+    more: bool = True,
 ) -> Transaction[Claim]:
     fence = chat["fence"] + 1
     yield (
@@ -196,6 +198,7 @@ def _own(
         rows=tuple(load_row(row) for row in rows),
         shown=shown,
         stopped=stopped,
+        more=more,
     )
 
 

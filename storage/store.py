@@ -95,7 +95,7 @@ class Store:
     # History
 
     async def line(self, tip: int | None, limit: int) -> Sequence[Entry]:
-        return await self._run(history.line(tip, limit))
+        return [] if tip is None else await self._run(history.line(tip, limit))
 
     async def exchange(self, chat: ChatKey, message: str) -> Exchange | None:
         return await self._run(history.exchange(str(chat), message))

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot import delivery
+from bot import delivery, preview
+from bot import lane as lanes
 from bot.answer import CURSOR, TEASER, Answer, teaser
-from bot.delivery import Delivery, _Lane
+from bot.delivery import Delivery
 from bot.errors import PlatformError, Rejected, RetryLater, Revoked, Unreachable, Unsure
+from bot.lane import Lane
 from bot.messages import Address, Button, ChatKey, Finish, Finished, Media, Notice, Piece, Text, Withdraw
 from tests.stage import Gate, house, until
 from tests.window import Window
@@ -83,7 +85,7 @@ async def test_silence_lights_working_until_there_is_something(tmp_path: Path) -
         began = time.monotonic()
         await home.say(HOME, "q")
         await until(lambda: home.window.made("working"))
-        assert time.monotonic() - began >= delivery.SILENCE * 0.9
+        assert time.monotonic() - began >= preview.SILENCE * 0.9
         gate.open.set()
         await home.shows(HOME, "a")
 
@@ -135,7 +137,7 @@ async def test_a_preview_that_failed_does_not_hold_up_the_final_text(tmp_path: P
         await until(lambda: home.window.calls)
         gate.open.set()
         await home.shows(HOME, "ab")
-        assert time.monotonic() - began < delivery.DROPPED
+        assert time.monotonic() - began < preview.DROPPED
 
 
 async def test_a_preview_that_was_taken_although_it_failed_is_at_worst_one_orphan(tmp_path: Path) -> None:
@@ -236,7 +238,7 @@ async def test_a_commands_reply_is_sent_whole(tmp_path: Path) -> None:
 
 
 def test_a_lane_saves_up_a_burst_and_spaces_what_it_lets_through() -> None:
-    lane = _Lane(1.0, 3)
+    lane = Lane(1.0, 3)
     assert lane.wait() == 0
     lane.spend()
     assert 0.4 < lane.wait() <= 0.5
@@ -248,14 +250,14 @@ def test_a_lane_saves_up_a_burst_and_spaces_what_it_lets_through() -> None:
 
 
 def test_a_lane_gets_slower_with_each_flood_up_to_a_limit_and_forgives() -> None:
-    lane = _Lane(1.0, 1)
+    lane = Lane(1.0, 1)
     lane.spend()
     for times in (2, 4, 8, 8):
         lane.flood(0.0)
         assert times - 0.3 < lane.wait() <= times
     lane.flood(30)
     assert lane.wait() > 29
-    lane.flooded -= delivery.FORGET_FLOOD + 1
+    lane.flooded -= lanes.FORGET_FLOOD + 1
     lane.closed_until = 0.0
     assert lane.wait() <= 1.0
 

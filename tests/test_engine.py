@@ -173,10 +173,13 @@ async def test_a_store_that_does_not_commit_is_tried_again(tmp_path: Path, trans
 
 async def test_a_handler_that_cannot_read_the_store_is_asked_again(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
+        await home.say(HOME, "first")
+        await home.shows(HOME, "re: first")
         home.flaws.fails["line"] = 2
         await home.say(HOME, "hello")
-        await home.shows(HOME, "re: hello")
-        assert await home.history(HOME) == ["hello", "re: hello"]
+        await home.shows(HOME, "re: first", "re: hello")
+        assert home.flaws.fails["line"] == 0
+        assert await home.history(HOME) == ["first", "re: first", "hello", "re: hello"]
 
 
 async def test_a_handler_is_not_asked_again_once_it_has_shown_something(tmp_path: Path) -> None:

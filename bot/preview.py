@@ -1,0 +1,160 @@
+"""Shows one answer while it is made: always its newest state, any of which may be dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bot.answer import Answer, Place, teaser
+from bot.delivery import Delivery
+from bot.errors import ChatMoved, Forbidden, Gone, PlatformError, RetryLater
+from bot.lane import Lane
+from bot.messages import Button, Piece, Turn
+from bot.ports import Final, Platform
+
+log = logging.getLogger(__name__)
+
+SILENCE = 1.5  # seconds without anything to show before the platform's "typing" is lit
+WORKING = 5.0  # seconds that it stays lit
+DROPPED = 2.0  # seconds without previews after one that failed
+
+
+class Preview:
+    """The previews of one turn: always the newest state, as fast as the lane allows, until `finish`.
+
+    address    where they go now: a chat may move meanwhile
+    stands     what they have left at the platform
+    forbidden  the chat is closed to us: nobody will see this answer
+    """
+
+    def __init__(self, delivery: Delivery, platform: Platform, turn: Turn, answer: Answer, stop: Button) -> None:
+        self._delivery = delivery
+        self._platform = platform
+        self._turn = turn.id
+        self._answer = answer
+        self._stop = stop
+        self._changed = asyncio.Event()
+        self._ids: dict[Place, str] = {(shown.slot, shown.piece): shown.id for shown in turn.shown}
+        self._lost: Counter[Place] = Counter()
+        self._task: asyncio.Task[None] | None = None
+        self._calling = False
+        self._finished = False
+        self.address = turn.address
+        self.stands: dict[Place, Piece] = {}
+        self.forbidden = False
+
+    def adopt(self, ids: Mapping[Place, str]) -> None:
+        """Messages of an earlier turn now belong to this one."""
+        self._ids.update(ids)
+
+    def changed(self) -> None:
+        self._changed.set()
+
+    def finish(self) -> None:
+        """No more previews: a call under way ends first, since its message's id must not be lost."""
+        self._finished = True
+        if self._task and not self._calling:
+            self._task.cancel()
+
+    async def run(self) -> None:
+        self._task = asyncio.current_task()
+        if self._finished:
+            return
+        try:
+            with self._delivery.lane(self.address) as lane:
+                await self._wait_for_something(lane)
+                while not self._finished:
+                    await self._changed.wait()
+                    self._changed.clear()
+                    while not self._finished and await self._step(lane):
+                        pass
+        except Forbidden:
+            self.forbidden = True
+        except asyncio.CancelledError:
+            if not self._finished:
+                raise
+
+    async def _wait_for_something(self, lane: Lane) -> None:
+        timeout = SILENCE
+        while not self._changed.is_set():
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._changed.wait()
+            except TimeoutError:
+                timeout = WORKING
+                if lane.closed_until < time.monotonic():
+                    await self._light(lane)
+
+    async def _light(self, lane: Lane) -> None:
+        try:
+            await self._platform.working(self.address)
+        except Forbidden:
+            raise
+        except RetryLater as error:
+            lane.flood(error.seconds)
+        except PlatformError as error:
+            log.debug("%s: %s", self.address.chat, error)
+
+    async def _step(self, lane: Lane) -> bool:
+        """Bring one piece nearer to the newest state; False when nothing is to be done."""
+        await asyncio.sleep(lane.wait())
+        async with lane.lock:
+            place, piece = self._next()
+            if piece is None:
+                return False
+            if lane.wait() > 0:  # whoever had the lane meanwhile used it up, or was told to wait
+                return True
+            self._calling = True
+            try:
+                lane.spend()
+                await self._call(place, piece)
+            except RetryLater as error:
+                lane.flood(error.seconds)
+            except Gone:
+                await self._lose(place)
+            except ChatMoved as error:
+                await self._delivery.moved(self.address.chat, error.new)
+                self.address = replace(self.address, chat=error.new)
+            except Forbidden:
+                raise
+            except PlatformError as error:
+                log.info("%s: a preview was dropped: %s", self.address.chat, error)
+                self.stands.pop(place, None)  # it may have been taken after all
+                lane.resting_until = time.monotonic() + DROPPED
+                return False
+            finally:
+                self._calling = False
+        return True
+
+    def _next(self) -> tuple[Place, Piece | None]:
+        for place, piece in sorted(self._answer.preview(self._platform.layout, self._stop).items()):
+            if self.stands.get(place) != piece:
+                return place, piece
+        return (0, 0), None
+
+    async def _call(self, place: Place, piece: Piece) -> None:
+        address = self.address if place == (0, 0) else replace(self.address, reply_to="")
+        if drafting := self._delivery.drafting(address):
+            await drafting.draft(address, self._turn, replace(piece, buttons=()))
+        elif place in self._ids:
+            await self._platform.edit(address, self._ids[place], piece)
+        else:
+            if not self._platform.traits.idempotent:
+                piece = teaser(piece)
+            self._ids[place] = await self._platform.send(address, piece, self._final(place).nonce)
+            await self._delivery.sent(address.chat, self._turn, place, self._ids[place])
+        self.stands[place] = piece
+
+    async def _lose(self, place: Place) -> None:
+        """Its message was deleted under us: the next one must not carry the nonce of the first."""
+        await self._delivery.gone(self._final(place))
+        self._lost[place] += 1
+        self._ids.pop(place, None)
+        self.stands.pop(place, None)
+
+    def _final(self, place: Place) -> Final:
+        return Final(self._turn, *place, Piece(""), generation=self._lost[place])
