@@ -16,6 +16,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bot.errors import Gone, Rejected, SettingsError, StorageError, TooLarge, Unreachable, Unreadable
 from bot.messages import STOP_PREFIX, Address, Attachment, Incoming, Piece
@@ -30,6 +31,7 @@ from bot.ports import Board, Card, Files, Intake, MenuEntry, Traits
 __all__ = ["Banner", "WebPlatform"]
 
 CONNECTIONS = 500  # beyond, a request gets 503
+HEAD_SECONDS = 5.0  # that a connection may stand without a whole request, and as many again
 GRACE = 1  # seconds for requests under way when the server ends
 # Previews may be frequent: a send costs one small commit, and a browser gets the newest state only.
 NO_BANNER = Banner()
@@ -189,12 +191,34 @@ def _card(to: Address, piece: Piece, id: str, created: float) -> Card:
     )
 
 
+class _Protocol(H11Protocol):
+    """uvicorn waits for ever for the head of a request: whoever opens `CONNECTIONS` of them and says nothing would shut the
+    page for everyone, without a password. Here a connection that stands at the same place twice in a row is closed."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn writes it
+        super().connection_made(transport)
+        self._served: object = self  # what was served when we looked last; none yet
+        self._look = self.loop.call_later(HEAD_SECONDS, self._close_if_idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._look.cancel()
+        super().connection_lost(exc)
+
+    def _close_if_idle(self) -> None:
+        serving = self.cycle is not None and not self.cycle.response_complete
+        if not serving and self._served is self.cycle:
+            self.transport.close()
+            return
+        self._served = self if serving else self.cycle
+        self._look = self.loop.call_later(HEAD_SECONDS, self._close_if_idle)
+
+
 def _server(app: Guard) -> uvicorn.Server:
     """uvicorn without its own loop, signals and lifespan: it ends with the task that runs it. Nothing of it depends on
     the tick of its `main_loop` once it writes no Date header."""
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         access_log=False,

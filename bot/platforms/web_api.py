@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from json import JSONDecodeError, loads
+from json import loads
 from mimetypes import guess_type
 from typing import Any, cast
 
@@ -33,6 +33,7 @@ from bot.platforms.web_stream import Streams
 from bot.ports import Board, Card, Files, Intake, MenuEntry
 
 JSON_LIMIT = 2_000_000  # bytes
+LOGIN_LIMIT = 4_000  # bytes: anyone may send these, on all connections at once
 PICTURE_LIMIT = 20_000_000  # bytes
 BODY_SECONDS = 60.0  # for a whole body to arrive
 CHOICES = 12  # completions shown at once
@@ -105,7 +106,7 @@ class Api:
         return self.assets["login.html"].respond(request, 403 if key else 200)
 
     async def log_in(self, request: Request) -> Response:
-        token = (await _json(request)).get("token")
+        token = (await _json(request, LOGIN_LIMIT)).get("token")
         accepted = self.login.accepts(token) if isinstance(token, str) else False
         if accepted is None:
             return problem(429, phrases.WEB_TOO_MANY_TRIES)
@@ -231,13 +232,13 @@ def _chat(request: Request) -> str:
     return chat
 
 
-async def _json(request: Request) -> dict[str, Any]:
+async def _json(request: Request, limit: int = JSON_LIMIT) -> dict[str, Any]:
     """Only with the JSON content type, which a form of another site cannot send."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise Malformed("not JSON")
     try:
-        raw = loads(await _body(request, JSON_LIMIT))
-    except (JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raw = loads(await _body(request, limit))
+    except (ValueError, RecursionError) as error:  # also for a number of more digits than Python reads
         raise Malformed("not JSON") from error
     except TooLarge as error:
         raise TooLong(str(error)) from error

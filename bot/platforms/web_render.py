@@ -26,8 +26,9 @@ HIGHLIGHT_LIMIT = 8_000  # characters of one code block: 10 to 20 ms for Pygment
 REMEMBERED = 64  # texts that are growing at the same time
 LINK = re.compile(r"(https?://[^\s/]|mailto:\S)", re.IGNORECASE)
 LANGUAGE = re.compile(r"[\w+#.-]{1,30}", re.ASCII)
-# A line that may begin the definition of a link, which then changes how *earlier* text reads.
-DEFINITION = re.compile(r"^[\s>*+\-\d.)]*\[", re.MULTILINE)
+# A line that may begin the definition of a link, which then changes how *earlier* text reads. It never looks beyond its own
+# line: from each of many blank ones to the last would take minutes.
+DEFINITION = re.compile(r"^(?:[^\S\n]|[>*+\-\d.)])*\[", re.MULTILINE)
 
 
 def render(markdown: str) -> str:
