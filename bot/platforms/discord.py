@@ -24,7 +24,7 @@ from bot.platforms.discord_events import Events
 from bot.platforms.discord_gateway import Gateway
 from bot.platforms.discord_interactions import Interactions
 from bot.platforms.discord_read import PLATFORM, JsonObject, Via
-from bot.platforms.discord_rest import NO_PINGS, OFFICIAL_API, Rest, Upload
+from bot.platforms.discord_rest import NO_PINGS, OFFICIAL_API, SUPPRESS_EMBEDS, Rest, Upload
 from bot.ports import Cursors, Files, Gatekeeper, Intake, MenuEntry, Traits
 
 log = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ class DiscordPlatform:
         return url.scheme == "https" and url.host in CDN_HOSTS and url.port == 443
 
     async def _body(self, piece: Piece, *, upload: bool = True) -> tuple[JsonObject, list[Upload]]:
-        body: JsonObject = {"content": piece.body, "allowed_mentions": NO_PINGS}
+        body: JsonObject = {"content": piece.body, "allowed_mentions": NO_PINGS, "flags": SUPPRESS_EMBEDS}
         if piece.buttons:
             body["components"] = _components(piece)
         if piece.media is None or not upload:

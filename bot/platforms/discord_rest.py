@@ -36,6 +36,7 @@ NO_PINGS: Mapping[str, object] = {
     "parse": [],
     "replied_user": False,
 }  # as "allowed_mentions": without it, everything in a text pings
+SUPPRESS_EMBEDS = 1 << 2  # "flags": no preview of a link, which Discord would fetch the moment that a model writes it
 UNKNOWN_MESSAGE = 10008
 # By Discord's own error codes; what is not here goes by the HTTP status.
 _BY_CODE: Mapping[int, type[PlatformError]] = {
