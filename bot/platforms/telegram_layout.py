@@ -205,7 +205,8 @@ def _allowed(entity: MessageEntity) -> bool:
 
 
 def _is_link(url: str) -> bool:
-    """What Telegram takes as the address of a link: http(s) with a dotted host, tg: or mailto:."""
+    """http(s) with a dotted host, or mailto:. Telegram takes tg: as well, which calls a person (tg://user?id=) or acts in the
+    app: a model has no business with either."""
     if not url.isprintable() or re.search(r"\s", url):
         return False
     try:
@@ -213,7 +214,7 @@ def _is_link(url: str) -> bool:
         host = parts.hostname or ""
     except ValueError:
         return False
-    return parts.scheme in ("tg", "mailto") or (parts.scheme in ("http", "https") and "." in host.strip("."))
+    return parts.scheme == "mailto" or (parts.scheme in ("http", "https") and "." in host.strip("."))
 
 
 def _within(entity: MessageEntity, start: int, end: int) -> MessageEntity | None:
