@@ -103,9 +103,11 @@ async def test_json_of_another_shape_is_the_vendors_failure_and_keeps_its_money(
 @pytest.mark.parametrize("vendor", NAMES)
 async def test_a_key_that_the_vendor_quotes_is_not_kept(vendor: str) -> None:
     refusal = json.dumps({"error": {"message": f"no such key: {KEY}", "code": "1000"}, "message": f"no: {KEY}"})
-    async with recorded([refusal.encode()], status=401, content_type="application/json") as url:
-        async with vendors(url, Purse()) as asker:
-            error = await asker.refused(NAMES[vendor])
+    async with (
+        recorded([refusal.encode()], status=401, content_type="application/json") as url,
+        vendors(url, Purse()) as asker,
+    ):
+        error = await asker.refused(NAMES[vendor])
     assert error.trouble is Trouble.BAD_KEY
     assert "no" in error.vendor_message and KEY not in error.vendor_message
 
