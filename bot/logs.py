@@ -11,13 +11,21 @@ QUIET = ("httpx", "httpcore", "aiohttp.access", "asyncio", "PIL", "aiosqlite", "
 SHORTEST = 6  # characters: a shorter "secret" would black out half the log
 
 
+# What people and vendors call themselves is logged: a name must not begin a line of its own or speak to the terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
 class Redacting(logging.Formatter):
-    """Blacks out secrets in the finished line, so also in tracebacks and in addresses that other libraries log."""
+    """Blacks out secrets in the finished line, so also in tracebacks and in addresses that other libraries log. A message stays
+    on one line."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__(FORMAT)
         known = sorted((secret for secret in secrets if len(secret) >= SHORTEST), key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
