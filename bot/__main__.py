@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="magpie", description="A chat bot for Telegram, Discord and the browser.")
     parser.add_argument("command", nargs="?", choices=("run", "doctor"), default="run", help="run: serve (the default)")
     command = parser.parse_args().command
+    os.umask(0o077)  # whatever is written here (chats, pictures, the page's password) is for this account alone
     try:
         settings = load_settings()
         logs.set_up(settings.log_level, settings.secrets)
