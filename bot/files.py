@@ -31,6 +31,7 @@ class FileStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._unpacking = asyncio.Semaphore(1)  # ten harmless pictures at once take more memory than a small server has
 
     async def keep(self, data: bytes, mime: str) -> str:
         name = f"{hashlib.sha256(data).hexdigest()[:32]}.{SUFFIXES.get(mime, 'bin')}"
@@ -41,7 +42,8 @@ class FileStore:
         return name
 
     async def keep_picture(self, data: bytes) -> str:
-        fit, mime = await asyncio.to_thread(fit_for_models, data)
+        async with self._unpacking:
+            fit, mime = await asyncio.to_thread(fit_for_models, data)
         return await self.keep(fit, mime)
 
     async def load(self, name: str) -> bytes:
@@ -83,8 +85,8 @@ def fit_for_models(data: bytes) -> tuple[bytes, str]:
             if min(width, height) < SMALLEST_SIDE:
                 raise UnidentifiedImageError("too small")
             picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+            picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))  # before anything that copies it
             upright = ImageOps.exif_transpose(picture)
-            upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
             clear = upright.has_transparency_data
             out = io.BytesIO()
             if clear:
