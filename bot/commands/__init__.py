@@ -41,7 +41,7 @@ def overtaking(desk: Asking, turn: Turn, message: Message, argument: str, /) -> 
 
 
 def unknown(desk: Asking, turn: Turn, message: Message, name: str, /) -> Answer:
-    nearest = get_close_matches(name, [command.name for command in COMMANDS], 2, 0.5)
+    nearest = get_close_matches(name, [command.name for command in COMMANDS], 2, 0.6)
     phrase = phrases.UNKNOWN_COMMAND.format(name=name)
     if nearest:
         phrase = phrases.UNKNOWN_COMMAND_NEAR.format(name=name, nearest=", ".join(f"/{near}" for near in nearest))
