@@ -282,7 +282,7 @@ class Member:
         await self.hears(count + 1, seconds)
         return self.shown[-1]
 
-    async def slash(self, name: str, **options: object) -> Shown:
+    async def slash(self, name: str, /, **options: object) -> Shown:
         count = len(self.shown)
         self.server.slash(self.channel, self.user, name, options)
         await self.hears(count + 1)
