@@ -69,6 +69,18 @@ async def test_a_stopped_answer_keeps_what_was_shown_and_costs_no_more(tmp_path:
         assert said(here.asked[-1])[1].startswith("word0 word1"), "what was shown is remembered"
 
 
+async def test_a_question_stopped_before_the_first_word_is_asked_again_by_retry(tmp_path: Path) -> None:
+    async with house(tmp_path, script=repeat, first_token=0.3) as here:
+        ann = here.person()
+        await ann.ask("one")
+        ann.say("two")
+        await until(lambda: here.models.running)
+        ann.say("/stop")
+        assert (await ann.hears(2))[1] == "(stopped)"
+        assert (await ann.ask("/retry")).text == "You said: two"
+        assert said(here.asked[-1]) == ["one", "You said: one", "two"]
+
+
 async def test_in_a_group_only_the_asker_stops_by_the_button(tmp_path: Path) -> None:
     async with house(tmp_path, script=slow, per_token=0.05) as here:
         ann, ben = here.telegram.user("Ann"), here.telegram.user("Ben")
