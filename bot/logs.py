@@ -22,14 +22,14 @@ class Redacting(logging.Formatter):
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__(FORMAT)
         known = sorted((secret for secret in secrets if len(secret) >= SHORTEST), key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
+        # and the "user:password@" of an address: a proxy's comes from the environment and is none of our settings
+        self._pattern = re.compile("|".join([*map(re.escape, known), r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"]))
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        return self._pattern.sub("[secret]", line) if self._pattern else line
+        return self._pattern.sub("[secret]", super().format(record))
 
 
 def set_up(level: str, secrets: Sequence[str]) -> None:

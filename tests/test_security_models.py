@@ -16,10 +16,11 @@ from aiohttp import web
 from bot.errors import ModelError, Trouble
 from bot.messages import Finish
 from bot.models import ModelSettings, open_models
+from bot.models.guarded import ENDLESS, LONGEST_TOKEN
 from bot.models.vendor import MOST_TOKENS, usage_of
 from bot.ports import ModelCard, Unknown
 from bot.simulator import Fault
-from tests.models.rig import QUICK, Asker, Purse, Shelf, end_of, open_rig, recorded
+from tests.models.rig import QUICK, Asker, Purse, Shelf, end_of, open_rig, recorded, text_of
 
 KEY = "0123456789abcdef.CanaryOfTheKey"
 NAMES = {"glm": "glm-4-plus", "qwen": "qwen-plus", "openai": "openai/some-model"}
@@ -29,7 +30,7 @@ IMPOSSIBLE = (math.nan, math.inf, -5, 1e300, 10**18, MOST_TOKENS + 1, "7", [1], 
 @asynccontextmanager
 async def vendors(url: str, purse: Purse) -> AsyncIterator[Asker]:
     """All three, at one address."""
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(trust_env=True) as session:
         settings = ModelSettings(
             session=session,
             ledger=purse,
@@ -162,6 +163,33 @@ async def test_a_task_of_which_the_vendor_refuses_to_tell_may_be_billed_all_the_
         with pytest.raises(ModelError):
             await rig.draw("wan2.2-t2i-flash")
     assert [(cost > 0, state) for _, cost, state in purse.rows] == [(True, "estimated")]
+
+
+@pytest.mark.parametrize("vendor", NAMES)
+async def test_the_password_of_a_proxy_and_the_headers_of_a_request_are_not_kept(
+    vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with recorded([], status=407) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//user:CanaryOfTheProxy@"))
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        async with vendors("https://vendor.example/v1", Purse()) as asker:
+            error = await asker.refused(NAMES[vendor])
+    assert "407" in error.vendor_message
+    assert "Canary" not in error.vendor_message and "Authorization" not in error.vendor_message
+
+
+@pytest.mark.parametrize("name", ["glm-4-plus", "qwen-plus"])
+async def test_an_answer_without_an_end_is_ended(name: str) -> None:
+    """A vendor that overlooks `max_tokens` bills what it writes."""
+    async with open_rig() as rig:
+        rig.sim.fail(Fault(endless=True))
+        async with asyncio.timeout(20):
+            parts = await rig.ask(name, output=100)
+    end = end_of(parts)
+    assert (end.reason, end.code, end.usage.estimated) == (Finish.LENGTH, ENDLESS, True)
+    assert end.cost > 0
+    assert len(text_of(parts)) < 100 * LONGEST_TOKEN + 100
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from yarl import URL
 from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.pictures import Kept, data_url
-from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, usage_of
+from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, told, usage_of
 from bot.ports import Line, ModelCard, PicturePrompt, Prompt
 
 # It logs every failure with its traceback and the vendor's words, which may quote people; we report failures ourselves.
@@ -345,4 +345,4 @@ def _broken(error: Exception, model: str) -> ModelError:
         trouble = Trouble.UNREACHABLE
     else:
         trouble = Trouble.CUT
-    return ModelError(trouble, vendor="qwen", model=model, vendor_message=repr(error)[:500])
+    return ModelError(trouble, vendor="qwen", model=model, vendor_message=told(error))

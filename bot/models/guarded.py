@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -48,7 +49,10 @@ POLICIES: Mapping[Trouble, Policy] = {
     Trouble.UNREACHABLE: Policy(3, 1.0),
     Trouble.CUT: Policy(3, 1.0),
 }
+ENDLESS = "endless"  # our code for an answer much longer than was asked for
 EMPTY = "empty"  # our code for an answer without any text: tried once more
+PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")  # "user:password@" of an address
+LONGEST_TOKEN = 16  # characters, on average over a whole answer with its thoughts; writing takes 1 to 5
 NO_ROOM = "length"  # ours, too: the limit of tokens was reached before the first word; again would be no better
 
 
@@ -129,6 +133,7 @@ class Guarded:
         said: list[str] = []
         thought: list[str] = []
         finished: Finished | None = None
+        room = prompt.output * LONGEST_TOKEN
         try:
             async with aclosing(await self._begin(prompt)) as parts:
                 async for part in parts:
@@ -137,6 +142,10 @@ class Guarded:
                         continue
                     (said if isinstance(part, Text) else thought).append(part.delta)
                     yield part
+                    room -= len(part.delta)
+                    if room < 0:  # the vendor overlooks `max_tokens`: closing the stream stops it, and what it costs
+                        finished = _endless(prompt)
+                        break
             if finished is None:
                 raise ModelError(Trouble.CUT, vendor=self._name, model=prompt.card.name)
         except Unreadable:  # a kept picture is gone: nothing was asked
@@ -144,7 +153,7 @@ class Guarded:
             raise
         except (ModelError, TimeoutError) as caught:
             error = caught if isinstance(caught, ModelError) else self._too_late(prompt, begun=bool(said or thought))
-            self._hide_key(error)
+            self._hide_secrets(error)
             if not "".join(said).strip():
                 await self._budget.release(reserved, cost=0 if _unbilled(error, begun=bool(thought)) else None)
                 raise error from error.__cause__
@@ -165,10 +174,11 @@ class Guarded:
             total=self._limits.total,
         )
 
-    def _hide_key(self, error: ModelError) -> None:
-        """Some services quote a key that they refuse; what they say is kept, and shown to the owner."""
-        if self._key:
-            error.vendor_message = error.vendor_message.replace(self._key, "[key]")
+    def _hide_secrets(self, error: ModelError) -> None:
+        """Some services quote a key that they refuse, and a proxy's address holds its password: the message is kept, and shown
+        to the owner."""
+        message = PASSWORD.sub("", error.vendor_message)
+        error.vendor_message = message.replace(self._key, "[key]") if self._key else message
 
     def _too_late(self, prompt: Prompt, *, begun: bool) -> ModelError:
         trouble = Trouble.CUT if begun else Trouble.SILENT
@@ -197,7 +207,7 @@ class Guarded:
                 drawn = await self._draw_in_time(prompt)
                 break
             except ModelError as error:
-                self._hide_key(error)
+                self._hide_secrets(error)
                 unbilled = _unbilled(error)
                 await self._budget.release(reserved, cost=0 if unbilled else None)
                 wait = tries.wait(error, final=not unbilled)  # a picture that may be paid for is not drawn twice
@@ -272,6 +282,11 @@ def _notice(prompt: Prompt, error: ModelError, wait: float) -> Notice:
 def _unbilled(error: ModelError, *, begun: bool = False) -> bool:
     """Whether the vendor surely charges nothing: it refused before it began, or never heard of it."""
     return not (begun or error.begun) and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE)
+
+
+def _endless(prompt: Prompt) -> Finished:
+    """The end of an answer that goes on far beyond what was asked for."""
+    return Finished(reason=Finish.LENGTH, usage=Usage(estimated=True), model=prompt.card.name, code=ENDLESS)
 
 
 def _broken_off(error: ModelError, prompt: Prompt) -> Finished:

@@ -17,7 +17,7 @@ from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.marks import Marks
 from bot.models.pictures import Kept, data_url
 from bot.models.sse import data_lines
-from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, usage_of
+from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, told, usage_of
 from bot.ports import Line, ModelCard, PicturePrompt, Prompt
 
 PREFIX = "openai/"
@@ -222,4 +222,4 @@ def _error(body: Mapping[str, Any], status: int, request_id: str, model: str, *,
 def _broken(error: Exception, model: str) -> ModelError:
     unreachable = aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL
     trouble = Trouble.UNREACHABLE if isinstance(error, unreachable) else Trouble.CUT
-    return ModelError(trouble, vendor="openai", model=model, vendor_message=repr(error)[:500])
+    return ModelError(trouble, vendor="openai", model=model, vendor_message=told(error))

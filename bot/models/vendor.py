@@ -52,6 +52,11 @@ def _count(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
+def told(error: Exception) -> str:
+    """For the owner. Never the `repr` of aiohttp's errors: it holds the request with its headers, and so the key."""
+    return f"{type(error).__name__}: {error}"[:500]
+
+
 def by_status(status: int) -> Trouble:
     """The fallback for a refusal whose business code nobody knows, such as a gateway's HTML page."""
     if status in _STATUSES:

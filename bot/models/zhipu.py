@@ -21,7 +21,7 @@ from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.marks import Marks
 from bot.models.pictures import Kept, encoded
-from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, usage_of
+from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, told, usage_of
 from bot.models.zhipu_client import AsyncZhipuAI
 from bot.ports import Line, PicturePrompt, Prompt
 
@@ -178,7 +178,7 @@ def _translated(error: Exception, model: str) -> ModelError:
             request_id=found,
             vendor_message=message,
         )
-    return ModelError(Trouble.CUT, vendor="glm", model=model, vendor_message=repr(error)[:500])
+    return ModelError(Trouble.CUT, vendor="glm", model=model, vendor_message=told(error))
 
 
 def _json(text: str) -> object:
