@@ -181,6 +181,16 @@ async def test_a_long_paste_is_one_question(tmp_path: Path) -> None:
         assert await ann.hears() == ["10000"]
 
 
+async def test_a_question_about_another_persons_picture_is_asked_with_it(tmp_path: Path) -> None:
+    async with house(tmp_path, script=repeat) as here:
+        ann, ben = here.telegram.user("Ann"), here.telegram.user("Ben")
+        hers = Person(here.telegram, ann, here.telegram.supergroup(ann, ben))
+        photo = here.telegram.send_photo(hers.chat, ben, picture(), "my new bike")
+        assert "what is this?" in (await hers.ask(f"{ME} what is this?", reply_to=photo)).text
+        assert (here.asked[0].model, pictures(here.asked[0])) == ("glm-4.6v-flash", 1)
+        assert said(here.asked[0]) == ["Ann: > Ben: my new bike\n\nwhat is this?"]
+
+
 # --- edits and replies ------------------------------------------------------------------------------------------------
 
 

@@ -91,6 +91,17 @@ async def test_on_discord_pictures_come_in_together_with_their_question(tmp_path
         assert (call.model, pictures(call)) == ("glm-4.6v-flash", 3)
 
 
+async def test_on_discord_a_question_about_another_persons_picture_is_asked_with_it(tmp_path: Path) -> None:
+    async with house_on_discord(tmp_path, script=repeat) as here:
+        ann, ben = here.discord.user("ann"), here.discord.user("ben")
+        room = here.discord.channel(here.discord.guild("house", members=[ann, ben]), "general")
+        bike = Upload(filename="bike.jpg", data=picture(), content_type="image/jpeg")
+        photo = here.discord.say(room, ben, attachments=(bike,))
+        await Member(here.discord, ann, room).ask("what is this?", mention_bot=True, reply_to=photo)
+        [call] = [call for call in here.models.log if call.body]
+        assert (call.model, pictures(call), said(call)) == ("glm-4.6v-flash", 1, ["Ann: what is this?"])
+
+
 # --- Discord: answers ----------------------------------------------------------------------------------------------------
 
 

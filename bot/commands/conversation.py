@@ -49,7 +49,7 @@ async def retry(desk: Asking, turn: Turn, message: Message, argument: str, /) ->
 
 
 async def _last_question(desk: Asking, turn: Turn) -> Entry | None:
-    """The question that just failed, or was stopped before a word, where the conversation stands; else the one last answered."""
+    """The question that just failed or was stopped, with no answer where the conversation stands; else the last answered."""
     report = await desk.history.report(turn.chat)
     if report and report.finished.reason in (Finish.FAILED, Finish.REFUSED, Finish.STOPPED):
         failed = await desk.history.asked(report.turn)

@@ -209,7 +209,7 @@ def _body(data: JsonObject, me: Me, place: Place, text: str) -> JsonObject:
         "language": language_of(text),
         "at": moment(data["id"]),
         "text": text,
-        "files": _files(data),
+        "files": _files(data) + _quoted_pictures(data, me),
         "replies_to": replies_to,
         "quote": quote,
         "quoted": quoted,
@@ -257,6 +257,15 @@ def _reply(data: JsonObject, me: Me) -> tuple[str, str, str]:
     if answered["author"]["id"] == me.id:
         return answered["id"], "", ""
     return "", _text(answered, me)[:QUOTED], _name(answered["author"], None)
+
+
+def _quoted_pictures(data: JsonObject, me: Me) -> list[list[str | int]]:
+    """Those of what it forwards, or of another's message that it replies to: nobody has shown them to us."""
+    quoted = [snapshot["message"] for snapshot in data.get("message_snapshots", ())]
+    answered = data.get("referenced_message")
+    if not quoted and answered and _is_reply(data) and answered["author"]["id"] not in (me.id, data["author"]["id"]):
+        quoted = [answered]
+    return [file for message in quoted for file in _files(message) if file[0] == "image"]
 
 
 def _files(data: JsonObject) -> list[list[str | int]]:

@@ -274,7 +274,7 @@ def _read_message(body: Json, me: Me, owns: Callable[[str], bool]) -> Message:
         text=words.text,
         at=float(_int(body["date"])),
         language=_language(body.get("from"), words.text),
-        attachments=tuple(_attachments(body)),
+        attachments=(*_attachments(body), *(_quoted_pictures(body, me, author.id) if group else ())),
         replies_to=str(_int(answered["message_id"])) if (answered := replied(body)) else "",
         quote=quote,
         quoted=quoted,
@@ -317,6 +317,14 @@ def _quote(body: Json, me: Me, author: str) -> tuple[str, str]:
         return "", ""
     text = marked or sound(_str(answered.get("text") or answered.get("caption") or ""))
     return text, _name(speaker) if text else ""
+
+
+def _quoted_pictures(body: Json, me: Me, author: str) -> Iterator[Attachment]:
+    """Those of another's message that this one replies to: nobody has shown them to us."""
+    answered = replied(body) or {}
+    speaker = answered.get("sender_chat") or answered.get("from") or {}
+    if speaker.get("id") != me.id and str(speaker.get("id")) != author:
+        yield from (file for file in _attachments(answered) if file.kind == "image")
 
 
 def _attachments(body: Json) -> Iterator[Attachment]:
