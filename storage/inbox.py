@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from bot.messages import (
     Event,
     Finish,
     Lane,
+    Piece,
     Replaces,
     Rewound,
     Shown,
@@ -23,7 +25,7 @@ from bot.messages import (
 )
 from bot.ports import Claim, Final, Outcome, Row
 from storage.ledger import settle
-from storage.records import dump_address, dump_names, dump_piece, dump_report, load_final
+from storage.records import dump_address, dump_names, dump_piece, dump_report
 from storage.transaction import Record, Transaction, Value, statements
 
 INBOX = statements("inbox.sql")
@@ -38,12 +40,11 @@ def accept(events: Sequence[Event], now: float) -> Transaction[list[int]]:
     """Insert what is new; the turns that an edit of their question stops."""
     stopped: list[int] = []
     for event in events:
-        chat = yield from home(str(event.chat))
         values: dict[str, Value] = {
             "platform": event.platform,
             "bot": event.bot,
             "event": event.event,
-            "chat": chat,
+            "chat": str(event.chat),
             "author": event.author,
             "lane": event.lane.value,
             "joins": event.joins,
@@ -56,6 +57,7 @@ def accept(events: Sequence[Event], now: float) -> Transaction[list[int]]:
         new = yield INBOX["insert_event"], values
         if not new:
             continue
+        chat: str = new[0]["chat"]
         if event.edits and (yield from _is_settled_edit(event, chat, new[0]["id"], stopped)):
             continue
         if event.lane is Lane.TURN:
@@ -120,8 +122,6 @@ def _open_turn(chat: Record, worker: str, now: float) -> Transaction[Claim | Non
         if not row["joins"] or row["joins"] != rows[0]["joins"]:
             break
         rows.append(row)
-    settings = yield HISTORY["settings"], {"chat": chat["chat"]}
-    chosen = {row["name"]: row["value"] for row in settings}
     stop, seq = STOP_PREFIX + secrets.token_urlsafe(9), chat["seq"] + 1
     values: dict[str, Value] = {
         "chat": chat["chat"],
@@ -129,14 +129,14 @@ def _open_turn(chat: Record, worker: str, now: float) -> Transaction[Claim | Non
         "epoch": chat["epoch"],
         "author": rows[0]["author"],
         "stop_key": stop,
-        "model": chosen.get("model", ""),
+        "model": chat["model"] or "",
         "now": now,
     }
     turn = (yield INBOX["insert_turn"], values)[0]["id"]
     for row in rows:
         yield INBOX["take_row"], {"id": row["id"], "turn": turn}
     more = len(rows) < len(waiting)
-    return (yield from _own(chat, worker, turn, seq, chat["epoch"], 1, stop, chosen, rows, (), more=more))
+    return (yield from _own(chat, worker, turn, seq, chat["epoch"], 1, stop, chat["model"], rows, (), more=more))
 
 
 def _reopen_turn(chat: Record, worker: str) -> Transaction[Claim | None]:
@@ -144,8 +144,6 @@ def _reopen_turn(chat: Record, worker: str) -> Transaction[Claim | None]:
     rows = yield INBOX["taken_rows"], {"turn": chat["turn"]}
     turn = (yield INBOX["reopen_turn"], {"turn": chat["turn"]})[0]
     shown = yield OUTBOX["shown_pieces"], {"turn": chat["turn"]}
-    settings = yield HISTORY["settings"], {"chat": chat["chat"]}
-    chosen = {row["name"]: row["value"] for row in settings} | {"model": turn["model"]}
     known = tuple(Shown(row["slot"], row["number"], row["message"]) for row in shown)
     return (
         yield from _own(
@@ -156,7 +154,7 @@ def _reopen_turn(chat: Record, worker: str) -> Transaction[Claim | None]:
             turn["epoch"],
             turn["attempts"],
             turn["stop_key"],
-            chosen,
+            turn["model"],
             rows,
             known,
             stopped=chat["stop"] >= turn["seq"] or chat["epoch"] != turn["epoch"],
@@ -172,7 +170,7 @@ def _own(
     epoch: int,
     attempt: int,
     stop: str,
-    settings: dict[str, str],
+    model: str | None,
     rows: Sequence[Record],
     shown: tuple[Shown, ...],
     *,
@@ -192,8 +190,8 @@ def _own(
         epoch=epoch,
         attempt=attempt,
         stop=stop,
-        model=settings.get("model", ""),
-        system=settings.get("system", ""),
+        model=model or "",
+        system=chat["system"] or "",
         head=chat["head"],
         rows=tuple(load_row(row) for row in rows),
         shown=shown,
@@ -220,15 +218,7 @@ def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[list[Fin
     changes = outcome.changes if current else ()
     history = _History(chat, claim, now)
     yield from history.apply(changes, outcome.text)
-    for final in outcome.pieces:
-        values: dict[str, Value] = {
-            "turn": claim.turn,
-            "slot": final.slot,
-            "number": final.number,
-            "piece": dump_piece(final.piece),
-        }
-        yield OUTBOX["queue_piece"], {"chat": chat, **values}
-    yield OUTBOX["mark_surplus"], {"turn": claim.turn}
+    finals = yield from _queue(chat, claim.turn, outcome)
     for button in outcome.buttons:
         owned: dict[str, Value] = {
             "chat": chat,
@@ -241,17 +231,31 @@ def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[list[Fin
         yield from settle(outcome.finished.call, outcome.finished.cost, outcome.finished.usage.estimated)
     head = history.head if history.moved else state["head"]
     yield from finish(claim, chat, outcome, (history.question, history.answer), head, now)
-    waiting = yield OUTBOX["turn_pieces"], {"turn": claim.turn}
-    return [load_final(row) for row in waiting]
+    return finals
+
+
+def _queue(chat: str, turn: int, outcome: Outcome) -> Transaction[list[Final]]:
+    """The pieces, and the previews that they do not need, on their way; with the messages that stand for them already."""
+    finals = []
+    whole = outcome.finished.reason is Finish.COMMAND
+    for final in outcome.pieces:
+        place: dict[str, Value] = {"chat": chat, "turn": turn, "slot": final.slot, "number": final.number}
+        row = (yield OUTBOX["queue_piece"], {**place, "piece": dump_piece(final.piece)})[0]
+        finals.append(dataclasses.replace(final, id=row["message"], generation=row["generation"], whole=whole))
+    surplus = yield OUTBOX["mark_surplus"], {"turn": turn}
+    finals.extend(
+        Final(turn, row["slot"], row["number"], Piece(""), row["message"], row["generation"], surplus=True)
+        for row in surplus
+    )
+    return finals
 
 
 def guard(claim: Claim) -> Transaction[tuple[str, Record]]:
     """The chat's key as it now is and its row, if the claim still holds. Raises FencedOut."""
-    chat = yield from home(str(claim.chat))
-    rows = yield INBOX["chat_state"], {"chat": chat}
+    rows = yield INBOX["chat_state"], {"chat": str(claim.chat)}
     if not rows or rows[0]["fence"] != claim.fence or rows[0]["turn"] != claim.turn:
-        raise FencedOut(f"turn {claim.turn} of {chat} belongs to another worker now")
-    return chat, rows[0]
+        raise FencedOut(f"turn {claim.turn} of {claim.chat} belongs to another worker now")
+    return rows[0]["chat"], rows[0]
 
 
 def finish(

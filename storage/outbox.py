@@ -13,7 +13,7 @@ from storage.transaction import Transaction, Value
 
 def sent(chat: str, turn: int, slot: int, number: int, message: str) -> Transaction[None]:
     values: dict[str, Value] = {"turn": turn, "slot": slot, "number": number, "message": message}
-    yield OUTBOX["record_preview"], {"chat": (yield from home(chat)), **values}
+    yield OUTBOX["record_preview"], {"chat": chat, **values}
 
 
 def shown(finals: Sequence[Final]) -> Transaction[None]:

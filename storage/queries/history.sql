@@ -43,9 +43,6 @@ ON CONFLICT (id) DO NOTHING;
 -- name: spend_button
 UPDATE buttons SET used = 1 WHERE id = :id;
 
--- name: settings
-SELECT name, value FROM settings WHERE chat = :chat;
-
 -- name: set_setting
 INSERT INTO settings (chat, name, value) VALUES (:chat, :name, :value)
 ON CONFLICT (chat, name) DO UPDATE SET value = excluded.value;

@@ -1,8 +1,8 @@
 -- name: insert_event
 INSERT INTO inbox (platform, bot, event, chat, author, lane, joins, message, digest, payload, said, received)
-VALUES (:platform, :bot, :event, :chat, :author, :lane, :joins, :message, :digest, :payload, :said, :now)
+VALUES (:platform, :bot, :event, coalesce((SELECT new FROM moves WHERE old = :chat), :chat), :author, :lane, :joins, :message, :digest, :payload, :said, :now)
 ON CONFLICT (platform, bot, event) DO NOTHING
-RETURNING id;
+RETURNING id, chat;
 
 -- name: moved_to
 SELECT new FROM moves WHERE old = :chat;
@@ -49,7 +49,10 @@ UPDATE chats SET ready = :now WHERE owner IS NULL AND pending > 0 AND ready > :n
 
 -- name: ready_chats
 -- A control event that waits in a chat goes first: what was said after a reset must not meet the old conversation.
-SELECT chat, fence, epoch, seq, stop, turn, head FROM chats
+SELECT chat, fence, epoch, seq, stop, turn, head,
+  (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'model') AS model,
+  (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'system') AS system
+FROM chats
 WHERE owner IS NULL AND pending > 0 AND ready <= :now
   AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.chat = chats.chat AND state = 'queued' AND lane = 'control')
 ORDER BY ready LIMIT :limit;
@@ -91,7 +94,9 @@ SELECT seq, epoch, attempts + 1 AS attempts, stop_key, model FROM turns WHERE id
 UPDATE turns SET attempts = :attempt WHERE id = :turn;
 
 -- name: chat_state
-SELECT fence, epoch, stop, seq, turn, head FROM chats WHERE chat = :chat;
+-- By the key under which it is kept now.
+SELECT chat, fence, epoch, stop, seq, turn, head FROM chats
+WHERE chat = coalesce((SELECT new FROM moves WHERE old = :chat), :chat);
 
 -- name: finish_rows
 UPDATE inbox SET state = :state, error = :error WHERE turn = :turn AND state = 'taken' RETURNING id;

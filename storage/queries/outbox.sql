@@ -1,5 +1,6 @@
 -- name: record_preview
-INSERT INTO outbox (chat, turn, slot, number, message, state) VALUES (:chat, :turn, :slot, :number, :message, 'preview')
+INSERT INTO outbox (chat, turn, slot, number, message, state)
+VALUES (coalesce((SELECT new FROM moves WHERE old = :chat), :chat), :turn, :slot, :number, :message, 'preview')
 ON CONFLICT (turn, slot, number) DO UPDATE SET message = excluded.message;
 
 -- name: shown_pieces
@@ -7,11 +8,13 @@ SELECT slot, number, message FROM outbox WHERE turn = :turn AND message <> '' OR
 
 -- name: queue_piece
 INSERT INTO outbox (chat, turn, slot, number, piece, state) VALUES (:chat, :turn, :slot, :number, :piece, 'queued')
-ON CONFLICT (turn, slot, number) DO UPDATE SET piece = excluded.piece, state = 'queued';
+ON CONFLICT (turn, slot, number) DO UPDATE SET piece = excluded.piece, state = 'queued'
+RETURNING message, generation;
 
 -- name: mark_surplus
 -- Previews (also of an earlier answer that this one replaces) for which the final answer has no piece.
-UPDATE outbox SET state = 'surplus' WHERE turn = :turn AND piece IS NULL AND state = 'preview';
+UPDATE outbox SET state = 'surplus' WHERE turn = :turn AND piece IS NULL AND state = 'preview'
+RETURNING slot, number, message, generation;
 
 -- name: adopt_pieces
 UPDATE outbox SET turn = :turn, piece = NULL, state = 'preview' WHERE turn = :earlier AND message <> '' RETURNING slot;
@@ -36,11 +39,6 @@ UPDATE outbox SET state = 'dropped', error = :error WHERE turn = :turn AND slot 
 SELECT outbox.turn, slot, number, piece, message, generation, outbox.state, turns.address, turns.state AS finish
 FROM outbox JOIN turns ON turns.id = outbox.turn
 WHERE outbox.chat = :chat AND outbox.state IN ('queued', 'surplus') ORDER BY outbox.turn, slot, number;
-
--- name: turn_pieces
-SELECT outbox.turn, slot, number, piece, message, generation, outbox.state, turns.state AS finish
-FROM outbox JOIN turns ON turns.id = outbox.turn
-WHERE outbox.turn = :turn AND outbox.state IN ('queued', 'surplus') ORDER BY slot, number;
 
 -- name: waiting_chats
 SELECT DISTINCT chat FROM outbox WHERE state IN ('queued', 'surplus');
