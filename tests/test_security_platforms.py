@@ -19,8 +19,10 @@ from bot.platforms.discord_rest import SUPPRESS_EMBEDS
 from bot.platforms.web import CONNECTIONS, HEAD_SECONDS
 from bot.platforms.web_api import LOGIN_LIMIT
 from tests.platforms.discord_house import address, house
+from tests.platforms.telegram_house import listening
 from tests.platforms.web_stage import Stage
 from tests.servers.discord import DiscordServer
+from tests.servers.telegram import TelegramServer
 
 TOKEN = "a token that nobody guesses"
 JSON = {"Content-Type": "application/json"}
@@ -138,6 +140,23 @@ def test_no_text_takes_long_to_lay_out(layout: object, end: str) -> None:
         began = time.process_time()
         layout(text)
         assert time.process_time() - began < 4, f"{unit!r} ... {end!r}"
+
+
+# --- strangers ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_stranger_who_adds_the_bot_and_throws_it_out_writes_nothing() -> None:
+    async with TelegramServer() as server:
+        ann, stranger = server.user("Ann"), server.user("Eve")
+        group, shared = server.supergroup(stranger), server.group(ann)
+        async with listening(server, allowed=f"telegram:{ann.id}") as home:
+            for _ in range(3):
+                server.kick(group, stranger)
+                server.invite(group, stranger)
+            server.kick(shared, ann)
+            await home.inbox.wait()
+            await home.confirmed()
+        assert [event.chat.chat for event in home.inbox.events] == [str(shared.id)]
 
 
 # --- links that act by themselves --------------------------------------------------------------------------------------

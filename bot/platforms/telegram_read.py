@@ -193,7 +193,8 @@ def _key_press(id: int, update: Json, body: Json, me: Me) -> Keyed:
 
 
 def _key_membership(id: int, update: Json, body: Json, me: Me) -> Keyed:
-    """The bot's own membership: only its end is an event."""
+    """The bot's own membership: only its end is an event, of a place or by a person that is admitted. Whoever may put the bot
+    into a group of theirs and out again writes nothing here; what is sent to a closed group is refused, and then dropped."""
     private, person = body["chat"]["type"] == "private", str(_int(body["from"]["id"]))
     if body["chat"]["type"] == "channel":
         raise Ignored
@@ -205,7 +206,6 @@ def _key_membership(id: int, update: Json, body: Json, me: Me) -> Keyed:
         place=event.chat.chat,
         private=private,
         addressed=over,
-        always=over and not private,
     )
 
 
