@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 LATE = 3600.0  # seconds: what was said longer ago is asked about before it is answered
 MOST_ATTEMPTS = 10  # of a turn that ended in a crash each time: then it is a dead letter
 PROMPT_ATTEMPTS = 2  # beyond these each waits longer, so that a turn which kills the process lets the others live
-LONGEST_PAUSE = 60.0  # seconds
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds
 STORE_WAITS = (0.5, 2.0, 5.0)  # seconds until a handler that could not read from the store is asked again
 LOOK_AGAIN = 1.0  # seconds until the store is asked once more after it had nothing to do
 LAST_CALLS = 1.0  # seconds for platform calls under way at the end: the id of a message just sent must not be lost
@@ -382,7 +382,7 @@ class Engine:
 
     async def _pause(self, claim: Claim) -> None:
         if claim.attempt > PROMPT_ATTEMPTS:
-            await asyncio.sleep(min(2.0 ** (claim.attempt - PROMPT_ATTEMPTS), LONGEST_PAUSE))
+            await asyncio.sleep(min(FIRST_PAUSE * 2 ** (claim.attempt - PROMPT_ATTEMPTS - 1), LONGEST_PAUSE))
         await insist(lambda: self._inbox.retry(claim))
 
     async def _collect(self, claim: Claim, running: _Running, began: float) -> None:

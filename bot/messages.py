@@ -64,6 +64,7 @@ class Event:
     edits     this event is an edit of `message`
     digest    of text and attachments: an edit with the digest of what it edits is no edit (link previews cause those)
     settle    seconds (at most 1) that a claim waits for the rest of an album or of a text cut into pieces
+    moves_to  the chat has this key from now on, also for what is accepted right after it
     at        when it was said, Unix seconds by the platform's clock
     payload   what `Platform.read` gets back: Telegram's update as received, or the platform's own versioned JSON
     """
@@ -81,6 +82,7 @@ class Event:
     edits: bool = False
     digest: str = ""
     settle: float = 0.0
+    moves_to: ChatKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

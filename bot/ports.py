@@ -270,7 +270,7 @@ class Row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A chat that is ours until we complete it, and the turn to be made of its oldest rows. `stopped`: a crash interrupted it
-    after it was stopped or the chat was reset; no model is to be asked any more. `more`: other rows of the chat wait, or may."""
+    after it was stopped or the chat was reset; no model is to be asked any more. `more`: other rows wait, or may."""
 
     chat: ChatKey
     turn: int

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from bot.messages import ChatKey
 from bot.ports import Claim, Overtaken, Replying, Row
-from storage.inbox import INBOX, OUTBOX, guard, home, load_row
+from storage.inbox import INBOX, OUTBOX, guard, load_row
+from storage.moving import home, move
 from storage.records import dump_address, dump_piece
-from storage.transaction import Transaction, Value, statements
-
-MOVING = statements("moving.sql")
-PLATFORMS = statements("platforms.sql")
+from storage.transaction import Transaction, Value
 
 
 def waiting(limit: int) -> Transaction[list[tuple[Row, ChatKey]]]:
@@ -78,33 +76,6 @@ def leave(chat: str, why: str) -> Transaction[Overtaken]:
     done = yield from _stop_running(chat)
     yield OUTBOX["drop_chat_pieces"], {"chat": chat, "error": why}
     return done
-
-
-def move(told: str, new: str) -> Transaction[None]:
-    """Rename every row. When both keys were in use, the new one keeps its conversation and takes what waits in the old."""
-    old = yield from home(told)
-    if old == new or (old != told and (yield from home(new)) == old):
-        return  # told again
-    for step in ("redirect_moves", "forget_move", "insert_move"):
-        yield PLATFORMS[step], {"old": old, "new": new}
-    old_rows = yield MOVING["chat_row"], {"chat": old}
-    new_rows = yield MOVING["chat_row"], {"chat": new}
-    shift = 0
-    if old_rows and new_rows:
-        before = old_rows[0]
-        if before["turn"] is not None:
-            yield MOVING["requeue_rows"], {"turn": before["turn"]}
-        # Turns are numbered per chat: the old key's go behind the new one's, where a turn may be running.
-        shift = new_rows[0]["seq"]
-        values: dict[str, Value] = {name: before[name] for name in ("pending", "head", "seq")}
-        yield MOVING["merge_chat"], {"new": new, **values}
-        yield MOVING["delete_chat"], {"old": old}
-    elif old_rows:
-        yield MOVING["rename_chat"], {"old": old, "new": new}
-    yield MOVING["move_turns"], {"old": old, "new": new, "shift": shift}
-    for table in ("inbox", "messages", "outbox", "buttons", "settings"):
-        yield MOVING[f"move_{table}"], {"old": old, "new": new}
-    yield MOVING["delete_settings"], {"old": old}
 
 
 def move_claimed(claim: Claim, old: str, new: str, now: float) -> Transaction[None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bot.messages import ChatKey
 from bot.ports import ButtonRow, Entry, Exchange, Report
-from storage.inbox import HISTORY, home
+from storage.inbox import HISTORY
+from storage.moving import home
 from storage.records import load_entry, load_report
 from storage.transaction import Transaction
 

@@ -25,6 +25,7 @@ from bot.messages import (
 )
 from bot.ports import Claim, Final, Outcome, Row
 from storage.ledger import settle
+from storage.moving import move
 from storage.records import dump_address, dump_names, dump_piece, dump_report
 from storage.transaction import Record, Transaction, Value, statements
 
@@ -58,17 +59,14 @@ def accept(events: Sequence[Event], now: float) -> Transaction[list[int]]:
         if not new:
             continue
         chat: str = new[0]["chat"]
+        if event.moves_to:
+            yield from move(chat, str(event.moves_to))
+            chat = str(event.moves_to)
         if event.edits and (yield from _is_settled_edit(event, chat, new[0]["id"], stopped)):
             continue
         if event.lane is Lane.TURN:
             yield INBOX["add_pending"], {"chat": chat, "now": now, "ready": now + min(event.settle, LONGEST_SETTLE)}
     return stopped
-
-
-def home(chat: str) -> Transaction[str]:
-    """The key under which the chat is kept: it may have moved since the caller heard of it."""
-    moved = yield INBOX["moved_to"], {"chat": chat}
-    return str(moved[0]["new"]) if moved else chat
 
 
 def _is_settled_edit(event: Event, chat: str, row: int, stopped: list[int]) -> Transaction[bool]:

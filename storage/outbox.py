@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from bot.messages import Address, ChatKey
 from bot.ports import Final
-from storage.inbox import OUTBOX, home
+from storage.inbox import OUTBOX
+from storage.moving import home
 from storage.records import load_address, load_final
 from storage.transaction import Transaction, Value
 

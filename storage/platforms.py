@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from bot.ports import Card
-from storage.control import PLATFORMS
+from storage.moving import PLATFORMS
 from storage.records import dump_names, load_card
 from storage.transaction import Transaction
 

@@ -20,7 +20,7 @@ from bot.ports import (
     Report,
     Row,
 )
-from storage import control, history, inbox, ledger, outbox, platforms
+from storage import control, history, inbox, ledger, moving, outbox, platforms
 from storage.transaction import Transaction
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Store:
 
     async def move(self, old: ChatKey, new: ChatKey, claim: Claim | None = None) -> None:
         if claim is None:
-            await self._run(control.move(str(old), str(new)))
+            await self._run(moving.move(str(old), str(new)))
         else:
             await self._run(control.move_claimed(claim, str(old), str(new), time.time()))
 

@@ -113,7 +113,6 @@ async def test_a_group_that_becomes_a_supergroup_keeps_its_conversation(tmp_path
         assert (await after.ask(f"{ME} two")).text == "Ann: one / Ann: two"
 
 
-@pytest.mark.xfail(strict=True, reason="a message that comes with the news of the move overtakes the move")
 async def test_what_is_said_right_after_the_move_belongs_to_the_conversation(tmp_path: Path) -> None:
     async with house(tmp_path, script=echo_all) as here:
         before = Person(here.telegram, ann := here.telegram.user("Ann"), here.telegram.group(ann))

@@ -69,6 +69,7 @@ class DiscordPlatform:
 
     async def listen(self, intake: Intake) -> None:
         """Until cancelled. Raises Revoked (bad token), Rejected (Discord closed the connection for good)."""
+        failure: PlatformError | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 interactions = Interactions(self._rest, self._gate, intake, self._menu, self._acknowledging)
@@ -78,7 +79,9 @@ class DiscordPlatform:
                     tasks.create_task(work())
                 await Gateway(self._rest, self._token, events.handlers()).run()
         except* PlatformError as group:
-            raise _first(group) from None
+            failure = _first(group)
+        if failure:  # what is raised inside `except*` is a group again
+            raise failure
 
     def read(self, payload: str) -> Incoming:
         return discord_read.incoming(payload, lambda person: self._gate.owns(PLATFORM, person))

@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -134,7 +134,7 @@ def read(payload: str, me: Me, owns: Callable[[str], bool]) -> Incoming:
 
 def _key_message(id: int, update: Json, body: Json, me: Me, *, edits: bool) -> Keyed:
     if (moved := _moved(body)) is not None:
-        event = _event(id, update, moved.old, me)
+        event = replace(_event(id, update, moved.old, me), moves_to=moved.new)
         return Keyed(event=event, person="", place=moved.new.chat, addressed=True, always=True)
     private = body["chat"]["type"] == "private"
     if _concerns_nobody(body):

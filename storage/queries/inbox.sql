@@ -4,9 +4,6 @@ VALUES (:platform, :bot, :event, coalesce((SELECT new FROM moves WHERE old = :ch
 ON CONFLICT (platform, bot, event) DO NOTHING
 RETURNING id, chat;
 
--- name: moved_to
-SELECT new FROM moves WHERE old = :chat;
-
 -- name: add_pending
 -- A settle time is never prolonged by the pieces that it waits for.
 INSERT INTO chats (chat, pending, ready) VALUES (:chat, 1, :ready)

@@ -37,3 +37,6 @@ DELETE FROM settings WHERE chat = :old;
 
 -- name: requeue_rows
 UPDATE inbox SET state = 'queued', turn = NULL WHERE turn = :turn AND state = 'taken';
+
+-- name: moved_to
+SELECT new FROM moves WHERE old = :chat;
