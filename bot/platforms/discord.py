@@ -69,7 +69,7 @@ class DiscordPlatform:
 
     async def listen(self, intake: Intake) -> None:
         """Until cancelled. Raises Revoked (bad token), Rejected (Discord closed the connection for good)."""
-        failure: PlatformError | None = None
+        failure: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 interactions = Interactions(self._rest, self._gate, intake, self._menu, self._acknowledging)
