@@ -171,9 +171,11 @@ class ModelError(MagpieError):
 
 
 class BudgetSpent(MagpieError):
-    """`opens` is when the next day begins, in the server's time zone."""
+    """`opens` is when the next day begins, in the server's time zone; None: this call would cost more than a whole day's."""
 
-    def __init__(self, opens: datetime) -> None:
-        super().__init__(f"the daily budget is spent until {opens:%Y-%m-%d %H:%M}")
+    def __init__(self, opens: datetime | None) -> None:
+        super().__init__(
+            f"the daily budget is spent until {opens:%Y-%m-%d %H:%M}" if opens else "over the daily budget"
+        )
         self.opens = opens
-        self.phrase = phrases.BUDGET_SPENT.format(opens=f"{opens:%H:%M}")
+        self.phrase = phrases.BUDGET_SPENT.format(opens=f"{opens:%H:%M}") if opens else phrases.BUDGET_TOO_SMALL

@@ -101,6 +101,13 @@ BUDGET_SPENT = Phrase(
     "Today's budget is spent. It opens again at {opens}; free models go on working (see /model).",
     "今天的预算已用完，{opens} 重新开放；免费模型仍可使用（见 /model）。",
 )
+BUDGET_TOO_SMALL = Phrase(
+    "This could cost more than the owner allows for a whole day. Choose a cheaper or a free model with /model.",
+    "这可能超过管理员设定的每日预算。请用 /model 换一个更便宜或免费的模型。",
+)
+IMAGE_ALONE = Phrase(
+    "I drew from the words alone: I cannot change a picture yet.", "我只根据文字作画：目前还不能修改图片。"
+)
 
 # Conversations and commands
 RETRY = Phrase("Retry", "重试")
@@ -199,7 +206,7 @@ HELP_RESET = Phrase("begin a new conversation", "开始新的对话")
 HELP_MODEL = Phrase("show or choose the model of this chat", "查看或选择本聊天的模型")
 HELP_IMAGE = Phrase("draw a picture", "画一张图")
 HELP_ASK = Phrase("ask without the conversation", "单独提问，不带上下文")
-HELP_SYSTEM = Phrase("this chat's instructions; `off` clears them", "本聊天的指令；`off` 清除")
+HELP_SYSTEM = Phrase("this chat's instructions; “off” clears them", "本聊天的指令；输入 off 可清除")
 HELP_RETRY = Phrase("answer the last question again", "重新回答上一个问题")
 HELP_UNDO = Phrase("take back the last question and its answer", "撤回上一个问题和回答")
 HELP_STOP = Phrase("stop the running answer", "停止正在进行的回答")

@@ -52,6 +52,8 @@ async def open_sqlite(path: Path) -> AsyncIterator[SQLite]:
         stack.enter_context(await _locked(path))
         with _translated(path):
             await asyncio.to_thread(_examine, path)
+            for kept in path.parent.glob(path.name + "*"):  # also what an older start left readable to others
+                kept.chmod(0o600)
             connection = _Connection(lambda: _connect(path), 64)
             await stack.enter_async_context(connection)
             await connection.hop(_prepare)

@@ -323,3 +323,13 @@ async def test_the_budget_outlives_a_restart_and_opens_the_next_day(tmp_path: Pa
         change(tmp_path, f"UPDATE days SET day = '{yesterday.isoformat()}'")
         async with magpie(tmp_path, *environment):
             assert (await ann.ask("/image a fox")).media
+
+
+@pytest.mark.parametrize("budget", ["0", "0.001"])
+async def test_a_call_that_costs_more_than_a_days_budget_is_never_promised_for_tomorrow(
+    tmp_path: Path, budget: str
+) -> None:
+    async with house(tmp_path, {"DAILY_BUDGET": budget, "CHAT_MODEL": "qwen-flash"}) as here:
+        answer = await here.person("Ann").ask("hello")
+        assert answer.text.startswith("This could cost more than the owner allows for a whole day.")
+        assert not here.asked

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import re
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from bot import context, phrases
@@ -17,6 +18,7 @@ from bot.messages import (
     Buttons,
     Change,
     Choice,
+    Finished,
     Media,
     Message,
     Notice,
@@ -67,7 +69,18 @@ def image(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answe
         order = Order(context.words(message.quote, LONGEST_PROMPT), order.size)
     if not order.prompt:
         return reply(turn, phrases.IMAGE_WHAT)
+    if any(attachment.kind == "image" for attachment in message.attachments):
+        return _draw_alone(desk, turn, order)
     return draw(desk, turn, order, turn.head)
+
+
+async def _draw_alone(desk: Asking, turn: Turn, order: Order) -> Answer:
+    """Say that the picture which came with the words was not looked at."""
+    async with aclosing(draw(desk, turn, order, turn.head)) as parts:
+        async for part in parts:
+            if isinstance(part, Finished):
+                yield Text(phrases.IMAGE_ALONE.to(turn.language))
+            yield part
 
 
 def is_drawing(entry: Entry) -> bool:

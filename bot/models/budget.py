@@ -33,6 +33,8 @@ class Budget:
         day = now.date()
         # At least one millionth: with DAILY_BUDGET=0 no paid model may be called, however little it asks.
         cost = max(cost, 1)
+        if cost > self.limit:
+            raise BudgetSpent(None)
         call = await self.ledger.reserve(
             turn=turn, chat=chat, model=card.name, cost=cost, day=day.isoformat(), limit=self.limit
         )

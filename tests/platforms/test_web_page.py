@@ -276,6 +276,23 @@ async def test_a_reader_is_left_where_they_are_and_followed_at_the_end(chromium:
         await until(page, f"{gap} < 2")
 
 
+async def test_a_picture_that_grows_before_its_scrolling_is_told_leaves_nobody_behind(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    async with visit(chromium, tmp_path) as visitor:
+        page = await visitor.open("/c/chat1")
+        await visitor.show("A line of text.\n\n" * 60)
+        gap = "(() => { const s = document.getElementById('scroll'); return s.scrollHeight - s.scrollTop - s.clientHeight })()"
+        await until(page, f"{gap} < 2 && document.querySelectorAll('.bot p').length === 60")
+        await page.evaluate("""
+            document.querySelector('.bot .body').style.minHeight = '9000px';
+            document.getElementById('scroll').dispatchEvent(new Event('scroll'));
+            document.querySelector('.bot .body').dispatchEvent(new Event('load'));
+        """)
+        await until(page, f"{gap} < 2")
+        await expect(page.locator("#latest")).to_be_hidden()
+
+
 async def test_what_has_been_written_is_not_touched_while_more_comes(chromium: Browser, tmp_path: Path) -> None:
     async with visit(chromium, tmp_path) as visitor:
         page = await visitor.open("/c/chat1")

@@ -85,6 +85,7 @@ export class Log {
     this.items = new Map();
     this.live = false;
     this.sticky = true;
+    this.top = 0; // scrollTop when we last looked
     this.list.replaceChildren();
     this.wait(false);
     this.latest.hidden = true;
@@ -94,13 +95,15 @@ export class Log {
 
   look() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroll;
-    this.sticky = scrollHeight - scrollTop - clientHeight < BOTTOM;
+    if (scrollHeight - scrollTop - clientHeight < BOTTOM) this.sticky = true;
+    else if (scrollTop < this.top) this.sticky = false; // up, by the reader: a picture that just grew moves nobody
+    this.top = scrollTop;
     this.latest.hidden = this.sticky;
   }
 
   settle() {
     if (this.sticky) this.scroll.scrollTop = this.scroll.scrollHeight;
-    else this.look();
+    this.look();
   }
 
   toEnd() {
