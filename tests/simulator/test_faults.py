@@ -107,6 +107,7 @@ async def test_an_error_in_the_middle_of_a_stream_reaches_both_sdks(
         answer: Any = client.chat.completions.create(model="glm-4-flash", messages=[user("hi")], stream=True)
         with pytest.raises(zhipuai.APIResponseError) as caught:
             got.extend(chunk.choices[0].delta.content for chunk in answer)
+        client.close()
         assert caught.value.json_data == {"code": "1234", "message": GLM["1234"].message.replace("{}", "")}
         return got
 

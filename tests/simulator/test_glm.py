@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
@@ -20,10 +21,22 @@ WEATHER: Json = {
 CALL: Json = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
 
 
+CLIENTS: list[zhipuai.ZhipuAI] = []  # to be closed: the SDK leaves its sockets to the garbage collector
+
+
 def client(sim: Simulator, key: str = "", *, signed: bool = False) -> Any:
-    return zhipuai.ZhipuAI(
+    made = zhipuai.ZhipuAI(
         api_key=key or sim.api_key, base_url=sim.glm_url, max_retries=0, disable_token_cache=not signed
     )
+    CLIENTS.append(made)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def clients_are_closed() -> Iterator[None]:
+    yield
+    while CLIENTS:
+        CLIENTS.pop().close()
 
 
 async def complete(sim: Simulator, **more: Any) -> Any:

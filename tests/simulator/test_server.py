@@ -183,6 +183,7 @@ async def test_it_runs_by_itself_with_faults_of_ones_choice(http: aiohttp.Client
         with pytest.raises(zhipuai.APIReachLimitError):
             await asyncio.to_thread(ask)
         assert await asyncio.to_thread(ask) == "word0 word1 word2 "
+        client.close()
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(3):
             assert await process.wait() == 0
