@@ -7,6 +7,7 @@ What is called, and when, is the adapter's matter.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from typing import Any
@@ -158,7 +159,9 @@ def _form(data: RequestData) -> aiohttp.FormData:
     for name, value in data.json_parameters.items():
         form.add_field(name, value)
     for name, (filename, content, mime) in data.multipart_data.items():
-        form.add_field(name, content, filename=filename, content_type=mime)
+        # A stream: of bytes beyond 1 MB aiohttp complains, and sends them in one go.
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        form.add_field(name, stream, filename=filename, content_type=mime)
     return form
 
 

@@ -231,6 +231,16 @@ async def test_a_picture_is_sent_with_its_caption(house: House, server: Telegram
     assert (shown.caption, shown.buttons, shown.entities[0]["type"]) == ("a fox", ("Stop", "继续"), "bold")
 
 
+async def test_a_picture_of_several_megabytes_is_sent_without_a_complaint(
+    house: House, server: TelegramServer, chat: Chat
+) -> None:
+    large = picture() + bytes(3_000_000)
+    await house.platform.send(address(chat), await shown_picture(house, large), "")
+    (shown,) = server.messages(chat)
+    assert shown.media is not None
+    assert len(shown.media.file.data) == len(large)
+
+
 async def test_a_text_becomes_a_picture_and_is_uploaded_once(house: House, server: TelegramServer, chat: Chat) -> None:
     piece = await shown_picture(house, picture())
     id = await house.platform.send(address(chat), Piece("drawing …"), "")
