@@ -36,7 +36,7 @@ class Database(Protocol):
 
 
 class Store:
-    """Inbox, Control, History, Outbox, Ledger, Cursors and Board: `bot/ports.py` says what each call does."""
+    """Inbox, Control, History, Outbox, Ledger, Cursors and Board: `bot/ports/store.py` says what each call does."""
 
     def __init__(self, database: Database) -> None:
         self._run = database.run
