@@ -77,10 +77,6 @@ class Answer:
         return self._slots[0].text if 0 in self._slots else ""
 
     @property
-    def empty(self) -> bool:
-        return not any(slot.text.strip() or slot.media for slot in self._slots.values())
-
-    @property
     def buttons(self) -> dict[int, Buttons]:
         return {number: slot.buttons for number, slot in self._slots.items() if slot.buttons}
 

@@ -269,8 +269,8 @@ class Asking:
         if not said.strip():
             phrase = writing.phrase or phrases.NO_ANSWER
             retry = Choice(phrases.RETRY.to(language), again)
-            failed = replace(finished, reason=Finish.FAILED)
-            return [Text(phrase.to(language)), *self._offers(turn, request, writing.card, retry), failed]
+            end = replace(finished, reason=Finish.FAILED)
+            return [Text(phrase.to(language)), *self._offers(turn, request, writing.card, retry), end]
         if finished.reason not in (Finish.CUT, Finish.LENGTH):
             return [*self._kept(request, said), finished]
         mark = phrases.CUT if finished.reason is Finish.CUT else phrases.LENGTH

@@ -97,7 +97,7 @@ async def examine(settings: Settings, out: TextIO | None = None) -> int:
     if report.failures:
         report.bad(f"{report.failures} to mend before Magpie can do all that it is set up for.")
         return 1
-    report.good("Ready: start it with `magpie`.")
+    report.good("Ready: Magpie has all that it is set up to use.")
     return 0
 
 

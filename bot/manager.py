@@ -33,7 +33,7 @@ from bot.messages import (
     Turn,
     command_of,
 )
-from bot.ports import Exchange, Files, History, MenuEntry, ModelCard, Models
+from bot.ports import Exchange, Files, History, ModelCard, Models
 
 
 class ConversationManager:
@@ -56,10 +56,6 @@ class ConversationManager:
             history=history, models=models, platforms=platforms, files=files, image_model=image_model, clock=clock
         )
         self._clock = clock
-
-    def menu(self) -> tuple[MenuEntry, ...]:
-        """The commands, for the platforms' menus."""
-        return commands.menu(self._models)
 
     async def answer(self, turn: Turn) -> Answer:
         try:

@@ -40,7 +40,7 @@ def test_nothing_is_shown_of_nothing() -> None:
     assert answer_of().preview(layout, STOP) == {}
     assert answer_of().final(layout, {}) == {}
     assert answer_of(Text(" \n")).preview(layout, STOP) == {}
-    assert answer_of(Text(" \n")).empty
+    assert answer_of(Text(" \n")).final(layout, {}) == {}
 
 
 def test_thinking_is_shown_until_there_is_text_and_never_in_the_end() -> None:

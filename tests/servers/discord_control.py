@@ -18,6 +18,14 @@ from tests.servers.discord_gateway import DISPATCH, HEARTBEAT, HEARTBEAT_ACK, Fr
 from tests.servers.discord_state import Channel, JsonObject, Message, User
 from tests.servers.discord_view import Shown
 
+HELP = """Play the users ann and bob, for example:
+  curl -d '{{"channel": "ann", "user": "ann", "text": "hello"}}' {url}/message      a private chat; prints the ids
+  curl -d '{{"channel": "general", "user": "bob", "text": "hi", "mention": true}}' {url}/message
+  curl -d '{{"channel": "general", "user": "bob", "name": "help"}}' {url}/slash     its options: "options": {{"name": "value"}}
+  curl -d '{{"message": 7, "button": "Stop", "user": "ann"}}' {url}/press
+  curl -d '{{"message": 7, "text": "hello again"}}' {url}/edit
+  curl {url}/channel/general     what is seen there now;  {url}/log"""
+
 
 class Control:
     """POST /control/message, slash, press, edit; GET /control/log, /control/channel/{channel}."""
@@ -140,6 +148,7 @@ async def _serve(port: int, token: str) -> None:
     print(f"DISCORD_API_URL={server.api_url} DISCORD_BOT_TOKEN={token}", flush=True)
     for channel in server.world.channels.values():
         print(f"channel {channel.name}: {channel.id}", flush=True)
+    print(HELP.format(url=f"http://127.0.0.1:{port}/control"), flush=True)
     try:
         await asyncio.Event().wait()
     finally:
