@@ -18,6 +18,7 @@ CHAT_INPUT, STRING = 1, 3  # a command's and an option's type
 EVERY_PLACE = [0, 1]  # contexts: servers and the bot's private chats, not those between others
 CHINESE = ("zh-CN", "zh-TW")
 
+_OPTIONAL = re.compile(r"\[[^]]*\]\s+(?=\S)")
 _NO_NAME = re.compile(r"[^\w-]+")
 
 
@@ -47,8 +48,8 @@ def _described(phrase: Phrase) -> JsonObject:
 
 
 def _name(text: str) -> str:
-    """An option's name as Discord allows it: small letters, digits, - and _."""
-    return _NO_NAME.sub("_", text.lower()).strip("_")[:LONGEST_NAME] or "text"
+    """An option's name as Discord allows it: small letters, digits, - and _. "[WxH] prompt" is called by what must be there."""
+    return _NO_NAME.sub("_", _OPTIONAL.sub("", text).lower()).strip("_")[:LONGEST_NAME] or "text"
 
 
 async def register(rest: Rest, cursors: Cursors, application: str, menu: Sequence[MenuEntry]) -> None:

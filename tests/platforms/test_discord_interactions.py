@@ -57,13 +57,13 @@ async def test_commands_are_registered_once_in_both_languages(server: DiscordSer
     assert names["help"]["description"] == "What I can do"
     assert names["help"]["description_localizations"]["zh-CN"] == "我会什么"
     [option] = names["image"]["options"]
-    assert (option["name"], option["required"]) == ("wxh_prompt", True)
+    assert (option["name"], option["required"]) == ("prompt", True)
 
 
 async def test_a_command_is_committed_then_deferred(
     home: House, server: DiscordServer, general: Channel, ann: User
 ) -> None:
-    interaction = server.slash(general, ann, "image", {"wxh_prompt": "512x512 a red fox"})
+    interaction = server.slash(general, ann, "image", {"prompt": "512x512 a red fox"})
     assert await answered(server, interaction) == DEFERRED
     [event], [message] = home.inbox.accepted, home.messages()
     assert (event.event, event.joins, event.author) == (str(interaction.id), "", str(ann.id))
@@ -74,7 +74,7 @@ async def test_a_command_is_committed_then_deferred(
 async def test_its_first_piece_takes_the_place_of_thinking(
     home: House, server: DiscordServer, general: Channel, ann: User
 ) -> None:
-    server.slash(general, ann, "image", {"wxh_prompt": "a fox"})
+    server.slash(general, ann, "image", {"prompt": "a fox"})
     await home.heard()
     to = home.messages()[0].address
     await server.wait_for(lambda: any(one.thinking for one in server.messages(general)))
@@ -115,7 +115,7 @@ async def test_an_acknowledgement_that_the_network_ate_is_repeated(
 async def test_a_picture_can_be_the_first_piece(
     home: House, server: DiscordServer, general: Channel, ann: User
 ) -> None:
-    server.slash(general, ann, "image", {"wxh_prompt": "a fox"})
+    server.slash(general, ann, "image", {"prompt": "a fox"})
     await home.heard()
     await server.wait_for(lambda: server.messages(general))
     name = await home.pictures.keep(PNG, "image/png")
