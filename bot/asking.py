@@ -40,7 +40,7 @@ from bot.ports import Files, History, Line, ModelCard, Models, Prompt
 
 log = logging.getLogger(__name__)
 
-Answer = AsyncGenerator[Part | Change, None]
+Parts = AsyncGenerator[Part | Change, None]
 
 MAX_PICTURE = 20_000_000  # bytes: as much as Telegram lets a bot fetch
 MAX_PICTURES = 10  # an album
@@ -168,7 +168,7 @@ class Asking:
 
     # --- asking --------------------------------------------------------------------------------------------------------
 
-    async def ask(self, turn: Turn, request: Request) -> Answer:
+    async def ask(self, turn: Turn, request: Request) -> Parts:
         """Ask, and tell how it ended. Raises Declined before anything is shown."""
         card = self._sighted(turn, request)
         history = [] if request.alone else await self.history.line(request.tip, context.ENTRIES)

@@ -1,6 +1,6 @@
 """Shows finished answers: the outbox. What is shown of an answer while it is made is in `preview`.
 
-A chat's messages leave in order: previews and finished pieces alike pass its lane, where a finished answer that waits (for
+A chat's messages leave in order: previews and finished pieces alike pass its throttle, where a finished answer that waits (for
 a RetryAfter, for the network) holds up whatever comes later in this chat, and nobody else. Previews may be dropped; the
 final pieces are sent until they stand or can never stand.
 """
@@ -27,14 +27,14 @@ from bot.errors import (
     StorageError,
 )
 from bot.insist import insist
-from bot.lane import Lane
 from bot.messages import Address, ChatKey, Piece
 from bot.ports import Drafting, Final, Outbox, Platform
+from bot.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 60.0  # seconds: the longest wait between two tries of a piece
-MOST_LANES = 10_000
+MOST_THROTTLES = 10_000
 
 Moving = Callable[[ChatKey, ChatKey], Awaitable[None]]
 
@@ -47,64 +47,64 @@ class Delivery:
         self._platforms = platforms
         self._drafting = {name: one for name, one in platforms.items() if isinstance(one, Drafting)}
         self._moving = moving
-        self._lanes: dict[ChatKey, Lane] = {}
+        self._throttles: dict[ChatKey, Throttle] = {}
 
     async def show(self, address: Address) -> None:
         """Show what the chat's outbox holds, in order, until nothing is left."""
-        with self.lane(address) as lane:
-            async with lane.lock:
-                await self._drain(address.chat, lane)
+        with self.throttle(address) as throttle:
+            async with throttle.lock:
+                await self._drain(address.chat, throttle)
 
     async def finish(self, address: Address, finals: Sequence[Final], stands: Mapping[Place, Piece]) -> None:
         """Show the pieces of a turn that was just completed; `stands` is what its previews left at the platform."""
-        with self.lane(address) as lane:
-            # Whoever has the lane now may find these pieces in the store and show them: then only the store knows.
-            alone = not lane.lock.locked()
-            async with lane.lock:
+        with self.throttle(address) as throttle:
+            # Whoever has the throttle now may find these pieces in the store and show them: then only the store knows.
+            alone = not throttle.lock.locked()
+            async with throttle.lock:
                 if alone:
-                    await self._drain(address.chat, lane, [(address, final) for final in finals], stands)
+                    await self._drain(address.chat, throttle, [(address, final) for final in finals], stands)
                 else:
-                    await self._drain(address.chat, lane)
+                    await self._drain(address.chat, throttle)
 
     async def resume(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        """After a start: the outboxes to be shown. Their lanes are held from now on, so that nothing overtakes them. Raises
+        """After a start: the outboxes to be shown. Their throttles are held from now on, so that nothing overtakes them. Raises
         StorageError."""
         resumed = []
         for chat in await self._outbox.waiting_chats():
             if chat.platform in self._platforms:
-                lane = self._taken(Address(chat))
-                await lane.lock.acquire()
-                resumed.append(partial(self._resumed, chat, lane))
+                throttle = self._taken(Address(chat))
+                await throttle.lock.acquire()
+                resumed.append(partial(self._resumed, chat, throttle))
         return resumed
 
-    async def _resumed(self, chat: ChatKey, lane: Lane) -> None:
+    async def _resumed(self, chat: ChatKey, throttle: Throttle) -> None:
         try:
-            await self._drain(chat, lane)
+            await self._drain(chat, throttle)
         finally:
-            lane.lock.release()
-            lane.users -= 1
+            throttle.lock.release()
+            throttle.users -= 1
 
     @contextmanager
-    def lane(self, address: Address) -> Iterator[Lane]:
-        lane = self._taken(address)
+    def throttle(self, address: Address) -> Iterator[Throttle]:
+        throttle = self._taken(address)
         try:
-            yield lane
+            yield throttle
         finally:
-            lane.users -= 1
+            throttle.users -= 1
 
-    def _taken(self, address: Address) -> Lane:
-        lane = self._lanes.get(address.chat)
-        if lane is None:
-            if len(self._lanes) >= MOST_LANES:
+    def _taken(self, address: Address) -> Throttle:
+        throttle = self._throttles.get(address.chat)
+        if throttle is None:
+            if len(self._throttles) >= MOST_THROTTLES:
                 now = time.monotonic()
-                self._lanes = {
-                    chat: lane for chat, lane in self._lanes.items() if lane.users or lane.closed_until > now
+                self._throttles = {
+                    chat: one for chat, one in self._throttles.items() if one.users or one.closed_until > now
                 }
-            lane = self._lanes[address.chat] = Lane(*self._platforms[address.chat.platform].traits.private)
+            throttle = self._throttles[address.chat] = Throttle(*self._platforms[address.chat.platform].traits.private)
         if address.group:  # not known to whoever shows an outbox after a start
-            lane.refill, lane.burst = self._platforms[address.chat.platform].traits.group
-        lane.users += 1
-        return lane
+            throttle.refill, throttle.burst = self._platforms[address.chat.platform].traits.group
+        throttle.users += 1
+        return throttle
 
     def drafting(self, address: Address) -> Drafting | None:
         """Its platform, where previews are no messages."""
@@ -125,13 +125,13 @@ class Delivery:
 
     def follow(self, old: ChatKey, new: ChatKey) -> None:
         """What still waits under the old key goes before what comes under the new one."""
-        if old in self._lanes:
-            self._lanes.setdefault(new, self._lanes[old])
+        if old in self._throttles:
+            self._throttles.setdefault(new, self._throttles[old])
 
     async def _drain(
         self,
         chat: ChatKey,
-        lane: Lane,
+        throttle: Throttle,
         waiting: Sequence[tuple[Address, Final]] | None = None,
         stands: Mapping[Place, Piece] | None = None,
     ) -> None:
@@ -141,12 +141,12 @@ class Delivery:
             try:
                 if waiting is None:
                     waiting = await self._outbox.waiting(chat)
-                return await self._settle_all(waiting, lane, stands or {})
+                return await self._settle_all(waiting, throttle, stands or {})
             except ChatMoved as error:
                 await self.moved(chat, error.new)
                 chat = error.new
             except RetryLater as error:
-                lane.flood(error.seconds)
+                throttle.flood(error.seconds)
                 await asyncio.sleep(error.seconds)
             except Forbidden as error:
                 log.warning("%s is closed to us: %s", chat, error)
@@ -162,15 +162,15 @@ class Delivery:
         await self._outbox.drop([final for _, final in dropped], why)
 
     async def _settle_all(
-        self, waiting: Sequence[tuple[Address, Final]], lane: Lane, stands: Mapping[Place, Piece]
+        self, waiting: Sequence[tuple[Address, Final]], throttle: Throttle, stands: Mapping[Place, Piece]
     ) -> None:
         """One commit for all that now stand, also when a later one fails."""
         shown: list[Final] = []
         failure: PlatformError | None = None
         try:
             for address, final in waiting:
-                await asyncio.sleep(max(0.0, lane.closed_until - time.monotonic()))
-                lane.spend()
+                await asyncio.sleep(max(0.0, throttle.closed_until - time.monotonic()))
+                throttle.spend()
                 try:
                     shown.append(await self._settle(address, final, stands.get((final.slot, final.number))))
                 except Rejected as error:

@@ -39,3 +39,5 @@ def set_up(level: str, secrets: Sequence[str]) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # discord.py takes an acknowledgement that comes at once for a late one; what matters of the gateway our adapter says.
+    logging.getLogger("discord.gateway").setLevel(logging.ERROR)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from bot import commands, context, phrases
-from bot.asking import Answer, Asking, Declined, Fetching, Request
+from bot.asking import Asking, Declined, Fetching, Parts, Request
 from bot.commands.command import reply
 from bot.commands.conversation import ask_again
 from bot.commands.image import Order, choose_other, draw
@@ -57,7 +57,7 @@ class ConversationManager:
         )
         self._clock = clock
 
-    async def answer(self, turn: Turn) -> Answer:
+    async def answer(self, turn: Turn) -> Parts:
         try:
             async with aclosing(self._route(turn)) as parts:
                 async for part in parts:
@@ -66,7 +66,7 @@ class ConversationManager:
             yield Text(refusal.phrase.to(turn.language))
             yield Finished(reason=Finish.COMMAND)
 
-    def _route(self, turn: Turn) -> Answer:
+    def _route(self, turn: Turn) -> Parts:
         match turn.said:
             case Pressed():
                 return self._press(turn, turn.said)
@@ -76,7 +76,7 @@ class ConversationManager:
             case messages:
                 return self._late(turn, messages) if turn.late else self._said(turn, messages)
 
-    def _said(self, turn: Turn, messages: Sequence[Message]) -> Answer:
+    def _said(self, turn: Turn, messages: Sequence[Message]) -> Parts:
         command = command_of(messages[0].text) if len(messages) == 1 else None
         if command:
             return commands.run(self._asking, turn, messages[0], *command)
@@ -84,7 +84,7 @@ class ConversationManager:
 
     # --- questions -----------------------------------------------------------------------------------------------------
 
-    async def _question(self, turn: Turn, messages: Sequence[Message]) -> Answer:
+    async def _question(self, turn: Turn, messages: Sequence[Message]) -> Parts:
         question, aside = await self._asking.read(turn, messages)
         request = Request(question=question, tip=await self._tip(turn, messages), aside=aside)
         async with aclosing(self._asking.ask(turn, request)) as parts:
@@ -99,7 +99,7 @@ class ConversationManager:
                 return exchange.answer.id
         return turn.head
 
-    async def _late(self, turn: Turn, messages: Sequence[Message]) -> Answer:
+    async def _late(self, turn: Turn, messages: Sequence[Message]) -> Parts:
         """Ask before answering what was said long ago. A question is kept for the button to ask; a command is run by it."""
         command = command_of(messages[0].text) if len(messages) == 1 else None
         if command:
@@ -115,12 +115,12 @@ class ConversationManager:
 
     # --- edits ---------------------------------------------------------------------------------------------------------
 
-    async def _edit(self, turn: Turn, message: Message, messages: Sequence[Message]) -> Answer:
+    async def _edit(self, turn: Turn, message: Message, messages: Sequence[Message]) -> Parts:
         async with aclosing(await self._edited(turn, message, messages)) as parts:
             async for part in parts:
                 yield part
 
-    async def _edited(self, turn: Turn, message: Message, messages: Sequence[Message]) -> Answer:
+    async def _edited(self, turn: Turn, message: Message, messages: Sequence[Message]) -> Parts:
         """The last question is asked anew in the messages of its answer; an older one stays as it was. `messages` are those
         that were answered together with the edited one."""
         exchange = await self._history.exchange(turn.chat, message.id)
@@ -135,7 +135,7 @@ class ConversationManager:
             return self._anew(turn, messages, exchange, turn.head) if exchange.latest else self._said(turn, messages)
         return reply(turn, phrases.EDIT_TOO_OLD)
 
-    async def _anew(self, turn: Turn, messages: Sequence[Message], exchange: Exchange, tip: int | None) -> Answer:
+    async def _anew(self, turn: Turn, messages: Sequence[Message], exchange: Exchange, tip: int | None) -> Parts:
         yield Replaces(exchange.turn)
         command = command_of(messages[0].text) if len(messages) == 1 else None
         if command and command[0] == "image":
@@ -152,7 +152,7 @@ class ConversationManager:
 
     # --- presses -------------------------------------------------------------------------------------------------------
 
-    async def _press(self, turn: Turn, pressed: Pressed) -> Answer:
+    async def _press(self, turn: Turn, pressed: Pressed) -> Parts:
         row = await self._history.button(pressed.button)
         if row is None or row.chat != turn.chat or row.expires < self._clock():
             answer = reply(turn, phrases.BUTTON_OLD)
@@ -168,7 +168,7 @@ class ConversationManager:
             async for part in answer:
                 yield part
 
-    async def _act(self, turn: Turn, verb: str, rest: str) -> Answer:
+    async def _act(self, turn: Turn, verb: str, rest: str) -> Parts:
         """What the button's row says: its verb is one of those that we gave out, with what belongs to it."""
         match verb:
             case "again":
@@ -193,13 +193,13 @@ class ConversationManager:
             case _:
                 return reply(turn, phrases.BUTTON_OLD)
 
-    async def _again(self, turn: Turn, earlier: int, card: ModelCard | None = None) -> Answer:
+    async def _again(self, turn: Turn, earlier: int, card: ModelCard | None = None) -> Parts:
         entry = await self._history.asked(earlier)
         if entry is None or entry.epoch != turn.epoch:
             return reply(turn, phrases.MOVED_ON)
         return await ask_again(self._asking, turn, entry, card)
 
-    async def _continue(self, turn: Turn, earlier: int) -> Answer:
+    async def _continue(self, turn: Turn, earlier: int) -> Parts:
         last = await self._history.last(turn.chat, turn.head)
         if last is None or last.turn != earlier:
             return reply(turn, phrases.MOVED_ON)
@@ -207,5 +207,5 @@ class ConversationManager:
         return self._asking.ask(turn, Request(question=question, tip=turn.head))
 
 
-async def _silence() -> Answer:
+async def _silence() -> Parts:
     yield Finished(reason=Finish.COMMAND)

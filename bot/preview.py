@@ -12,9 +12,9 @@ from dataclasses import replace
 from bot.answer import Answer, Place, teaser
 from bot.delivery import Delivery
 from bot.errors import ChatMoved, Forbidden, Gone, PlatformError, RetryLater
-from bot.lane import Lane
 from bot.messages import Button, Piece, Turn
 from bot.ports import Final, Platform
+from bot.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ DROPPED = 2.0  # seconds without previews after one that failed
 
 
 class Preview:
-    """The previews of one turn: always the newest state, as fast as the lane allows, until `finish`.
+    """The previews of one turn: always the newest state, as fast as the throttle allows, until `finish`.
 
     address    where they go now: a chat may move meanwhile
     stands     what they have left at the platform
@@ -65,12 +65,12 @@ class Preview:
         if self._finished:
             return
         try:
-            with self._delivery.lane(self.address) as lane:
-                await self._wait_for_something(lane)
+            with self._delivery.throttle(self.address) as throttle:
+                await self._wait_for_something(throttle)
                 while not self._finished:
                     await self._changed.wait()
                     self._changed.clear()
-                    while not self._finished and await self._step(lane):
+                    while not self._finished and await self._step(throttle):
                         pass
         except Forbidden:
             self.forbidden = True
@@ -78,7 +78,7 @@ class Preview:
             if not self._finished:
                 raise
 
-    async def _wait_for_something(self, lane: Lane) -> None:
+    async def _wait_for_something(self, throttle: Throttle) -> None:
         timeout = SILENCE
         while not self._changed.is_set():
             try:
@@ -86,34 +86,34 @@ class Preview:
                     await self._changed.wait()
             except TimeoutError:
                 timeout = WORKING
-                if lane.closed_until < time.monotonic():
-                    await self._light(lane)
+                if throttle.closed_until < time.monotonic():
+                    await self._light(throttle)
 
-    async def _light(self, lane: Lane) -> None:
+    async def _light(self, throttle: Throttle) -> None:
         try:
             await self._platform.working(self.address)
         except Forbidden:
             raise
         except RetryLater as error:
-            lane.flood(error.seconds)
+            throttle.flood(error.seconds)
         except PlatformError as error:
             log.debug("%s: %s", self.address.chat, error)
 
-    async def _step(self, lane: Lane) -> bool:
+    async def _step(self, throttle: Throttle) -> bool:
         """Bring one piece nearer to the newest state; False when nothing is to be done."""
-        await asyncio.sleep(lane.wait())
-        async with lane.lock:
+        await asyncio.sleep(throttle.wait())
+        async with throttle.lock:
             place, piece = self._next()
             if piece is None:
                 return False
-            if lane.wait() > 0:  # whoever had the lane meanwhile used it up, or was told to wait
+            if throttle.wait() > 0:  # whoever had the throttle meanwhile used it up, or was told to wait
                 return True
             self._calling = True
             try:
-                lane.spend()
+                throttle.spend()
                 await self._call(place, piece)
             except RetryLater as error:
-                lane.flood(error.seconds)
+                throttle.flood(error.seconds)
             except Gone:
                 await self._lose(place)
             except ChatMoved as error:
@@ -124,7 +124,7 @@ class Preview:
             except PlatformError as error:
                 log.info("%s: a preview was dropped: %s", self.address.chat, error)
                 self.stands.pop(place, None)  # it may have been taken after all
-                lane.resting_until = time.monotonic() + DROPPED
+                throttle.resting_until = time.monotonic() + DROPPED
                 return False
             finally:
                 self._calling = False

@@ -11,12 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot import delivery, preview
-from bot import lane as lanes
+from bot import throttle as throttles
 from bot.answer import CURSOR, TEASER, Answer, teaser
 from bot.delivery import Delivery
 from bot.errors import PlatformError, Rejected, RetryLater, Revoked, Unreachable, Unsure
-from bot.lane import Lane
 from bot.messages import Address, Button, ChatKey, Finish, Finished, Media, Notice, Piece, Text, Withdraw
+from bot.throttle import Throttle
 from tests.stage import Gate, house, until
 from tests.window import Window
 
@@ -238,7 +238,7 @@ async def test_a_commands_reply_is_sent_whole(tmp_path: Path) -> None:
 
 
 def test_a_lane_saves_up_a_burst_and_spaces_what_it_lets_through() -> None:
-    lane = Lane(1.0, 3)
+    lane = Throttle(1.0, 3)
     assert lane.wait() == 0
     lane.spend()
     assert 0.4 < lane.wait() <= 0.5
@@ -250,30 +250,30 @@ def test_a_lane_saves_up_a_burst_and_spaces_what_it_lets_through() -> None:
 
 
 def test_a_lane_gets_slower_with_each_flood_up_to_a_limit_and_forgives() -> None:
-    lane = Lane(1.0, 1)
+    lane = Throttle(1.0, 1)
     lane.spend()
     for times in (2, 4, 8, 8):
         lane.flood(0.0)
         assert times - 0.3 < lane.wait() <= times
     lane.flood(30)
     assert lane.wait() > 29
-    lane.flooded -= lanes.FORGET_FLOOD + 1
+    lane.flooded -= throttles.FORGET_FLOOD + 1
     lane.closed_until = 0.0
     assert lane.wait() <= 1.0
 
 
-async def test_lanes_are_bounded_but_never_forget_a_retry_after(tmp_path: Path) -> None:
+async def test_throttles_are_bounded_but_never_forget_a_retry_after(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         flooded = home.delivery._taken(Address(HOME))
         flooded.users -= 1
         flooded.flood(60)
         used = home.delivery._taken(Address(AWAY))
-        for number in range(delivery.MOST_LANES * 2):
-            with home.delivery.lane(Address(ChatKey("window", f"x{number}"))):
+        for number in range(delivery.MOST_THROTTLES * 2):
+            with home.delivery.throttle(Address(ChatKey("window", f"x{number}"))):
                 pass
-        assert len(home.delivery._lanes) <= delivery.MOST_LANES
-        assert home.delivery._lanes[HOME] is flooded
-        assert home.delivery._lanes[AWAY] is used
+        assert len(home.delivery._throttles) <= delivery.MOST_THROTTLES
+        assert home.delivery._throttles[HOME] is flooded
+        assert home.delivery._throttles[AWAY] is used
 
 
 async def test_a_lane_learns_that_several_people_read(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ async def test_after_a_start_what_was_answered_is_shown_first(tmp_path: Path) ->
         await home.open(home.event("message", HOME, "two"))
         await home.shows(HOME, "re: one", "re: two")
         assert len(home.script.turns) == 2
-    assert home.delivery._lanes[HOME].users == 0
+    assert home.delivery._throttles[HOME].users == 0
 
 
 async def test_a_start_on_a_full_disk_waits_for_it(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ import logging
 from bot import logs
 logs.set_up("DEBUG", ("hidden-word",))
 logging.getLogger("bot.engine").debug("ours hidden-word")
-for name in ("httpx", "aiohttp.access", "discord.gateway", "asyncio"):
+for name in ("httpx", "aiohttp.access", "discord.http", "asyncio"):
     logging.getLogger(name).info("theirs %s", name)
     logging.getLogger(name).warning("trouble %s", name)
 """

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.asking import Answer, Asking
+from bot.asking import Asking, Parts
 from bot.messages import Buttons, Change, Choice, Finish, Finished, Message, Text, Turn
 from bot.phrases import Phrase
 from bot.ports import Models
 
 
 class Running(Protocol):
-    def __call__(self, desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
-        """Answer the command. `message` is what it came in, `argument` the text behind its name."""
+    def __call__(self, desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+        """Parts the command. `message` is what it came in, `argument` the text behind its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Command:
     choices: Callable[[Models], Sequence[str]] | None = None
 
 
-async def reply(turn: Turn, phrase: Phrase | str, *before: Change, rows: Sequence[Sequence[Choice]] = ()) -> Answer:
+async def reply(turn: Turn, phrase: Phrase | str, *before: Change, rows: Sequence[Sequence[Choice]] = ()) -> Parts:
     """A whole answer in our own words, after the changes that it tells of; `rows` are of buttons."""
     for change in before:
         yield change

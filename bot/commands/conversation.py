@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from bot import context, phrases
-from bot.asking import Answer, Asking, Request
+from bot.asking import Asking, Parts, Request
 from bot.commands.command import reply
 from bot.commands.image import draw, is_drawing, order_of
 from bot.context import Question
@@ -18,7 +18,7 @@ LONGEST_INSTRUCTIONS = 4_000  # characters: they go along with every question
 OFF = frozenset({"off", "clear", "关", "关闭", "清除"})
 
 
-async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
         answer = reply(turn, phrases.ASK_WHAT)
     else:
@@ -30,7 +30,7 @@ async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> A
             yield item
 
 
-def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not argument:
         return reply(turn, phrases.SYSTEM_SHOWN.format(text=turn.system) if turn.system else phrases.SYSTEM_NONE)
     if argument.lower() in OFF:
@@ -40,7 +40,7 @@ def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answ
     return reply(turn, phrases.SYSTEM_SET, Configured("system", argument))
 
 
-async def retry(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+async def retry(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     entry = await _last_question(desk, turn)
     answer = reply(turn, phrases.NOTHING_TO_RETRY) if entry is None else await ask_again(desk, turn, entry)
     async with aclosing(answer):
@@ -59,7 +59,7 @@ async def _last_question(desk: Asking, turn: Turn) -> Entry | None:
     return last.question if last else None
 
 
-async def ask_again(desk: Asking, turn: Turn, entry: Entry, card: ModelCard | None = None) -> Answer:
+async def ask_again(desk: Asking, turn: Turn, entry: Entry, card: ModelCard | None = None) -> Parts:
     """Ask a stored question once more. Where the conversation still stands at it, the answer becomes a sibling of its others;
     where it has moved on, the question is asked anew at its end."""
     last = await desk.history.last(turn.chat, turn.head)
@@ -73,7 +73,7 @@ async def ask_again(desk: Asking, turn: Turn, entry: Entry, card: ModelCard | No
     return desk.ask(turn, Request(question=question, tip=tip, card=card, stored=stored, seed=seed))
 
 
-async def undo(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+async def undo(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     last = await desk.history.last(turn.chat, turn.head)
     if last is None or last.question is None:
         answer = reply(turn, phrases.NOTHING_TO_UNDO)

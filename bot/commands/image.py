@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from bot import context, phrases
-from bot.asking import Answer, Asking, Declined, failed
+from bot.asking import Asking, Declined, Parts, failed
 from bot.commands.command import in_rows, reply
 from bot.errors import BudgetSpent, ModelError, Trouble
 from bot.messages import (
@@ -63,7 +63,7 @@ class Order:
         return cls(prompt, "" if size == "-" else size, model)
 
 
-def image(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+def image(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     order = Order.read(argument)
     if not order.prompt and message.quote:
         order = Order(context.words(message.quote, LONGEST_PROMPT), order.size)
@@ -74,7 +74,7 @@ def image(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answe
     return draw(desk, turn, order, turn.head)
 
 
-async def _draw_alone(desk: Asking, turn: Turn, order: Order) -> Answer:
+async def _draw_alone(desk: Asking, turn: Turn, order: Order) -> Parts:
     """Say that the picture which came with the words was not looked at."""
     async with aclosing(draw(desk, turn, order, turn.head)) as parts:
         async for part in parts:
@@ -94,7 +94,7 @@ def order_of(entry: Entry) -> Order:
     return Order.read(command[1] if command else entry.text)
 
 
-async def draw(desk: Asking, turn: Turn, order: Order, tip: int | None, stored: int | None = None) -> Answer:
+async def draw(desk: Asking, turn: Turn, order: Order, tip: int | None, stored: int | None = None) -> Parts:
     """Draw it. `tip` and `stored` as in asking.Request. Raises Declined before anything is shown or paid."""
     language = turn.language
     card = _card(desk, turn, order)
@@ -160,7 +160,7 @@ def _other(desk: Asking, turn: Turn, order: Order) -> tuple[Choice, ...]:
     return (Choice(phrases.OTHER_MODEL.to(turn.language), order.action("other")),)
 
 
-def choose_other(desk: Asking, turn: Turn, order: Order, *before: Change) -> Answer:
+def choose_other(desk: Asking, turn: Turn, order: Order, *before: Change) -> Parts:
     """The models that could draw it, as buttons. A size that one does not draw becomes its own."""
     choices = []
     for card in _others(desk, order)[:MOST_CHOICES]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 
 from bot import phrases
-from bot.asking import Answer, Asking
+from bot.asking import Asking, Parts
 from bot.commands.command import reply
 from bot.messages import Finish, Message, Turn
 from bot.phrases import Phrase
@@ -18,7 +18,7 @@ _SENTENCES = {
 }
 
 
-async def info(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+async def info(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     report = await desk.history.report(turn.chat)
     answer = reply(turn, _told(turn, report) if report else phrases.INFO_NONE)
     async with aclosing(answer):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from bot import phrases
-from bot.asking import Answer, Asking
+from bot.asking import Asking, Parts
 from bot.commands.command import in_rows, reply
 from bot.messages import Change, Choice, Configured, Message, Turn
 from bot.phrases import Language
@@ -16,11 +16,11 @@ MOST_CHOICES = 15  # buttons: Discord shows five rows at most
 DEFAULT = "default"
 
 
-def model(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Answer:
+def model(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     return choose(desk, turn, argument) if argument else _list(desk, turn)
 
 
-def choose(desk: Asking, turn: Turn, name: str, *before: Change) -> Answer:
+def choose(desk: Asking, turn: Turn, name: str, *before: Change) -> Parts:
     """Make it this chat's model; `before` are changes that go along with the press that chose it."""
     if name.lower() == DEFAULT:
         card = desk.models.pick("chat")
@@ -35,7 +35,7 @@ def choose(desk: Asking, turn: Turn, name: str, *before: Change) -> Answer:
     return _unknown(turn, name, found, *before)
 
 
-def _unknown(turn: Turn, name: str, found: Unknown, *before: Change) -> Answer:
+def _unknown(turn: Turn, name: str, found: Unknown, *before: Change) -> Parts:
     name = name[:60]
     if found.variable:
         phrase = phrases.MODEL_NEEDS_KEY if turn.author.owner else phrases.MODEL_NOT_HERE
@@ -46,7 +46,7 @@ def _unknown(turn: Turn, name: str, found: Unknown, *before: Change) -> Answer:
     return reply(turn, phrases.MODEL_UNKNOWN.format(model=name), *before)
 
 
-def _list(desk: Asking, turn: Turn) -> Answer:
+def _list(desk: Asking, turn: Turn) -> Parts:
     current, language = desk.card(turn), turn.language
     cards = [card for card in desk.models.cards() if card.kind == "chat"]
     lines = [phrases.MODEL_LIST.format(model=current.name if current else "—").to(language)]

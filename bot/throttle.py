@@ -11,7 +11,7 @@ FORGET_FLOOD = 300.0  # seconds after which a chat's previews are as fast as bef
 
 
 @dataclass(slots=True)
-class Lane:
+class Throttle:
     """The way out of one chat. `tokens` may be negative: a final text waits for none but is counted. Nothing is called before
     `closed_until`, no preview before `resting_until`."""
 
