@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from bot.messages import Message, command_of
+from bot.lanes import command_of
+from bot.messages import Message
 from bot.ports import Entry, Line, ModelCard
 from bot.text import well_formed
 

@@ -12,14 +12,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from bot import phrases
 from bot.answer import Answer
 from bot.delivery import Delivery
-from bot.errors import FencedOut, MagpieError, StorageError, Superseded, Unreadable
+from bot.errors import FencedOut, MagpieError, StorageError, Superseded
 from bot.insist import RETRY, insist
+from bot.lanes import Lane
 from bot.messages import (
     CHANGES,
     Address,
@@ -27,12 +28,8 @@ from bot.messages import (
     ChatKey,
     Edited,
     Event,
-    Incoming,
-    Lane,
     Left,
-    Message,
     Moved,
-    Pressed,
     Replaces,
     Turn,
 )
@@ -40,10 +37,10 @@ from bot.outcome import Making
 from bot.overtaker import Overtaker
 from bot.ports import Claim, Control, Handler, Inbox, Platform
 from bot.preview import Preview
+from bot.reading import read, turn_of, with_companions
 
 log = logging.getLogger(__name__)
 
-LATE = 3600.0  # seconds: what was said longer ago is asked about before it is answered
 MOST_ATTEMPTS = 10  # of a turn that ended in a crash each time: then it is a dead letter
 PROMPT_ATTEMPTS = 2  # beyond these each waits longer, so that a turn which kills the process lets the others live
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds
@@ -240,7 +237,7 @@ class Engine:
         if claim.chat.platform not in self._platforms:
             log.warning("Turn %d of %s waits until its platform is set up again", claim.turn, claim.chat)
             return None
-        said = await self._read(claim)
+        said = await read(self._inbox, self._platforms, claim)
         match said:
             case ():
                 return None
@@ -255,68 +252,10 @@ class Engine:
                 self._delivery.follow(old, new)
                 return partial(self._delivery.show, Address(new))
             case (Edited() as edit,):
-                return await self._answer(claim, self._open(claim, (await self._companions(claim, edit),)))
+                edit = await with_companions(self._inbox, self._platforms, claim, edit)
+                return await self._answer(claim, turn_of(claim, (edit,)))
             case _:
-                return await self._answer(claim, self._open(claim, said))
-
-    async def _read(self, claim: Claim) -> tuple[Incoming, ...]:
-        """What the claim's rows say; those that cannot be read become dead letters and block nobody."""
-        platform = self._platforms[claim.chat.platform]
-        said: list[Incoming] = []
-        dead: dict[int, str] = {}
-        for row in claim.rows:
-            try:
-                said.append(platform.read(row.payload))
-            except Unreadable as error:
-                dead[row.id] = f"unreadable: {error}"
-            except Exception:  # a reader's bug must not block the chat either
-                log.exception("Event %d of %s cannot be read", row.id, claim.chat)
-                dead[row.id] = "the reader broke down"
-        if dead:
-            log.warning("%s: dead letters %s", claim.chat, dead)
-            await insist(lambda: self._inbox.bury(claim, list(dead), "; ".join(sorted(set(dead.values())))))
-        return tuple(said)
-
-    async def _companions(self, claim: Claim, edit: Edited) -> Edited:
-        """The edit, with the messages that were answered together with the edited one."""
-        rows = await insist(lambda: self._inbox.companions(claim, edit.message.id, claim.rows[0]))
-        try:
-            read = [self._platforms[row.platform].read(row.payload) for row in rows]
-        except Unreadable as error:
-            log.warning("%s: what was said with an edited message cannot be read: %s", claim.chat, error)
-            return edit
-        among = [item.message if isinstance(item, Edited) else item for item in read]
-        return replace(edit, among=tuple(item for item in among if isinstance(item, Message)))
-
-    def _open(self, claim: Claim, said: tuple[Incoming, ...]) -> Turn:
-        """The turn that the claim is about. An edit among others replaced a message that was still waiting."""
-        last = said[-1]
-        if isinstance(last, Pressed) or (isinstance(last, Edited) and len(said) == 1):
-            asked: tuple[Message, ...] | Edited | Pressed = last
-            voice: Message | Pressed = last.message if isinstance(last, Edited) else last
-        else:
-            texts = [item.message if isinstance(item, Edited) else item for item in said]
-            asked = tuple(item for item in texts if isinstance(item, Message))
-            voice = asked[-1]
-        oldest = min(row.at for row in claim.rows)
-        return Turn(
-            id=claim.turn,
-            chat=claim.chat,
-            seq=claim.seq,
-            fence=claim.fence,
-            epoch=claim.epoch,
-            said=asked,
-            author=voice.author,
-            address=replace(voice.address, chat=claim.chat),
-            language=voice.language,
-            stop=claim.stop,
-            model=claim.model,
-            system=claim.system,
-            head=claim.head,
-            attempt=claim.attempt,
-            late=not isinstance(asked, Pressed) and not claim.shown and time.time() - oldest > LATE,
-            shown=claim.shown,
-        )
+                return await self._answer(claim, turn_of(claim, said))
 
     async def _answer(self, claim: Claim, turn: Turn) -> Showing | None:
         answer = Answer(phrases.THINKING.to(turn.language))

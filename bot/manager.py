@@ -18,21 +18,8 @@ from bot.commands.image import Order, choose_other, draw
 from bot.commands.model import choose
 from bot.context import Question
 from bot.errors import TooLarge, Unreadable
-from bot.messages import (
-    Asked,
-    Buttons,
-    Choice,
-    Edited,
-    Finish,
-    Finished,
-    Message,
-    Pressed,
-    Replaces,
-    Spent,
-    Text,
-    Turn,
-    command_of,
-)
+from bot.lanes import command_of
+from bot.messages import Asked, Buttons, Choice, Edited, Finish, Finished, Message, Pressed, Replaces, Spent, Text, Turn
 from bot.ports import Exchange, Files, History, ModelCard, Models
 
 

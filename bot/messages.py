@@ -7,11 +7,11 @@ the changes that it makes, and the pieces in which it is shown. No behaviour liv
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from bot.lanes import Lane
 from bot.phrases import Language
 
 # --- where and who -----------------------------------------------------------------------------------------------------
@@ -44,13 +44,6 @@ class Author:
 
 
 # --- what comes in -----------------------------------------------------------------------------------------------------
-
-
-class Lane(StrEnum):
-    """Events of the turn lane wait their turn in the chat; those of the control lane (`/stop`, [Stop], `/reset`) overtake."""
-
-    TURN = "turn"
-    CONTROL = "control"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,24 +159,6 @@ class Moved:
 
 
 Incoming = Message | Edited | Pressed | Left | Moved
-
-COMMAND = re.compile(r"/([a-z][a-z0-9_]{0,31})(?:\s+|$)", re.IGNORECASE)
-CONTROL_COMMANDS = frozenset({"stop", "reset"})
-STOP_PREFIX = "stop."  # what a [Stop] button carries starts so: its lane is known without looking anything up
-_STOP_BUTTON = re.compile(re.escape(STOP_PREFIX) + r"[\w-]+")  # the whole text: a sentence may begin so, too
-
-
-def command_of(text: str) -> tuple[str, str] | None:
-    """`"/Image a fox"` → `("image", "a fox")`; None for what is no command (`/etc/hosts` is none)."""
-    match = COMMAND.match(text)
-    return (match[1].lower(), text[match.end() :].strip()) if match else None
-
-
-def lane_of(text: str) -> Lane:
-    """The lane of a message with this text, or of a press on a button that carries it."""
-    command = command_of(text)
-    overtakes = _STOP_BUTTON.fullmatch(text) is not None or (command is not None and command[0] in CONTROL_COMMANDS)
-    return Lane.CONTROL if overtakes else Lane.TURN
 
 
 # --- the turn ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from bot import phrases
 from bot.errors import StorageError
-from bot.messages import Address, ChatKey, Edited, Left, Message, Piece, Pressed, command_of
+from bot.lanes import command_of
+from bot.messages import Address, ChatKey, Edited, Left, Message, Piece, Pressed
 from bot.ports import Control, Overtaken, Platform, Replying, Row
 
 log = logging.getLogger(__name__)

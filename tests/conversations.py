@@ -14,6 +14,7 @@ from typing import Literal
 
 from bot.asking import Fetching
 from bot.errors import TooLarge, Unreadable
+from bot.lanes import Lane
 from bot.manager import ConversationManager
 from bot.messages import (
     Address,
@@ -30,7 +31,6 @@ from bot.messages import (
     Event,
     Finish,
     Finished,
-    Lane,
     Media,
     Message,
     Notice,

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from bot.delivery import Delivery
 from bot.engine import Engine
 from bot.errors import StorageError
+from bot.lanes import Lane, lane_of
 from bot.messages import (
     Answered,
     Asked,
@@ -31,13 +32,11 @@ from bot.messages import (
     Event,
     Finish,
     Finished,
-    Lane,
     Message,
     Part,
     Replaces,
     Text,
     Turn,
-    lane_of,
 )
 from bot.phrases import Language
 from storage.sqlite import SQLite, open_sqlite

@@ -8,11 +8,8 @@ import pytest
 
 from bot import phrases
 from bot.errors import ChatMoved
-from bot.messages import (
-    ChatKey,
-    Lane,
-    Text,
-)
+from bot.lanes import Lane
+from bot.messages import ChatKey, Text
 from tests.stage import Gate, house, until
 
 HOME = ChatKey("window", "1")

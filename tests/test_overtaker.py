@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot import phrases
-from bot.messages import STOP_PREFIX, Answered, ChatKey, Lane, Text, lane_of
+from bot.lanes import STOP_PREFIX, Lane, lane_of
+from bot.messages import Answered, ChatKey, Text
 from tests.stage import Gate, House, house, until
 from tests.window import Window
 

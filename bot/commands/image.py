@@ -12,20 +12,8 @@ from bot import context, phrases
 from bot.asking import Asking, Declined, Parts, failed
 from bot.commands.command import in_rows, reply
 from bot.errors import BudgetSpent, ModelError, Trouble
-from bot.messages import (
-    Answered,
-    Asked,
-    Buttons,
-    Change,
-    Choice,
-    Finished,
-    Media,
-    Message,
-    Notice,
-    Text,
-    Turn,
-    command_of,
-)
+from bot.lanes import command_of
+from bot.messages import Answered, Asked, Buttons, Change, Choice, Finished, Media, Message, Notice, Text, Turn
 from bot.ports import Entry, ModelCard, PicturePrompt
 
 _SIZE = re.compile(r"(\d{1,6})\s?[xX×*]\s?(\d{1,6})(?:\s+|$)")

@@ -16,19 +16,8 @@ from datetime import datetime
 from typing import Any
 
 from bot.errors import Unreadable
-from bot.messages import (
-    Address,
-    Attachment,
-    Author,
-    ChatKey,
-    Edited,
-    Event,
-    Incoming,
-    Message,
-    Pressed,
-    command_of,
-    lane_of,
-)
+from bot.lanes import command_of, lane_of
+from bot.messages import Address, Attachment, Author, ChatKey, Edited, Event, Incoming, Message, Pressed
 from bot.phrases import Language
 
 JsonObject = dict[str, Any]  # raw JSON at the rim

@@ -18,22 +18,8 @@ from telegram import Message as Known
 from telegram.constants import MessageType
 
 from bot.errors import Unreadable
-from bot.messages import (
-    Address,
-    Attachment,
-    Author,
-    ChatKey,
-    Edited,
-    Event,
-    Incoming,
-    Lane,
-    Left,
-    Message,
-    Moved,
-    Pressed,
-    command_of,
-    lane_of,
-)
+from bot.lanes import Lane, command_of, lane_of
+from bot.messages import Address, Attachment, Author, ChatKey, Edited, Event, Incoming, Left, Message, Moved, Pressed
 from bot.phrases import Language
 from bot.platforms.telegram_text import Json, Me, Said, replied, said, sound, units
 

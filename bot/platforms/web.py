@@ -19,7 +19,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bot.errors import Gone, Rejected, SettingsError, StorageError, TooLarge, Unreachable, Unreadable
-from bot.messages import STOP_PREFIX, Address, Attachment, Incoming, Piece
+from bot.lanes import STOP_PREFIX
+from bot.messages import Address, Attachment, Incoming, Piece
 from bot.platforms import web_payload
 from bot.platforms.web_api import Api, Banner
 from bot.platforms.web_assets import load_assets

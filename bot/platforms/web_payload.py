@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from bot.errors import Unreadable
-from bot.messages import Address, Attachment, Author, ChatKey, Edited, Event, Message, Pressed, command_of, lane_of
+from bot.lanes import command_of, lane_of
+from bot.messages import Address, Attachment, Author, ChatKey, Edited, Event, Message, Pressed
 from bot.phrases import Language
 
 NAME = "web"

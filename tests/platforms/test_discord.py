@@ -11,7 +11,8 @@ from PIL import Image
 
 from bot.errors import Forbidden, Gone, Rejected, RetryLater, Revoked, TooLarge, Unreachable
 from bot.files import FileStore
-from bot.messages import Address, Attachment, Button, ChatKey, Edited, Lane, Media, Piece
+from bot.lanes import Lane
+from bot.messages import Address, Attachment, Button, ChatKey, Edited, Media, Piece
 from bot.platforms.discord import DiscordPlatform
 from tests.platforms.discord_house import House, address, house
 from tests.servers.discord import DiscordServer

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.messages import Address, Button, ChatKey, Lane, Media, Piece
+from bot.lanes import Lane
+from bot.messages import Address, Button, ChatKey, Media, Piece
 from bot.platforms.discord import DiscordPlatform
 from tests.platforms.discord_house import MENU, House, Notes, address, house
 from tests.servers.discord import DiscordServer

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bot.errors import Revoked, Unreadable
-from bot.messages import ChatKey, Lane
+from bot.lanes import Lane
+from bot.messages import ChatKey
 from tests.platforms.telegram_house import MENU, adapter, listening, until
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_updates import Update

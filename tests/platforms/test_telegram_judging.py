@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.messages import Address, Button, ChatKey, Edited, Lane, Left, Message, Moved, Piece, Pressed
+from bot.lanes import Lane
+from bot.messages import Address, Button, ChatKey, Edited, Left, Message, Moved, Piece, Pressed
 from tests.platforms.telegram_house import listening
 from tests.servers.telegram import TelegramServer, picture
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from bot.errors import Gone, Rejected, SettingsError, TooLarge, Unreachable, Unreadable
 from bot.files import FileStore
-from bot.messages import Attachment, Author, Button, Edited, Lane, Media, Message, Piece, Pressed
+from bot.lanes import Lane
+from bot.messages import Attachment, Author, Button, Edited, Media, Message, Piece, Pressed
 from bot.platforms.web import WebPlatform
 from tests.platforms.web_stage import CHAT, STOP_BUTTON, Stage, client
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.messages import Address, Answered, Asked, Change, ChatKey, Event, Finish, Finished, Lane, Piece
+from bot.lanes import Lane
+from bot.messages import Address, Answered, Asked, Change, ChatKey, Event, Finish, Finished, Piece
 from bot.ports import ButtonRow, Claim, Final, Outcome, Overtaken, Replying, Row
 from storage import Store
 

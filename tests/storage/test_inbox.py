@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from bot.messages import ChatKey, Configured, Finish, Lane, Shown
+from bot.lanes import Lane
+from bot.messages import ChatKey, Configured, Finish, Shown
 from bot.ports import Claim
 from storage import Store, open_store
 from tests.storage.saying import (
