@@ -256,6 +256,8 @@ def _announce(settings: Settings, roster: Roster) -> None:
         log.info("%s: %s", name, "on." if token else f"off; {variable} turns it on.")
     if settings.telegram_token or settings.discord_token:
         _announce_people(settings)
+    for name in settings.planned:
+        log.warning("%s is set, but this version does nothing with it yet.", name)
     if 0 < len(settings.web_token) < SHORT_PASSWORD:
         log.warning("WEB_TOKEN has less than %d characters: leave it out, and a random one is made.", SHORT_PASSWORD)
 

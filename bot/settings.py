@@ -51,7 +51,8 @@ PLANNED = ("FALLBACK_MODEL", "TELEGRAM_WEBHOOK_URL", "WEBHOOK_PORT")  # known, b
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`daily_budget` is in millionths of a CNY; `admins` and `allowed` hold "platform:id", `allowed` also "*".
-    `simulated`: none of the four model variables is set, so the built-in simulator answers."""
+    `simulated`: none of the four model variables is set, so the built-in simulator answers. `planned`: names that are
+    set though nothing reads them yet."""
 
     telegram_token: str
     telegram_url: str
@@ -78,6 +79,7 @@ class Settings:
     web_url: str
     log_level: str
     simulated: bool
+    planned: tuple[str, ...]
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -123,9 +125,8 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
         web_url=read("WEB_URL", _origin),
         log_level=read("LOG_LEVEL", _level, default="INFO"),
         simulated=not any(map(read.has, MODEL_VARIABLES)),
+        planned=tuple(name for name in PLANNED if read(name, str)),
     )
-    for name in PLANNED:
-        read(name, _planned)
     read.check_names()
     if read.problems:
         raise SettingsError(tuple(read.problems))
@@ -244,11 +245,6 @@ def _storage(text: str) -> str:
     if not re.match(r"sqlite:///.", text):
         raise ValueError("write sqlite:///path/to/magpie.db, or leave it out.")
     return text
-
-
-def _planned(text: str) -> None:
-    if text:
-        raise ValueError("not supported yet: leave it out.")
 
 
 def _directory(text: str) -> Path:

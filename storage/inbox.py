@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Sequence
 
 from bot.errors import FencedOut, Superseded
+from bot.lanes import STOP_PREFIX, Lane
 from bot.messages import (
-    STOP_PREFIX,
     Answered,
     Asked,
     Change,
@@ -16,7 +16,6 @@ from bot.messages import (
     Configured,
     Event,
     Finish,
-    Lane,
     Piece,
     Replaces,
     Rewound,

@@ -101,7 +101,7 @@ def test_is_read(name: str, text: str, field: str, value: object) -> None:
 
 
 def test_every_setting_is_in_this_table() -> None:
-    assert {field for _, _, field, _ in READ} | {"simulated"} == {field.name for field in fields(Settings)}
+    assert {field for _, _, field, _ in READ} | {"simulated", "planned"} == {field.name for field in fields(Settings)}
 
 
 REFUSED = [
@@ -139,10 +139,12 @@ REFUSED = [
     ("WEB_TOKEN", "two words", "without spaces"),
     ("WEB_URL", "https://example.org/chat", "without a path"),
     ("LOG_LEVEL", "verbose", "DEBUG, INFO"),
-    ("FALLBACK_MODEL", "qwen-plus", "not supported yet"),
-    ("TELEGRAM_WEBHOOK_URL", "https://bot.example.org", "not supported yet"),
-    ("WEBHOOK_PORT", "8443", "not supported yet"),
 ]
+
+
+def test_what_is_planned_is_known_and_told_not_refused() -> None:
+    assert load().planned == ()
+    assert load(FALLBACK_MODEL="qwen-plus", WEBHOOK_PORT="8443").planned == ("FALLBACK_MODEL", "WEBHOOK_PORT")
 
 
 @pytest.mark.parametrize(("name", "text", "advice"), REFUSED)
