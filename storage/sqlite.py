@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -52,8 +53,7 @@ async def open_sqlite(path: Path) -> AsyncIterator[SQLite]:
         stack.enter_context(await _locked(path))
         with _translated(path):
             await asyncio.to_thread(_examine, path)
-            for kept in path.parent.glob(path.name + "*"):  # also what an older start left readable to others
-                kept.chmod(0o600)
+            _close_to_others(path)
             connection = _Connection(lambda: _connect(path), 64)
             await stack.enter_async_context(connection)
             await connection.hop(_prepare)
@@ -194,6 +194,14 @@ def _drive(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
 
 
 # --- opening -----------------------------------------------------------------------------------------------------------
+
+
+def _close_to_others(path: Path) -> None:
+    """Also what an older start left readable. A file that belongs to another account is for its owner to close."""
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        kept = path.with_name(path.name + suffix)
+        if kept.exists() and kept.stat().st_uid == os.geteuid():
+            kept.chmod(0o600)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

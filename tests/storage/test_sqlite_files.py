@@ -115,3 +115,17 @@ def _damage(path: Path, where: str) -> None:
         case "cut":
             del content[middle:]
     path.write_bytes(content)
+
+
+async def test_what_an_older_start_left_readable_is_closed_and_nothing_beside_it_is_touched(tmp_path: Path) -> None:
+    path, copy = tmp_path / "magpie.db", tmp_path / "magpie.db.copy"
+    async with open_store(f"sqlite:///{path}"):
+        pass
+    copy.write_bytes(path.read_bytes())
+    for file in (path, copy):
+        file.chmod(0o644)
+    async with open_store(f"sqlite:///{path}"):
+        pass
+    assert copy.stat().st_mode & 0o777 == 0o644
+    for file in (path, path.with_name("magpie.db.lock")):
+        assert file.stat().st_mode & 0o777 == 0o600
