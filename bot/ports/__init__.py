@@ -23,6 +23,7 @@ from bot.ports.models import (
 )
 from bot.ports.platforms import (
     Drafting,
+    Duties,
     Gatekeeper,
     Intake,
     MenuEntry,
@@ -60,6 +61,7 @@ __all__ = [
     "Control",
     "Cursors",
     "Drafting",
+    "Duties",
     "Entry",
     "Exchange",
     "Files",

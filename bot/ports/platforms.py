@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -22,6 +22,17 @@ class Intake(Protocol):
     async def accept(self, events: Sequence[Event]) -> None:
         """Commit these events; those known already are skipped. Only after it returns may the platform be told that we
         have them. Raises StorageError: nothing was accepted, keep them and try again."""
+
+
+class Duties(Protocol):
+    """What only one process at a time may do: poll a token, hold a shard."""
+
+    async def perform(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Wait until the duty is ours, then do the work for as long as it is: when the duty is lost the work is cancelled, and
+        we wait again. Returns when the work does, and passes its errors on; the duty is given back either way."""
+
+    def holds(self, name: str) -> bool:
+        """Whether it is ours at this instant: a process that was paused learns it by the clock, before it acts."""
 
 
 class Gatekeeper(Protocol):
