@@ -19,7 +19,8 @@ EDGES = frozenset({"bot.settings", "bot.logs"})  # of the process: the environme
 LIBRARIES = {
     "telegram": {"aiohttp", "telegram", "telegramify_markdown"},
     "discord": {"aiohttp", "discord", "yarl"},
-    "web": {"starlette", "uvicorn", "markdown_it", "pygments"},
+    "web": {"starlette", "markdown_it", "pygments"},
+    "listener": {"starlette", "uvicorn"},
     "models": {"aiohttp", "dashscope", "httpx", "pydantic", "yarl", "zhipuai"},
     "storage": {"aiosqlite"},
     "simulator": {"aiohttp", "jwt", "PIL"},
@@ -74,6 +75,9 @@ SEES: dict[str, set[str]] = {
     "package": set(),
     "words": {"words"},
     **{rim: {"words", rim} for rim in RIMS},
+    "listener": {"words"},  # shared by the platforms that are asked over HTTP
+    "web": {"words", "web", "listener"},
+    "telegram": {"words", "telegram", "listener"},
     "hub": {"hub", "words"},
     "settings": {"words"},
     "logs": set(),

@@ -16,7 +16,7 @@ from bot.files import FileStore
 from bot.messages import Button, Piece
 from bot.platforms import discord_layout, telegram_layout, web_render
 from bot.platforms.discord_rest import SUPPRESS_EMBEDS
-from bot.platforms.web import CONNECTIONS, HEAD_SECONDS
+from bot.platforms.listener import CONNECTIONS, HEAD_SECONDS
 from bot.platforms.web_api import LOGIN_LIMIT
 from tests.platforms.discord_house import address, house
 from tests.platforms.telegram_house import listening

@@ -1,4 +1,4 @@
-"""The page as a platform: it listens with uvicorn, and what it sends it writes on the board, from which any process
+"""The page as a platform: it listens, and what it sends it writes on the board, from which any process
 streams it to the browsers.
 
 Beside it: `web_api` (routes), `web_guard` (login, Host, Origin, headers), `web_stream` (Server-Sent Events), `web_payload`
@@ -8,20 +8,16 @@ Beside it: `web_api` (routes), `web_guard` (login, Host, Origin, headers), `web_
 from __future__ import annotations
 
 import asyncio
-import logging
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from bot.errors import Gone, Rejected, SettingsError, StorageError, TooLarge, Unreachable, Unreadable
+from bot.errors import Gone, Rejected, StorageError, TooLarge, Unreachable, Unreadable
 from bot.lanes import STOP_PREFIX
 from bot.messages import Address, Attachment, Incoming, Piece
 from bot.platforms import web_payload
+from bot.platforms.listener import bind, serving
 from bot.platforms.web_api import Api, Banner
 from bot.platforms.web_assets import load_assets
 from bot.platforms.web_guard import Addresses, Guard, Login
@@ -31,9 +27,6 @@ from bot.ports import Board, Card, Files, Intake, MenuEntry, Traits
 
 __all__ = ["Banner", "WebPlatform"]
 
-CONNECTIONS = 500  # beyond, a request gets 503
-HEAD_SECONDS = 5.0  # that a connection may stand without a whole request, and as many again
-GRACE = 1  # seconds for requests under way when the server ends
 # Previews may be frequent: a send costs one small commit, and a browser gets the newest state only.
 NO_BANNER = Banner()
 TRAITS = Traits(idempotent=True, private=(0.25, 4), group=(0.25, 4))
@@ -81,7 +74,8 @@ class WebPlatform:
 
     async def listen(self, intake: Intake) -> None:
         """Serve until cancelled. Raises SettingsError when the port cannot be had."""
-        listener = await self._bind()
+        listener = await bind("the page", self._host, self.port, ("WEB_HOST", "WEB_PORT"))
+        self.port = listener.getsockname()[1]
         api = Api(
             intake=intake,
             board=self._board,
@@ -94,36 +88,12 @@ class WebPlatform:
             assets=load_assets(),
         )
         guard = Guard(api.app(), self._login, Addresses(self._host, self.port, self._public_url), api.open_paths)
-        server = _server(guard)
-        await server.startup([listener])
-        self.started.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._streams.close()
-            await server.shutdown([listener])
-
-    async def _bind(self) -> socket.socket:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(self._host or "0.0.0.0", self.port, type=socket.SOCK_STREAM)
-            family, kind, protocol, _, address = min(found)  # IPv4 before IPv6 where a name has both
-            listener = socket.socket(family, kind, protocol)
-        except OSError as error:
-            raise SettingsError(
-                (f"WEB_HOST: {self._host!r} is no address of this machine ({error.strerror})",)
-            ) from error
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except OSError as error:
-            listener.close()
-            place = f"{self._host}:{self.port}"
-            why = f"the page cannot listen on {place} ({error.strerror}): free it, or choose another port"
-            raise SettingsError((f"WEB_PORT: {why}",)) from error
-        listener.setblocking(False)
-        self.port = listener.getsockname()[1]
-        return listener
+        async with serving(guard, listener):
+            self.started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._streams.close()
 
     def read(self, payload: str) -> Incoming:
         return web_payload.read(payload)
@@ -190,48 +160,3 @@ def _card(to: Address, piece: Piece, id: str, created: float) -> Card:
         buttons=buttons,
         done=not any(id.startswith(STOP_PREFIX) for row in buttons for _, id in row),
     )
-
-
-class _Protocol(H11Protocol):
-    """uvicorn waits for ever for the head of a request: whoever opens `CONNECTIONS` of them and says nothing would shut the
-    page for everyone, without a password. Here a connection that stands at the same place twice in a row is closed."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn writes it
-        super().connection_made(transport)
-        self._served: object = self  # what was served when we looked last; none yet
-        self._look = self.loop.call_later(HEAD_SECONDS, self._close_if_idle)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._look.cancel()
-        super().connection_lost(exc)
-
-    def _close_if_idle(self) -> None:
-        serving = self.cycle is not None and not self.cycle.response_complete
-        if not serving and self._served is self.cycle:
-            self.transport.close()
-            return
-        self._served = self if serving else self.cycle
-        self._look = self.loop.call_later(HEAD_SECONDS, self._close_if_idle)
-
-
-def _server(app: Guard) -> uvicorn.Server:
-    """uvicorn without its own loop, signals and lifespan: it ends with the task that runs it. Nothing of it depends on
-    the tick of its `main_loop` once it writes no Date header."""
-    config = uvicorn.Config(
-        app,
-        http=_Protocol,
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        log_level=logging.WARNING,
-        date_header=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE,
-        limit_concurrency=CONNECTIONS,
-        proxy_headers=False,
-    )
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    return server
