@@ -91,7 +91,8 @@ class Events:
         self._me = Me(self._me.id, self._me.roles | frozenset(own))
 
     def _channel(self, data: JsonObject) -> None:
-        self._places[data["id"]] = Place(data["id"], data.get("guild_id") or "", data.get("parent_id") or "")
+        place = Place.told(data["id"], data.get("guild_id"), data.get("parent_id"))
+        self._places[place.channel] = place
 
     def _threads(self, data: JsonObject) -> None:
         """Those of a channel that has just become visible to us."""
@@ -102,13 +103,14 @@ class Events:
         self._places.pop(data["id"], None)
 
     def _place(self, data: JsonObject) -> Place:
-        channel, guild = data["channel_id"], data.get("guild_id") or ""
-        return self._places.get(channel) or Place(channel, guild, (data.get("channel") or {}).get("parent_id") or "")
+        parent = (data.get("channel") or {}).get("parent_id")
+        told = Place.told(data["channel_id"], data.get("guild_id"), parent)
+        return self._places.get(told.channel) or told
 
     # --- what ----------------------------------------------------------------------------------------------------------
 
     def _message(self, data: JsonObject) -> None:
-        place = self._place(data)
+        place, message = self._place(data), discord_read.snowflake(data["id"])
         event: Event | None = None
         try:
             event = self._read_past(data, place)
@@ -116,12 +118,12 @@ class Events:
                 self._turn_away(data, place)
         finally:
             # a message that cannot be read has passed by all the same
-            self.inbox.put(Seen(place, data["id"], event))
+            self.inbox.put(Seen(place, message, event))
 
     def _message_update(self, data: JsonObject) -> None:
         place = self._place(data)
         if "author" in data and self._is_ours(data, place) and (event := discord_read.changed(data, self._me, place)):
-            self.inbox.put(Seen(place, data["id"], event))
+            self.inbox.put(Seen(place, event.message, event))
 
     def _interaction(self, data: JsonObject) -> None:
         self._start(self._interactions.take(data, self._me, self._place(data)))
@@ -163,7 +165,7 @@ class Events:
     async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except Exception:  # the boundary: whatever it holds, it disturbs no other
             log.exception("Discord: an interaction that cannot be read was left out")
         finally:
             self._running -= 1

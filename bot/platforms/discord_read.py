@@ -33,6 +33,8 @@ _FORWARD = 1  # message_reference type
 _TOKENS = re.compile(r"<(?:@!?(?P<user>\d{1,20})|@&(?P<role>\d{1,20})|a?(?P<emoji>:\w{1,40}:)\d{1,20})>[ \t]*")
 _HAN = re.compile("[\u4e00-\u9fff]")
 _KANA = re.compile("[\u3040-\u30ff]")
+_SNOWFLAKE = re.compile(r"[0-9]{1,20}")
+_TOKEN = re.compile(r"[!-9;-~]+")  # part of a URL, and of `Via`, which colons divide
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class Place:
     channel: str
     guild: str = ""
     parent: str = ""
+
+    @classmethod
+    def told(cls, channel: object, guild: object, parent: object) -> Place:
+        """As Discord tells it. Raises TypeError, ValueError for ids that are none."""
+        return cls(snowflake(channel), snowflake(guild) if guild else "", snowflake(parent) if parent else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,22 @@ class Via:
         return cls(application, token, float(until)) if token and float(until) > time.time() else None
 
 
-def moment(snowflake: str) -> float:
+def snowflake(value: object) -> str:
+    """The id, if it is one: what keys an event must not be anything else. Raises TypeError, ValueError."""
+    return _matching(_SNOWFLAKE, value)
+
+
+def _matching(form: re.Pattern[str], value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text should be")
+    if not form.fullmatch(value):
+        raise ValueError("an id of another form")
+    return value
+
+
+def moment(id: str) -> float:
     """When this id was given out, in Unix seconds."""
-    return (int(snowflake) >> 22) / 1000 + DISCORD_EPOCH
+    return (int(snowflake(id)) >> 22) / 1000 + DISCORD_EPOCH
 
 
 def person_of(data: JsonObject) -> JsonObject:
@@ -111,14 +131,14 @@ def said(data: JsonObject, me: Me, place: Place, *, edited: str = "") -> Event |
     return Event(
         platform=PLATFORM,
         bot=me.id,
-        event=f"{data['id']}.{_unix(edited):.3f}" if edited else data["id"],
+        event=f"{body['id']}.{_unix(edited):.3f}" if edited else body["id"],
         chat=ChatKey(PLATFORM, place.channel),
-        author=data["author"]["id"],
+        author=body["person"],
         payload=_dump(body | {"kind": "edit" if edited else "message"}),
         at=_unix(edited) if edited else moment(data["id"]),
         lane=lane_of(text),
-        message=data["id"],
-        joins="" if command or edited else data["author"]["id"],
+        message=body["id"],
+        joins="" if command or edited else body["person"],
         edits=bool(edited),
         digest=digest.hexdigest()[:32],
         # no settling: Discord's clients attach a long paste as a file, they never cut it
@@ -135,14 +155,15 @@ def commanded(data: JsonObject, me: Me, place: Place) -> Event:
     """A slash command as the text that a person would have typed."""
     words = [str(option["value"]) for option in data["data"].get("options", ())]
     text = " ".join([f"/{data['data']['name']}", *words]).strip()
-    via = Via(data["application_id"], data["token"], moment(data["id"]) + TOKEN_SECONDS)
+    application, token = snowflake(data["application_id"]), _matching(_TOKEN, data["token"])
+    via = Via(application, token, moment(data["id"]) + TOKEN_SECONDS)
     body = _interaction(data, place) | {"kind": "command", "text": text, "via": str(via)}
     return _acted(data, me, place, data["id"], text, body)
 
 
 def pressed(data: JsonObject, me: Me, place: Place) -> Event:
     """A press on one of our components."""
-    button, message = str(data["data"]["custom_id"]), str(data["message"]["id"])
+    button, message = str(data["data"]["custom_id"]), snowflake(data["message"]["id"])
     body = _interaction(data, place) | {"kind": "press", "button": button, "message": message}
     return _acted(data, me, place, message, button, body)
 
@@ -151,9 +172,9 @@ def _acted(data: JsonObject, me: Me, place: Place, message: str, says: str, body
     return Event(
         platform=PLATFORM,
         bot=me.id,
-        event=data["id"],
+        event=body["id"],
         chat=ChatKey(PLATFORM, place.channel),
-        author=person_of(data)["id"],
+        author=body["person"],
         payload=_dump(body),
         at=moment(data["id"]),
         lane=lane_of(says),
@@ -165,10 +186,10 @@ def _interaction(data: JsonObject, place: Place) -> JsonObject:
     user = person_of(data)
     return {
         "v": VERSION,
-        "id": data["id"],
+        "id": snowflake(data["id"]),
         "channel": place.channel,
         "guild": place.guild,
-        "person": user["id"],
+        "person": snowflake(user["id"]),
         "name": _name(user, data.get("member")),
         "language": interface_language(data),
         "at": moment(data["id"]),
@@ -190,10 +211,10 @@ def _body(data: JsonObject, me: Me, place: Place, text: str) -> JsonObject:
     replies_to, quote, quoted = _reply(data, me)
     return {
         "v": VERSION,
-        "id": data["id"],
+        "id": snowflake(data["id"]),
         "channel": place.channel,
         "guild": place.guild,
-        "person": user["id"],
+        "person": snowflake(user["id"]),
         "name": _name(user, data.get("member")),
         "language": language_of(text),
         "at": moment(data["id"]),
@@ -244,7 +265,7 @@ def _reply(data: JsonObject, me: Me) -> tuple[str, str, str]:
     if not answered or not _is_reply(data):
         return "", "", ""
     if answered["author"]["id"] == me.id:
-        return answered["id"], "", ""
+        return snowflake(answered["id"]), "", ""
     return "", _text(answered, me)[:QUOTED], _name(answered["author"], None)
 
 
@@ -265,7 +286,8 @@ def _files(data: JsonObject) -> list[list[str | int]]:
         mime = str(one.get("content_type") or "").partition(";")[0]
         family = mime.partition("/")[0]
         kind = "voice" if voice else family if family in ("image", "video") else "file"
-        found.append([kind, one["url"], one.get("filename", ""), mime, one.get("size", 0)])
+        size = one.get("size")
+        found.append([kind, str(one["url"]), str(one.get("filename") or ""), mime, size if type(size) is int else 0])
     found += [["other", "", "sticker", "", 0] for _ in data.get("sticker_items") or ()]
     return found + ([["other", "", "poll", "", 0]] if data.get("poll") else [])
 

@@ -177,3 +177,21 @@ def test_slash_commands_and_presses() -> None:
     assert (message.text, message.language, message.author.owner) == ("/image a fox", "zh", True)
     assert isinstance(pressing, Pressed)
     assert (pressing.button, pressing.address.reply_to) == ("abc", "8")
+
+
+@pytest.mark.parametrize("id", [5, None, [], {}, "", "a:b", "-1", "1_0", "٣", "1" * 21, "\ud800", 10**400])
+@pytest.mark.parametrize("field", ["id", "author"])
+def test_what_keys_an_event_is_an_id_or_the_event_is_refused(field: str, id: object) -> None:
+    data = raw("hello")
+    broken = data | ({"author": data["author"] | {"id": id}} if field == "author" else {"id": id})
+    with pytest.raises((TypeError, ValueError)):
+        said(broken, ME, DM)
+    with pytest.raises((TypeError, ValueError)):
+        Place.told(id or "x", None, None)
+
+
+@pytest.mark.parametrize("token", [None, {}, "", "a:b", "with space", "\ud800"])
+def test_an_interaction_that_could_never_be_answered_is_refused(token: object) -> None:
+    act = {"id": "1574005174131757056", "application_id": "42", "user": ANN, "data": {"name": "help"}}
+    with pytest.raises((TypeError, ValueError)):
+        commanded(act | {"token": token}, ME, ROOM)
