@@ -13,10 +13,8 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -24,6 +22,7 @@ import aiosqlite
 
 from bot.errors import StorageError, StorageRefused
 from storage.inbox import INBOX
+from storage.migrating import examine, migrate
 from storage.transaction import Transaction, storable
 
 T = TypeVar("T")
@@ -31,7 +30,6 @@ log = logging.getLogger(__name__)
 
 OLDEST = (3, 35, 0)  # RETURNING
 LOCK_PATIENCE = 5.0  # seconds: the lock of a process that was just killed may live for a moment
-EXAMINED = 300_000_000  # bytes of a database that is read through at each start
 BATCH = 500  # transactions that share a commit
 PRAGMAS = """
 PRAGMA journal_mode=WAL;
@@ -50,13 +48,13 @@ async def open_sqlite(path: Path) -> AsyncIterator[SQLite]:
     if sqlite3.sqlite_version_info < OLDEST:
         raise StorageRefused(f"SQLite {sqlite3.sqlite_version} is too old: Magpie needs 3.35 or newer.")
     async with AsyncExitStack() as stack:
-        stack.enter_context(await _locked(path))
+        stack.enter_context(await locked(path))
         with _translated(path):
-            await asyncio.to_thread(_examine, path)
+            await asyncio.to_thread(examine, path)
             _close_to_others(path)
             connection = _Connection(lambda: _connect(path), 64)
             await stack.enter_async_context(connection)
-            await connection.hop(_prepare)
+            await connection.hop(lambda opened: _prepare(opened, path))
         database = SQLite(connection)
         # Awaited below. No TaskGroup: it would wrap every error of those who use the store into a group.
         writer = asyncio.create_task(database.write(), name="sqlite writer")
@@ -210,52 +208,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.executescript(PRAGMAS)
-    migrate(connection)
+    migrate(connection, path)
     connection.execute(INBOX["free_all_chats"].sql)
 
 
-def _examine(path: Path) -> None:
-    """Refuse a damaged or newer database before anything is written to it: a read-only connection leaves even its log as it is.
-    Reads the whole file, half a second for 300 MB; of larger ones only the version."""
-    size = path.stat().st_size if path.exists() else 0
-    if not size:
-        return
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        _version(connection)
-        if size > EXAMINED:
-            return
-        verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(" ".join(verdict.split()))
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date, one numbered file per transaction. Raises StorageRefused for a newer one."""
-    version = _version(connection)
-    for number, file in enumerate(_migrations()[version:], start=version + 1):
-        script = file.read_text("utf-8")
-        connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
-
-
-def _migrations() -> list[Traversable]:
-    files = resources.files("storage").joinpath("schema").iterdir()
-    return sorted((file for file in files if file.name.endswith(".sql")), key=lambda file: file.name)
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    known = len(_migrations())
-    if version > known:
-        raise StorageRefused(
-            f"The database was written by a newer Magpie (schema {version}; this one knows {known}). "
-            "Update Magpie, or restore the backup that you made before the update."
-        )
-    return version
-
-
-async def _locked(path: Path) -> Any:
+async def locked(path: Path) -> Any:
     """An exclusive lock beside the database, held while the context lasts. Raises StorageRefused."""
     deadline = time.monotonic() + LOCK_PATIENCE
     try:

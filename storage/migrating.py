@@ -1,0 +1,81 @@
+"""SQLite's schema through the years: which version a database has, whether it may be used, and how it is brought up to date."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+from contextlib import closing
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from bot.errors import StorageRefused
+from storage import snapshot
+
+log = logging.getLogger(__name__)
+
+EXAMINED = 300_000_000  # bytes of a database that is read through at each start
+KEPT = 3  # copies of the database as it was before a migration
+
+
+def migrations() -> list[Traversable]:
+    """`schema/0001_….sql` and so on: the n-th makes schema n of schema n - 1."""
+    files = resources.files("storage").joinpath("schema").iterdir()
+    return sorted((file for file in files if file.name.endswith(".sql")), key=lambda file: file.name)
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """0 of an empty file. Raises StorageRefused for a newer one than this program knows."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    known = len(migrations())
+    if version > known:
+        raise StorageRefused(
+            f"The database was written by a newer Magpie (schema {version}; this one knows {known}). "
+            "Update Magpie, or restore the backup that you made before the update."
+        )
+    return version
+
+
+def examine(path: Path) -> None:
+    """Refuse a damaged or newer database before anything is written to it: a read-only connection leaves even its log as it is.
+    Reads the whole file, half a second for 300 MB; of larger ones only the version."""
+    size = path.stat().st_size if path.exists() else 0
+    if not size:
+        return
+    with closing(snapshot.open_to_read(path)) as connection:
+        schema_version(connection)
+        if size > EXAMINED:
+            return
+        verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(" ".join(verdict.split()))
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema up to date, one numbered file per transaction: a kill at any instant leaves a whole schema, and the next
+    start goes on from there. Raises StorageRefused for a newer schema, and where there is no room to keep the old one."""
+    version = schema_version(connection)
+    pending = migrations()[version:]
+    if version and pending:
+        _keep(connection, path, version + 1)
+    for number, file in enumerate(pending, start=version + 1):
+        script = file.read_text("utf-8")
+        connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+
+
+def _keep(connection: sqlite3.Connection, path: Path, number: int) -> None:
+    """The database as it is now, `….before-<number>`, beside it. The last few stay."""
+    kept = path.with_name(f"{path.name}.before-{number}")
+    try:
+        snapshot.take(connection, kept)
+    except StorageRefused as error:
+        raise StorageRefused(
+            f"The database must be brought from schema {number - 1} to {len(migrations())}, and is copied before that. {error} "
+            f"Make room for about {path.stat().st_size / 1e6:.0f} MB in {path.parent} and start again; nothing was changed."
+        ) from error
+    log.info("The database is brought up to date; as it was, it is kept as %s.", kept)
+    named = re.compile(re.escape(path.name) + r"\.before-([0-9]+)")
+    found = {int(match[1]): file for file in path.parent.iterdir() if (match := named.fullmatch(file.name))}
+    for old in sorted(found)[:-KEPT]:
+        found[old].unlink()

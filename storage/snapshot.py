@@ -1,0 +1,62 @@
+"""A whole SQLite database as one closed file: written beside its place, checked, synced, and only then renamed into it.
+
+What needs such a file lives elsewhere: `migrating` (the database as it was before a migration), `backup` (the operator's own).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from bot.errors import StorageRefused
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Exactly one connection may write or checkpoint (https://sqlite.org/wal.html, "WAL-reset bug"): this one does neither."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
+def take(source: sqlite3.Connection, path: Path) -> None:
+    """Write what `source` sees at this instant to `path`, which it replaces; others go on writing meanwhile. Raises
+    StorageRefused, with nothing left behind; a kill leaves at most `….part`, which the next try clears away."""
+    part = path.with_name(path.name + ".part")
+    try:
+        _clear(part)
+        part.touch(mode=0o600, exist_ok=False)
+        with closing(sqlite3.connect(part, isolation_level=None)) as target:
+            source.backup(target)
+            # The copy says of itself that it has a log beside it, as its source has; a backup is one file and needs nothing.
+            target.execute("PRAGMA journal_mode=DELETE")
+            check(target)
+        _sync(part)
+        part.replace(path)
+        _sync(path.parent)
+    except (OSError, sqlite3.Error) as error:
+        _clear(part)
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise StorageRefused(f"Cannot write a copy of the database to {path} ({reason}).") from error
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Read every page and every index: seconds for 300 MB. Raises sqlite3.DatabaseError with what is wrong first."""
+    verdict: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(" ".join(verdict.split()))
+
+
+def _clear(part: Path) -> None:
+    for file in (
+        part,
+        part.with_name(part.name + "-journal"),
+    ):  # a journal that is found would be applied to the new file
+        file.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
