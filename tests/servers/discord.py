@@ -46,7 +46,8 @@ LOG_LENGTH = 50_000
 
 class DiscordServer:
     """`privileged` are the intents approved in the developer portal; `limits` enforces rate limits;
-    `answer_seconds` is the deadline of an interaction's first answer; `on_call` gets each call as it is logged."""
+    `answer_seconds` is the deadline of an interaction's first answer; `on_call` gets each call as it is logged.
+    `shards`, `max_concurrency` and `identify_seconds` are the gateway's (see there)."""
 
     def __init__(
         self,
@@ -59,6 +60,9 @@ class DiscordServer:
         privileged: int = MESSAGE_CONTENT,
         answer_seconds: float = 3.0,
         bot_name: str = "magpie",
+        shards: int = 1,
+        max_concurrency: int = 1,
+        identify_seconds: float = 0.0,
         on_call: Callable[[Call], None] | None = None,
         on_frame: Callable[[Frame], None] | None = None,
     ) -> None:
@@ -80,6 +84,9 @@ class DiscordServer:
             approved=privileged,
             heartbeat_interval=heartbeat_interval,
             on_frame=self._record_frame,
+            shards=shards,
+            max_concurrency=max_concurrency,
+            identify_seconds=identify_seconds,
         )
         self.world.publish, self.world.changed = self.gateway.publish, self._wake
         messages = Messages(self.world)
@@ -247,7 +254,7 @@ class DiscordServer:
 
     def push_raw(self, event: str, data: JsonObject) -> None:
         """Any event with any content, to every session."""
-        self.gateway.publish(event, data)
+        self.gateway.publish_raw(event, data)
 
 
 if __name__ == "__main__":

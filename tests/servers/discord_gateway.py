@@ -1,14 +1,16 @@
-"""The stand-in's gateway: one websocket per connection, sessions that outlive it, resume, heartbeats, close codes.
+"""The stand-in's gateway: one websocket per connection, sessions that outlive it, shards, resume, heartbeats, close codes.
 
+Like Discord it knows no owner of a shard: of several sessions of one shard each gets every event.
 Frames are plain text JSON, which clients accept whatever compression they offer. Events are published from anywhere
 without waiting; each connection has a queue and one task that writes it.
 """
 
 import asyncio
 import json
+import math
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +22,7 @@ from tests.servers.discord_payloads import (
     user_payload,
     without_content,
 )
-from tests.servers.discord_state import JsonObject, World
+from tests.servers.discord_state import Guild, JsonObject, World
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT = 0, 1, 2, 3, 4, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 8, 9, 10, 11
@@ -32,11 +34,13 @@ PRIVILEGED = GUILD_MEMBERS | GUILD_PRESENCES | MESSAGE_CONTENT
 ALL_INTENTS = (1 << 26) - 1
 
 UNKNOWN_OP, BAD_JSON, NOT_IDENTIFIED, BAD_TOKEN, IDENTIFIED_TWICE = 4001, 4002, 4003, 4004, 4005
-BAD_SEQ, TOO_MANY_FRAMES, TIMED_OUT, BAD_SHARD, BAD_VERSION = 4007, 4008, 4009, 4010, 4012
+BAD_SEQ, TOO_MANY_FRAMES, TIMED_OUT, BAD_SHARD, SHARDING_REQUIRED, BAD_VERSION = 4007, 4008, 4009, 4010, 4011, 4012
 BAD_INTENTS, FORBIDDEN_INTENTS = 4013, 4014
 SESSION_ENDING = {1000, 1001, BAD_SEQ, TIMED_OUT}  # after these a client has to identify anew
 FRAMES_PER_MINUTE = 120
 BACKLOG = 1000  # events kept for a resume
+MOST_GUILDS = 2500  # of one shard
+STARTS_PER_DAY = 1000  # sessions; who begins more has the token reset
 APPROVED_FLAGS = {GUILD_PRESENCES: 1 << 13, GUILD_MEMBERS: 1 << 15, MESSAGE_CONTENT: 1 << 19}  # application flags
 
 
@@ -54,9 +58,15 @@ class Frame:
 class Session:
     id: str
     intents: int
+    shard: int = 0
+    shards: int = 1
     seq: int = 0
     backlog: deque[tuple[int, JsonObject]] = field(default_factory=lambda: deque(maxlen=BACKLOG))
     connection: "Connection | None" = None
+
+    def is_told_of(self, guild: int) -> bool:
+        """Whether events of this guild come here; 0 are private chats, which shard 0 hears."""
+        return (guild >> 22) % self.shards == self.shard
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +80,9 @@ class Connection:
 
 
 class Gateway:
-    """`approved` are the privileged intents switched on in the developer portal; `heartbeat_interval` in seconds."""
+    """`approved` are the privileged intents switched on in the developer portal; `heartbeat_interval` in seconds. `shards` is
+    what Discord recommends; in each `identify_seconds` (Discord's are 5, 0 lets everybody in) one shard may identify of
+    those with the same remainder by `max_concurrency`."""
 
     def __init__(
         self,
@@ -81,6 +93,9 @@ class Gateway:
         approved: int,
         heartbeat_interval: float,
         on_frame: Callable[[Frame], None],
+        shards: int = 1,
+        max_concurrency: int = 1,
+        identify_seconds: float = 0.0,
     ) -> None:
         self.world = world
         self.token = token
@@ -88,9 +103,16 @@ class Gateway:
         self.approved = approved
         self.heartbeat_interval = heartbeat_interval
         self.on_frame = on_frame
+        self.shards = shards
+        self.max_concurrency = max_concurrency
+        self.identify_seconds = identify_seconds
+        self.most_guilds = MOST_GUILDS
+        self.starts_per_day = STARTS_PER_DAY
         self.sessions: dict[str, Session] = {}
         self.connections: set[Connection] = set()
         self.identifies = 0
+        self.hasty = 0  # identifies that came too early after another
+        self._identified: dict[int, float] = {}  # when, by remainder
         self.muted = False  # a zombie: the socket is open, nothing comes out any more
         self.refusing = False
 
@@ -99,12 +121,19 @@ class Gateway:
         return sum(flag for intent, flag in APPROVED_FLAGS.items() if self.approved & intent)
 
     def publish(self, event: str, data: JsonObject, *, intent: int = 0, private: bool = False) -> None:
-        """Hands an event to each session that asked for `intent`. `private`: a message whose content needs MESSAGE_CONTENT."""
+        """Hands an event to each session of its shard that asked for `intent`. `private`: a message whose content needs
+        MESSAGE_CONTENT."""
+        guild = int(data["id"] if event in ("GUILD_CREATE", "GUILD_DELETE") else data.get("guild_id") or 0)
         for session in self.sessions.values():
-            if intent and not session.intents & intent:
+            if not session.is_told_of(guild) or (intent and not session.intents & intent):
                 continue
             hidden = private and not session.intents & MESSAGE_CONTENT
             self._dispatch(session, event, without_content(data) if hidden else data)
+
+    def publish_raw(self, event: str, data: JsonObject) -> None:
+        """To every session, whatever it holds."""
+        for session in self.sessions.values():
+            self._dispatch(session, event, data)
 
     def _dispatch(self, session: Session, event: str, data: JsonObject) -> None:
         session.seq += 1
@@ -239,15 +268,39 @@ class Gateway:
             return BAD_INTENTS
         if intents & PRIVILEGED & ~self.approved:
             return FORBIDDEN_INTENTS
-        shard, shards = data.get("shard", (0, 1))
+        shard, shards = _shard_of(data)
         if not 0 <= shard < shards:
             return BAD_SHARD
+        session = Session(secrets.token_hex(16), intents, shard, shards, connection=connection)
+        world = self.world
+        guilds = [guild for guild in world.guilds.values() if guild.has_bot and session.is_told_of(guild.id)]
+        if len(guilds) > self.most_guilds:
+            return SHARDING_REQUIRED
+        if self._is_hasty(shard):
+            connection.outgoing.put_nowait({"op": INVALID_SESSION, "d": False})
+            return None
+        if self.identifies >= self.starts_per_day:
+            self.token = secrets.token_hex(16)
+            self.close(BAD_TOKEN)
+            return BAD_TOKEN
         self.identifies += 1
-        session = Session(secrets.token_hex(16), intents, connection=connection)
         self.sessions[session.id] = session
         connection.session = session
+        self._welcome(session, guilds, {"shard": [shard, shards]} if "shard" in data else {})
+        self.world.changed()
+        return None
+
+    def _is_hasty(self, shard: int) -> bool:
+        """Whether another shard of the same remainder has identified a moment ago."""
+        now, key = asyncio.get_running_loop().time(), shard % self.max_concurrency
+        if now - self._identified.get(key, -math.inf) < self.identify_seconds:
+            self.hasty += 1
+            return True
+        self._identified[key] = now
+        return False
+
+    def _welcome(self, session: Session, guilds: Sequence[Guild], extra: JsonObject) -> None:
         world = self.world
-        guilds = [guild for guild in world.guilds.values() if guild.has_bot and (guild.id >> 22) % shards == shard]
         ready = {
             "v": 10,
             "user": user_payload(world.bot) | {"verified": True, "mfa_enabled": True, "email": None, "flags": 0},
@@ -257,11 +310,9 @@ class Gateway:
             "application": {"id": str(world.application_id), "flags": self.application_flags},
             "private_channels": [],
         }
-        self._dispatch(session, "READY", ready | ({"shard": [shard, shards]} if "shard" in data else {}))
-        for guild in guilds if intents & GUILDS else []:
+        self._dispatch(session, "READY", ready | extra)
+        for guild in guilds if session.intents & GUILDS else []:
             self._dispatch(session, "GUILD_CREATE", guild_payload(world, guild))
-        self.world.changed()
-        return None
 
     def _resume(self, connection: Connection, data: JsonObject) -> int | None:
         if data.get("token") != self.token:
@@ -298,3 +349,11 @@ class Gateway:
             "not_found": [],
         }
         self._dispatch(session, "GUILD_MEMBERS_CHUNK", chunk | ({"nonce": data["nonce"]} if "nonce" in data else {}))
+
+
+def _shard_of(data: JsonObject) -> tuple[int, int]:
+    """[number, of how many] as identified; (0, 0) for what is none."""
+    match data.get("shard", [0, 1]):
+        case [int(shard), int(shards)]:
+            return shard, shards
+    return 0, 0

@@ -29,7 +29,6 @@ from tests.servers.discord_state import (
 
 UNKNOWN_USER = ApiError(404, 10013, "Unknown User")
 UNKNOWN_COMMAND = ApiError(404, 10063, "Unknown application command")
-STARTS_PER_DAY = 1000
 
 
 class Rest:
@@ -69,9 +68,14 @@ class Rest:
         return Answer(status=200, body={"url": self.gateway.url})
 
     def gateway_bot(self, _: Incoming) -> Answer:
-        left = max(0, STARTS_PER_DAY - self.gateway.identifies)
-        limit = {"total": STARTS_PER_DAY, "remaining": left, "reset_after": 86_400_000, "max_concurrency": 1}
-        return Answer(status=200, body={"url": self.gateway.url, "shards": 1, "session_start_limit": limit})
+        gateway = self.gateway
+        limit = {
+            "total": gateway.starts_per_day,
+            "remaining": max(0, gateway.starts_per_day - gateway.identifies),
+            "reset_after": 86_400_000,
+            "max_concurrency": gateway.max_concurrency,
+        }
+        return Answer(status=200, body={"url": gateway.url, "shards": gateway.shards, "session_start_limit": limit})
 
     def me(self, _: Incoming) -> Answer:
         more = {"verified": True, "mfa_enabled": True, "email": None, "locale": "en-US", "flags": 0}
