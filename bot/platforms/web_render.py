@@ -19,6 +19,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from bot.messages import Media
+from bot.text import well_formed
 
 MARKDOWN_LIMIT = 100_000  # characters; beyond, a text is shown as it is: no model answers at such length
 MARKS_LIMIT = {"[": 4_000, "://": 500}  # the parser looks at pairs of these: its time grows with the square
@@ -33,7 +34,7 @@ DEFINITION = re.compile(r"^(?:[^\S\n]|[>*+\-\d.)])*\[", re.MULTILINE)
 
 def render(markdown: str) -> str:
     """The HTML of an answer; "" for a blank one. Of a text that grows from call to call only the new end is parsed."""
-    text = markdown.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    text = well_formed(markdown.replace("\0", "\ufffd"))
     if len(text) > MARKDOWN_LIMIT or any(text.count(mark) > limit for mark, limit in MARKS_LIMIT.items()):
         return f'<p class="plain">{escape(text)}</p>\n'
     if "]:" in text and DEFINITION.search(text):

@@ -245,3 +245,8 @@ def test_an_answer_that_grows_costs_little_each_time() -> None:
 def test_layout_is_one_piece() -> None:
     [piece] = WebPlatform.layout(object.__new__(WebPlatform), "# hi")
     assert piece.body == "<h3>hi</h3>\n" and not piece.buttons
+
+
+@pytest.mark.parametrize("text", ["a\ud800b", "\udc92", "x" * 100_001 + "\ud83dy"])
+def test_half_of_a_surrogate_pair_does_not_keep_an_answer_from_being_sent(text: str) -> None:
+    assert "\ufffd" in render(text).encode().decode()
