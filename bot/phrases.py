@@ -307,3 +307,35 @@ DISCORD_REFUSED = Phrase(
     "I cannot take that right now, and will not come back to it. Please try again in a minute.",
     "我现在无法处理这个请求，之后也不会补办。请一分钟后再试。",
 )
+
+# Alarms, by alarms.Cause; `about` is a vendor or a platform
+ALARM: dict[str, Phrase] = {
+    "no money": Phrase(
+        "{about}: the account has no money left, so its paid models do not answer. Top it up at the vendor; nothing has to be "
+        "restarted.",
+        "{about}：账户余额不足，付费模型无法回答。请到服务商处充值，无需重启。",
+    ),
+    "bad key": Phrase(
+        "{about} does not accept my key, so its models do not answer. Make a new one at the vendor, write it into the settings "
+        "and start me again; `magpie doctor` checks it.",
+        "{about} 不接受我的密钥，它的模型无法回答。请到服务商处新建密钥，写入设置并重新启动；可用 `magpie doctor` 检查。",
+    ),
+    "revoked token": Phrase(
+        "{about} does not accept my token, so I am off there. Make a new one, write it into the settings and start me again.",
+        "{about} 不接受我的令牌，我在那里已离线。请新建令牌，写入设置并重新启动。",
+    ),
+    "dead letter": Phrase(
+        "I gave up on a message: it could not be read, or broke me again and again. `magpie dead` shows who is affected and "
+        "why, `magpie dead retry ID` tries it again.",
+        "有一条消息我已放弃：无法读取，或多次导致故障。`magpie dead` 显示涉及谁和原因，`magpie dead retry ID` 会再试一次。",
+    ),
+    "disk nearly full": Phrase(
+        "The disk that holds my data is nearly full: make room. On a full disk I take no more messages.",
+        "存放数据的磁盘快满了，请清理空间。磁盘满后我将无法接收消息。",
+    ),
+    "deaf": Phrase(
+        "I have heard nothing from {about} for minutes. I keep trying; look at this machine's network and proxy, and whether "
+        "{about} has an outage.",
+        "我已有几分钟收不到 {about} 的任何消息，正在不断重试。请检查本机的网络和代理，以及 {about} 是否故障。",
+    ),
+}

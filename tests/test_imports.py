@@ -13,7 +13,9 @@ ROOT = Path(__file__).parent.parent
 
 WORDS = frozenset({"bot.messages", "bot.lanes", "bot.ports", "bot.errors", "bot.phrases", "bot.text"})
 WIRING = frozenset({"bot.app", "bot.doctor", "bot.__main__"})  # the only ones that know rims and hub at once
-EDGES = frozenset({"bot.settings", "bot.logs"})  # of the process: the environment and stderr
+EDGES = frozenset(
+    {"bot.settings", "bot.logs", "bot.metrics"}
+)  # of the process: the environment, stderr, what is counted
 
 # Beside the standard library. A room that is not named needs none; the hub is such a room.
 LIBRARIES = {
@@ -25,6 +27,7 @@ LIBRARIES = {
     "storage": {"aiosqlite"},
     "simulator": {"aiohttp", "jwt", "PIL"},
     "settings": {"dotenv"},
+    "metrics": {"prometheus_client"},
     "wiring": {"aiohttp"},
 }
 # bot/files.py alone in the hub makes pictures fit, and imports Pillow when the first one comes.
@@ -74,15 +77,16 @@ RIMS = ("telegram", "discord", "web", "models", "storage")
 SEES: dict[str, set[str]] = {
     "package": set(),
     "words": {"words"},
-    **{rim: {"words", rim} for rim in RIMS},
+    **{rim: {"words", "metrics", rim} for rim in RIMS},  # each counts where it happens
     "listener": {"words"},  # shared by the platforms that are asked over HTTP
-    "web": {"words", "web", "listener"},
-    "telegram": {"words", "telegram", "listener"},
-    "hub": {"hub", "words"},
+    "web": {"words", "metrics", "web", "listener"},
+    "telegram": {"words", "metrics", "telegram", "listener"},
+    "hub": {"hub", "words", "metrics", "logs"},
     "settings": {"words"},
     "logs": set(),
+    "metrics": {"words"},
     "simulator": {"simulator"},
-    "wiring": {"wiring", "hub", "words", "settings", "logs", "simulator", *RIMS},
+    "wiring": {"wiring", "hub", "words", "settings", "logs", "metrics", "simulator", *RIMS},
 }
 
 

@@ -53,7 +53,8 @@ ALIASES = {
 class ModelSettings:
     """What the models need of the configuration; "" for what is not set. URLs are the roots that the vendors document.
 
-    daily_budget in millionths of a CNY; `simulated`: the URLs are the built-in simulator's, so no money is at stake.
+    daily_budget in millionths of a CNY; `simulated`: the URLs are the built-in simulator's, so no money is at stake; `failed`
+    is told of every try of a call that fails, and may not wait.
     """
 
     session: aiohttp.ClientSession
@@ -71,6 +72,7 @@ class ModelSettings:
     daily_budget: int = 5_000_000
     simulated: bool = False
     limits: Limits = field(default_factory=Limits)
+    failed: Callable[[ModelError], None] = lambda error: None
 
 
 def open_models(settings: ModelSettings) -> Roster:
@@ -116,7 +118,7 @@ class Roster:
         budget = Budget(settings.ledger, None if settings.simulated else settings.daily_budget)
         keys = {"glm": settings.zhipu_key, "qwen": settings.dashscope_key, "openai": settings.openai_key}
         self._guarded = {
-            name: Guarded(name, opening, budget, settings.limits, key=keys[name])
+            name: Guarded(name, opening, budget, settings.limits, key=keys[name], failed=settings.failed)
             for name, opening in self._openings.items()
         }
 

@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from bot import phrases
+from bot import metrics, phrases
 from bot.errors import ModelError, Trouble, Unreadable
 from bot.messages import Finish, Finished, Notice, Text, Thought, Usage
 from bot.models import costs
@@ -27,7 +27,7 @@ from bot.models.budget import Budget, Reserved
 from bot.models.pictures import BadLink, fetch
 from bot.models.vendor import Drawn, Vendor
 from bot.models.watch import in_time
-from bot.ports import Picture, PicturePrompt, Prompt
+from bot.ports import ModelCard, Picture, PicturePrompt, Prompt
 
 log = logging.getLogger(__name__)
 
@@ -98,13 +98,22 @@ class Tries:
 
 
 class Guarded:
-    """One vendor behind the policies: `ports.ChatModel` and `ports.ImageModel` for all its models."""
+    """One vendor behind the policies: `ports.ChatModel` and `ports.ImageModel` for all its models. `failed` is told of every
+    try that fails, and may not wait."""
 
     def __init__(
-        self, name: str, opened: Callable[[], Awaitable[Vendor]], budget: Budget, limits: Limits, *, key: str = ""
+        self,
+        name: str,
+        opened: Callable[[], Awaitable[Vendor]],
+        budget: Budget,
+        limits: Limits,
+        *,
+        key: str = "",
+        failed: Callable[[ModelError], None] = lambda error: None,
     ) -> None:
         self._name = name
         self._key = key
+        self._failed = failed
         self._opened = opened
         self._budget = budget
         self._limits = limits
@@ -149,19 +158,25 @@ class Guarded:
             if finished is None:
                 raise ModelError(Trouble.CUT, vendor=self._name, model=prompt.card.name)
         except Unreadable:  # a kept picture is gone: nothing was asked
-            await self._budget.release(reserved, cost=0)
+            await self._release(prompt.card, reserved, 0)
+            raise
+        except (GeneratorExit, asyncio.CancelledError):  # stopped: the estimate stays
+            metrics.spent(prompt.card.name, reserved.cost)
             raise
         except (ModelError, TimeoutError) as caught:
             error = caught if isinstance(caught, ModelError) else self._too_late(prompt, begun=bool(said or thought))
-            self._hide_secrets(error)
+            self._note(error)
             if not "".join(said).strip():
-                await self._budget.release(reserved, cost=0 if _unbilled(error, begun=bool(thought)) else None)
+                await self._release(prompt.card, reserved, 0 if _unbilled(error, begun=bool(thought)) else None)
                 raise error from error.__cause__
             finished = _broken_off(error, prompt)
         finished = self._priced(finished, prompt, reserved, "".join(said) + "".join(thought))
         if not "".join(said).strip() and finished.reason is not Finish.TOOLS:
-            await self._budget.release(reserved, cost=None if finished.usage.estimated else finished.cost)
-            raise _wordless(finished, self._name)
+            await self._release(prompt.card, reserved, None if finished.usage.estimated else finished.cost)
+            wordless = _wordless(finished, self._name)
+            self._note(wordless)
+            raise wordless
+        metrics.spent(prompt.card.name, finished.cost, finished.usage)
         yield finished
 
     async def _begin(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Finished, None]:
@@ -174,11 +189,18 @@ class Guarded:
             total=self._limits.total,
         )
 
-    def _hide_secrets(self, error: ModelError) -> None:
-        """Some services quote a key that they refuse, and a proxy's address holds its password: the message is kept, and shown
-        to the owner."""
+    def _note(self, error: ModelError) -> None:
+        """A try failed: count it, tell of it, and hide secrets. Some services quote a key that they refuse, and a proxy's
+        address holds its password: the message is kept, and shown to the owner."""
         message = PASSWORD.sub("", error.vendor_message)
         error.vendor_message = message.replace(self._key, "[key]") if self._key else message
+        metrics.vendor_failed(error)
+        self._failed(error)
+
+    async def _release(self, card: ModelCard, reserved: Reserved, cost: int | None) -> None:
+        """The try failed and no turn will settle it; `cost` None: nobody knows what it cost."""
+        metrics.spent(card.name, reserved.cost if cost is None else cost)
+        await self._budget.release(reserved, cost=cost)
 
     def _too_late(self, prompt: Prompt, *, begun: bool) -> ModelError:
         trouble = Trouble.CUT if begun else Trouble.SILENT
@@ -206,10 +228,13 @@ class Guarded:
             try:
                 drawn = await self._draw_in_time(prompt)
                 break
+            except asyncio.CancelledError:  # stopped: the estimate stays
+                metrics.spent(prompt.card.name, reserved.cost)
+                raise
             except ModelError as error:
-                self._hide_secrets(error)
+                self._note(error)
                 unbilled = _unbilled(error)
-                await self._budget.release(reserved, cost=0 if unbilled else None)
+                await self._release(prompt.card, reserved, 0 if unbilled else None)
                 wait = tries.wait(error, final=not unbilled)  # a picture that may be paid for is not drawn twice
                 if wait is None:
                     raise
@@ -217,9 +242,11 @@ class Guarded:
         cost = costs.cost(prompt.card, drawn.finished.usage) if reserved.call is not None else 0
         try:
             data, mime = await self._fetched(drawn, prompt)
-        except ModelError:
-            await self._budget.release(reserved, cost=cost)
+        except ModelError as error:
+            self._note(error)
+            await self._release(prompt.card, reserved, cost)
             raise
+        metrics.spent(prompt.card.name, cost, drawn.finished.usage)
         return Picture(data, mime, replace(drawn.finished, call=reserved.call, cost=cost))
 
     async def _draw_in_time(self, prompt: PicturePrompt) -> Drawn:

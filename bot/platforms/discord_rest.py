@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 
+from bot import metrics
 from bot.errors import Forbidden, Gone, PlatformError, Rejected, RetryLater, Revoked, Unreachable
 
 log = logging.getLogger(__name__)
@@ -151,6 +152,7 @@ class Rest:
 
     def _too_many(self, response: aiohttp.ClientResponse, told: Any, limit: str) -> RetryLater:
         """Discord's own 429 is JSON; Cloudflare's is a page, and bans this address from every call."""
+        metrics.rate_limited("discord")
         if isinstance(told, dict) and "retry_after" in told:
             seconds, everything = float(told["retry_after"]), bool(told.get("global"))
         else:

@@ -22,9 +22,11 @@ from bot.ports.models import (
     Unknown,
 )
 from bot.ports.platforms import (
+    Confiding,
     Drafting,
     Duties,
     Gatekeeper,
+    Hearing,
     Intake,
     MenuEntry,
     Platform,
@@ -58,6 +60,7 @@ __all__ = [
     "Card",
     "ChatModel",
     "Claim",
+    "Confiding",
     "Control",
     "Cursors",
     "Drafting",
@@ -68,6 +71,7 @@ __all__ = [
     "Final",
     "Gatekeeper",
     "Handler",
+    "Hearing",
     "History",
     "ImageModel",
     "Inbox",

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from bot.messages import (
     Address,
     Attachment,
+    ChatKey,
     Event,
     Incoming,
     Piece,
@@ -102,6 +103,25 @@ class Drafting(Protocol):
         """Whether previews there go by `draft` instead of messages."""
 
     async def draft(self, to: Address, turn: int, piece: Piece) -> None: ...
+
+
+@runtime_checkable
+class Hearing(Protocol):
+    """A platform that can fall deaf without noticing: it is polled, or keeps a connection.
+
+    heard_at  when it was last heard (a finished poll, a frame of the gateway), or began to listen, on the monotonic clock; None
+              while this process does not listen there
+    """
+
+    heard_at: float | None
+
+
+@runtime_checkable
+class Confiding(Protocol):
+    """A platform on which one person can be told something alone."""
+
+    async def private(self, person: str) -> ChatKey:
+        """The chat in which only this person reads us. Raises PlatformError."""
 
 
 @dataclass(frozen=True, slots=True)

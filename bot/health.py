@@ -1,0 +1,83 @@
+"""Whether this process is ready: what `/healthz` tells. That it is alive needs no look: `/livez` answers by itself.
+
+Being ready is not being alive. A database that does not answer and a platform that was not heard for minutes make a process
+unready, and a restart heals neither; so whoever restarts what is dead has to look at `/livez`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from bot.errors import StorageError
+from bot.ports import Cursors, Hearing, Platform
+
+log = logging.getLogger(__name__)
+
+STORE_SECONDS = 2.0  # for one cheap statement
+FRESH = 1.0  # seconds that a verdict stands, however many ask
+# Seconds without a word from a platform until we count as deaf. A poll that says nothing ends after 50 s, one whose connection
+# died silently after 90 s, and the next try may wait 30 s: less than three minutes is the network's ordinary weather.
+DEAF = 300.0
+
+
+class Readiness:
+    """Started, the database answers, and no platform that we listen to has been silent for `deaf` seconds."""
+
+    def __init__(
+        self,
+        store: Cursors,
+        platforms: Mapping[str, Platform],
+        started: Callable[[], bool],
+        *,
+        deaf: float = DEAF,
+        fresh: float = FRESH,
+    ) -> None:
+        self._store = store
+        self._platforms = platforms
+        self._started = started
+        self._deaf = deaf
+        self._fresh = fresh
+        self._verdict = False
+        self._until = float("-inf")
+        self._looking = asyncio.Lock()
+
+    async def __call__(self) -> bool:
+        if not self._started():
+            return False
+        async with self._looking:  # those who ask meanwhile share the answer
+            if time.monotonic() >= self._until:
+                self._verdict = await self._look()
+                self._until = time.monotonic() + self._fresh
+            return self._verdict
+
+    async def _look(self) -> bool:
+        why = "" if await self._answers() else "the database does not answer"
+        silent = unheard(self._platforms, self._deaf)
+        if silent:
+            why = f"not heard for long: {', '.join(silent)}"
+        if why and self._verdict:  # told once, not at every probe
+            log.warning("Not ready: %s", why)
+        elif not why and not self._verdict:
+            log.info("Ready.")
+        return not why
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await self._store.notes("ready/")
+        except (StorageError, TimeoutError):
+            return False
+        return True
+
+
+def unheard(platforms: Mapping[str, Platform], seconds: float) -> list[str]:
+    """The platforms that we listen to and have not heard for so long."""
+    since = time.monotonic() - seconds
+    return [
+        name
+        for name, platform in platforms.items()
+        if isinstance(platform, Hearing) and platform.heard_at is not None and platform.heard_at < since
+    ]
