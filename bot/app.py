@@ -22,6 +22,7 @@ from bot.delivery import Delivery
 from bot.engine import Engine
 from bot.errors import PlatformError, SettingsError, StorageRefused
 from bot.files import FileStore
+from bot.fleet import Alone
 from bot.manager import ConversationManager
 from bot.messages import ChatKey
 from bot.models import ModelSettings, Roster, open_models
@@ -153,15 +154,19 @@ def _platforms(
     }
     if settings.telegram_token:
         from bot.platforms.telegram import TelegramPlatform
+        from bot.platforms.telegram_webhook import Webhook
 
+        hook = Webhook(settings.webhook_url, settings.webhook_host, settings.webhook_port)
         platforms["telegram"] = TelegramPlatform(
             token=settings.telegram_token,
             api_url=settings.telegram_url,
             session=session,
             gate=access,
+            duties=Alone(),
             cursors=store,
             files=files,
             menu=menu,
+            webhook=hook if hook.url else None,
             drafts=settings.telegram_drafts,
         )
     if settings.discord_token:
@@ -175,6 +180,7 @@ def _platforms(
             cursors=store,
             files=files,
             menu=menu,
+            duties=Alone(),
         )
     return platforms
 

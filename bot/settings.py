@@ -6,8 +6,8 @@ import difflib
 import io
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ MODEL_VARIABLES = ("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY", "OPENAI_API_KEY", "OP
 PLATFORMS = ("telegram", "discord", "web")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MILLIONTHS = 1_000_000
+TELEGRAM = "https://api.telegram.org"
 
 # Names that people write for ours: a key that nobody reads would be the worst kind of silence.
 ALIASES = {
@@ -45,7 +46,7 @@ FOREIGN = ("TELEGRAM_API_ID", "TELEGRAM_API_HASH")  # those of Telegram's own Bo
 # difflib's ratio from which a name is taken for a slip of the pen: one of these families, wherever it is set, and any name
 # in `.env`, which is read by nobody else.
 ALIKE, ALIKE_FILED = 0.88, 0.8
-PLANNED = ("FALLBACK_MODEL", "TELEGRAM_WEBHOOK_URL", "WEBHOOK_PORT")  # known, but nothing reads them yet
+PLANNED = ("FALLBACK_MODEL",)  # known, but nothing reads it yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,9 @@ class Settings:
     telegram_token: str
     telegram_url: str
     telegram_drafts: bool
+    webhook_url: str
+    webhook_host: str
+    webhook_port: int
     discord_token: str
     discord_url: str
     zhipuai_key: str
@@ -101,8 +105,11 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
     data_dir = read("DATA_DIR", _directory, default="data")
     settings = Settings(
         telegram_token=read("TELEGRAM_BOT_TOKEN", _telegram_token),
-        telegram_url=read("TELEGRAM_API_URL", _url, default="https://api.telegram.org"),
+        telegram_url=read("TELEGRAM_API_URL", _url, default=TELEGRAM),
         telegram_drafts=read("TELEGRAM_DRAFTS", _switch, default="off"),
+        webhook_url=read("TELEGRAM_WEBHOOK_URL", _url),
+        webhook_host=read("WEBHOOK_HOST", _optional_host),
+        webhook_port=read("WEBHOOK_PORT", _port, default="8081"),
         discord_token=read("DISCORD_BOT_TOKEN", _word),
         discord_url=read("DISCORD_API_URL", _url),
         zhipuai_key=read("ZHIPUAI_API_KEY", _word),
@@ -127,6 +134,8 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
         simulated=not any(map(read.has, MODEL_VARIABLES)),
         planned=tuple(name for name in PLANNED if read(name, str)),
     )
+    settings = replace(settings, webhook_host=settings.webhook_host or settings.web_host)
+    read.problems.extend(_webhook_problems(settings))
     read.check_names()
     if read.problems:
         raise SettingsError(tuple(read.problems))
@@ -167,6 +176,18 @@ class _Reader:
             return ""
         near = difflib.get_close_matches(upper, self._known, 1, ALIKE_FILED if name in self._filed else ALIKE)
         return near[0] if near else ""
+
+
+def _webhook_problems(settings: Settings) -> Iterator[str]:
+    url = urlsplit(settings.webhook_url)
+    if not settings.webhook_url:
+        return
+    if not settings.telegram_token:
+        yield "TELEGRAM_WEBHOOK_URL: it is for Telegram: set TELEGRAM_BOT_TOKEN, too, or leave it out."
+    if url.scheme != "https" and settings.telegram_url == TELEGRAM:
+        yield "TELEGRAM_WEBHOOK_URL: Telegram calls none but https:// (http:// only a Bot API server of your own does)."
+    if settings.webhook_port == settings.web_port != 0 and settings.webhook_host == settings.web_host:
+        yield "WEBHOOK_PORT: the page listens there (WEB_PORT): choose another port."
 
 
 def _filed(path: Path) -> tuple[dict[str, str], list[str]]:
@@ -235,6 +256,10 @@ def _host(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]+", text):
         raise ValueError("write an address of this machine, such as 127.0.0.1 or 0.0.0.0, without http:// and port.")
     return text
+
+
+def _optional_host(text: str) -> str:
+    return _host(text) if text else ""
 
 
 def _storage(text: str) -> str:

@@ -19,7 +19,7 @@ EDGES = frozenset(
 
 # Beside the standard library. A room that is not named needs none; the hub is such a room.
 LIBRARIES = {
-    "telegram": {"aiohttp", "telegram", "telegramify_markdown"},
+    "telegram": {"aiohttp", "starlette", "telegram", "telegramify_markdown"},
     "discord": {"aiohttp", "discord", "yarl"},
     "web": {"starlette", "markdown_it", "pygments"},
     "listener": {"starlette", "uvicorn"},

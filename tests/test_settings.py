@@ -64,6 +64,10 @@ READ = [
     ("TELEGRAM_API_URL", "http://127.0.0.1:9000/", "telegram_url", "http://127.0.0.1:9000"),
     ("TELEGRAM_DRAFTS", "On", "telegram_drafts", True),
     ("TELEGRAM_DRAFTS", "no", "telegram_drafts", False),
+    ("WEBHOOK_HOST", "10.0.0.5", "webhook_host", "10.0.0.5"),
+    ("WEB_HOST", "0.0.0.0", "webhook_host", "0.0.0.0"),
+    ("WEBHOOK_PORT", "8443", "webhook_port", 8443),
+    ("WEB_PORT", "80", "webhook_port", 8081),
     ("DISCORD_BOT_TOKEN", "a.b.c", "discord_token", "a.b.c"),
     ("DISCORD_API_URL", "http://127.0.0.1:9001/api/v10", "discord_url", "http://127.0.0.1:9001/api/v10"),
     ("ZHIPUAI_API_KEY", "id.secret", "zhipuai_key", "id.secret"),
@@ -101,7 +105,9 @@ def test_is_read(name: str, text: str, field: str, value: object) -> None:
 
 
 def test_every_setting_is_in_this_table() -> None:
-    assert {field for _, _, field, _ in READ} | {"simulated", "planned"} == {field.name for field in fields(Settings)}
+    assert {field for _, _, field, _ in READ} | {"webhook_url"} | {"simulated", "planned"} == {
+        field.name for field in fields(Settings)
+    }
 
 
 REFUSED = [
@@ -139,12 +145,17 @@ REFUSED = [
     ("WEB_TOKEN", "two words", "without spaces"),
     ("WEB_URL", "https://example.org/chat", "without a path"),
     ("LOG_LEVEL", "verbose", "DEBUG, INFO"),
+    ("TELEGRAM_WEBHOOK_URL", "https://bot.example.org/hook", "set TELEGRAM_BOT_TOKEN"),
+    ("TELEGRAM_WEBHOOK_URL", "bot.example.org", "https://"),
+    ("TELEGRAM_WEBHOOK_URL", "https://bot.example.org/hook?secret=x", "without user, query"),
+    ("WEBHOOK_HOST", "http://127.0.0.1", "without http://"),
+    ("WEBHOOK_PORT", "https", "between 0 and 65535"),
 ]
 
 
 def test_what_is_planned_is_known_and_told_not_refused() -> None:
     assert load().planned == ()
-    assert load(FALLBACK_MODEL="qwen-plus", WEBHOOK_PORT="8443").planned == ("FALLBACK_MODEL", "WEBHOOK_PORT")
+    assert load(FALLBACK_MODEL="qwen-plus").planned == ("FALLBACK_MODEL",)
 
 
 @pytest.mark.parametrize(("name", "text", "advice"), REFUSED)
@@ -155,6 +166,28 @@ def test_is_refused_with_what_to_write(name: str, text: str, advice: str) -> Non
     assert advice in problem
     assert problem.endswith(".")
     assert "secret" not in problem
+
+
+HOOK = {"TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_WEBHOOK_URL": "https://bot.example.org/hook"}
+OWN_SERVER = {"TELEGRAM_API_URL": "http://127.0.0.1:9000", "TELEGRAM_WEBHOOK_URL": "http://127.0.0.1:8081/hook"}
+
+
+def test_a_webhook_is_https_but_for_a_bot_api_server_of_ones_own() -> None:
+    (problem,) = problems(**HOOK | {"TELEGRAM_WEBHOOK_URL": "http://bot.example.org/hook"})
+
+    assert problem.startswith("TELEGRAM_WEBHOOK_URL: ")
+    assert "https://" in problem
+    assert load(**HOOK).webhook_url == "https://bot.example.org/hook"
+    assert load(**HOOK | OWN_SERVER).webhook_url == "http://127.0.0.1:8081/hook"
+
+
+def test_a_webhook_does_not_share_the_pages_port() -> None:
+    (problem,) = problems(**HOOK, WEBHOOK_PORT="8080")
+
+    assert problem.startswith("WEBHOOK_PORT: ")
+    assert load(**HOOK, WEBHOOK_PORT="8080", WEBHOOK_HOST="10.0.0.5").webhook_port == 8080
+    assert load(WEBHOOK_PORT="8080").webhook_port == 8080
+    assert load(**HOOK, WEBHOOK_PORT="0", WEB_PORT="0").webhook_port == 0
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -1,7 +1,11 @@
-"""The Telegram adapter: what comes in is judged and accepted, what goes out is sent and edited.
+"""The Telegram adapter: what comes in is accepted, what goes out is sent and edited.
 
-Beside it: `telegram_poll` (receiving), `telegram_read` (what an update means), `telegram_layout` (Markdown to entities),
-`telegram_transport` (one call and its errors), `telegram_text` (offsets and mentions).
+Beside it: `telegram_poll` and `telegram_webhook` (the two ways in), `telegram_inbox` (what is ours and who may),
+`telegram_read` (what an update means), `telegram_layout` (Markdown to entities), `telegram_transport` (one call and its
+errors), `telegram_text` (offsets and mentions), `telegram_account` (what the check of the set-up asks).
+
+Among several processes one at a time polls, or tells Telegram where the webhook is, and looks after the menus; it has the
+duty. All send, edit, read, and take webhooks.
 """
 
 from __future__ import annotations
@@ -10,49 +14,42 @@ import asyncio
 import hashlib
 import json
 import logging
+import socket
+import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 from telegram import InputFile
 from telegram.error import TelegramError
 
 from bot import phrases
-from bot.errors import Gone, PlatformError, Rejected, StorageError, TooLarge, Unreadable, Unsure
-from bot.messages import Address, Attachment, Event, Incoming, Media, Message, Piece
+from bot.errors import Gone, Rejected, StorageError, TooLarge, Unreadable, Unsure
+from bot.messages import Address, Attachment, ChatKey, Event, Incoming, Media, Message, Piece
 from bot.phrases import Language
 from bot.platforms import telegram_layout, telegram_read
-from bot.platforms.telegram_poll import SILENCE, Patience, Poller
-from bot.platforms.telegram_read import Ignored, Keyed
+from bot.platforms.listener import bind, serving
+from bot.platforms.telegram_inbox import Errands, UpdateInbox, errands, remember
+from bot.platforms.telegram_poll import SILENCE, Caller, Patience, Poller
 from bot.platforms.telegram_text import Json, Me
 from bot.platforms.telegram_transport import ANSWER, NOT_MODIFIED, UPLOAD, Api, translated
-from bot.ports import Cursors, Files, Gatekeeper, Intake, MenuEntry, Traits
+from bot.platforms.telegram_webhook import CHECK, Receiver, Webhook, keep_set, secret_of
+from bot.ports import Cursors, Duties, Files, Gatekeeper, Intake, MenuEntry, Traits
 
 DOWNLOAD = 20_000_000  # bytes; the Bot API hands out no larger files
 PHOTO = 10_000_000  # bytes that a photo may have; larger pictures go as documents
-ERRANDS = 100  # small calls that may be under way at once beside the polling; more are not made
-REMEMBERED = 500  # albums and uploaded files that are kept in mind
 MOST_COMMANDS = 100
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What a batch of updates asks for: events to accept, presses to answer afterwards, strangers to turn away."""
-
-    events: list[Event] = field(default_factory=list)
-    presses: list[str] = field(default_factory=list)
-    strangers: list[Event] = field(default_factory=list)
 
 
 class TelegramPlatform:
-    """Implements `ports.Platform` and `ports.Drafting`. `api_url` is the server's root; `drafts` turns native drafts on in
-    private chats; `silence` is the time in seconds after which a poll that says nothing is begun anew."""
+    """Implements `ports.Platform`, `Drafting`, `Hearing` and `Confiding`. `api_url` is the server's root; with a `webhook`
+    nothing is polled; `drafts` turns native drafts on in private chats. In seconds: `silence`, after which a poll that says
+    nothing is begun anew, and `check`, between looks whether the webhook stands."""
 
     name = "telegram"
     traits = Traits(idempotent=False)
@@ -64,132 +61,112 @@ class TelegramPlatform:
         api_url: str,
         session: aiohttp.ClientSession,
         gate: Gatekeeper,
+        duties: Duties,
         cursors: Cursors,
         files: Files,
         menu: Sequence[MenuEntry],
+        webhook: Webhook | None = None,
         drafts: bool = False,
         silence: float = SILENCE,
+        check: float = CHECK,
     ) -> None:
         self._api = Api(token, api_url, session)
-        self._poller = Poller(self._api, silence)
-        self._gate, self._cursors, self._files, self._menu = gate, cursors, files, menu
+        self._gate, self._duties, self._cursors, self._files, self._menu = gate, duties, cursors, files, menu
         number = token.partition(":")[0]
-        self._me = Me(int(number) if number.isdecimal() else 0)
-        self._hint_due = False  # about privacy mode, when it first matters
+        self._inbox = UpdateInbox(
+            self._api, gate, cursors, Me(int(number) if number.isdecimal() else 0), self._turn_away
+        )
+        self._webhook, self._secret = webhook, secret_of(token)
+        self._silence, self._check = silence, check
+        self.heard_at: float | None = None
         self._drafts = drafts
         self._undraftable: OrderedDict[str, None] = OrderedDict()
-        self._albums: OrderedDict[str, None] = OrderedDict()  # those that are meant for us: only one message says so
-        self._moved: OrderedDict[str, str] = OrderedDict()  # new id of a group → its old one
         self._uploaded: OrderedDict[str, str] = OrderedDict()  # our files → Telegram's ids
-        self._errands = 0
 
     # --- receiving -----------------------------------------------------------------------------------------------------
 
     async def listen(self, intake: Intake) -> None:
-        """Raises Revoked when Telegram does not know the token."""
-        fatal: PlatformError | None = None
-        self._errands = 0
-        async with asyncio.TaskGroup() as errands:
-            try:
-                await self._receive(intake, errands)
-            except PlatformError as error:
-                fatal = error
-        if fatal is not None:
-            raise fatal
+        """Raises Revoked when Telegram does not know the token, SettingsError when the webhook's port cannot be had."""
+        if self._webhook is None:
+            await self._meet()
+            await self._duties.perform(self._duty, partial(self._poll, intake))
+            return
+        place = self._webhook.host, self._webhook.port, ("WEBHOOK_HOST", "WEBHOOK_PORT")
+        with closing(await bind("the webhook", *place)) as listener:
+            await self._meet()
+            await self._be_told(self._webhook, listener, intake)
 
-    async def _receive(self, intake: Intake, errands: asyncio.TaskGroup) -> None:
-        me = await self._poller.insist("getMe")
-        self._me = Me(int(me["id"]), str(me.get("username") or ""))
-        self._hint_due = not me.get("can_read_all_group_messages", False)
-        await self._poller.insist("deleteWebhook", {"drop_pending_updates": False})
-        _log.info("Telegram: connected as @%s", self._me.name)
-        self._start(errands, self._set_menu)
-        offset: int | None = None
-        while True:
-            updates = await self._poller.batch(offset)
-            batch = self._judge(updates)
-            await self._accept(intake, batch.events)
-            for press in batch.presses:
-                self._start(errands, partial(self._api.call, "answerCallbackQuery", {"callback_query_id": press}))
-            for event in batch.strangers:
-                self._start(errands, partial(self._turn_away, event))
-            ids = [update["update_id"] for update in updates if _has_id(update)]
-            if ids:
-                offset = max(ids) + 1
-            elif updates:
-                await self._poller.stuck()
+    async def _meet(self) -> None:
+        """Who we are: every process has to know it."""
+        with self._hearing():
+            me = await Caller(self._api).insist("getMe")
+        self._inbox.me = Me(int(me["id"]), str(me.get("username") or ""))
+        self._inbox.hint_due = not me.get("can_read_all_group_messages", False)
+        _log.info("Telegram: connected as @%s", self._inbox.me.name)
+        self.heard_at = None  # until the duty is ours
 
-    async def _accept(self, intake: Intake, events: Sequence[Event]) -> None:
+    @property
+    def _duty(self) -> str:
+        return f"telegram/{self._inbox.me.id}"
+
+    def _on_duty(self) -> bool:
+        return self._duties.holds(self._duty)
+
+    async def _poll(self, intake: Intake) -> None:
+        caller = Caller(self._api, self._on_duty)
+        poller, patience = Poller(caller, self._silence), Patience("Telegram's messages wait for the storage")
+        with self._hearing():
+            await caller.insist("deleteWebhook", {"drop_pending_updates": False})
+            async with errands(self._on_duty) as running:
+                running.start(self._set_menu)
+                while True:
+                    updates = await poller.batch()
+                    self._heard()
+                    await self._keep(updates, intake, running, patience)
+
+    async def _keep(self, updates: Sequence[Any], intake: Intake, running: Errands, patience: Patience) -> None:
         """Until they are committed nothing else is asked of Telegram, and so nothing confirmed."""
-        patience = Patience("Telegram's messages wait for the storage")
-        while events:
+        keyed = self._inbox.sort(updates)
+        while True:
             try:
-                await intake.accept(events)
+                await self._inbox.accept(keyed, intake, running)
             except StorageError as error:
                 await patience.wait(str(error))
             else:
                 patience.over()
                 return
 
-    def _judge(self, updates: Sequence[Any]) -> _Batch:
-        batch = _Batch()
-        keyed = [one for update in updates if (one := self._key(update)) is not None]
-        for one in keyed:
-            if one.album and one.addressed:
-                _remember(self._albums, one.album, None)
-        for one in keyed:
-            self._explain_privacy(one)
-            if not one.addressed and one.album not in self._albums:
-                continue
-            if one.place != one.event.chat.chat:  # it moves: admitted by its old id until the gate knows the new one
-                _remember(self._moved, one.place, one.event.chat.chat)
-            if one.always or self._gate.admits(self.name, one.person, one.place, self._moved.get(one.place, one.place)):
-                batch.events.append(one.event)
-            elif (one.private or one.command) and one.event.message and self._gate.turn_away(self.name, one.person):
-                batch.strangers.append(one.event)
-            if one.press:
-                batch.presses.append(one.press)
-        return batch
+    async def _be_told(self, webhook: Webhook, listener: socket.socket, intake: Intake) -> None:
+        """Take what Telegram sends, on duty or not."""
+        async with errands() as running:
 
-    def _key(self, update: Any) -> Keyed | None:
-        """None for what is not ours and for what cannot be keyed: the cursor moves past both."""
-        if not _has_id(update):
-            _log.warning("Telegram sent an update without an id: passed over")
-            return None
+            async def take(update: Any) -> None:
+                await self._inbox.accept(self._inbox.sort([update]), intake, running)
+
+            async with serving(Receiver(webhook.url, self._secret, take), listener):
+                _log.info("Telegram: the webhook listens on port %d", listener.getsockname()[1])
+                await self._duties.perform(self._duty, partial(self._keep_webhook, webhook))
+
+    async def _keep_webhook(self, webhook: Webhook) -> None:
+        caller = Caller(self._api, self._on_duty, "Telegram's webhook (TELEGRAM_WEBHOOK_URL)")
+        with self._hearing():
+            async with errands(self._on_duty) as running:
+                running.start(self._set_menu)
+                await keep_set(caller, webhook.url, self._secret, self._heard, self._check)
+
+    def _heard(self) -> None:
+        self.heard_at = time.monotonic()
+
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
+        """While this process is to hear Telegram. After a breakdown it is as deaf as before."""
+        if self.heard_at is None:
+            self._heard()
         try:
-            return telegram_read.key(update, self._me)
-        except Ignored:
-            return None
-        except Unreadable as error:
-            _log.warning("Telegram update %d passed over: %s", update["update_id"], error)
-            return None
-
-    def _explain_privacy(self, one: Keyed) -> None:
-        if self._hint_due and not one.private:
-            self._hint_due = False
-            _log.info(
-                "Telegram's privacy mode is on for @%s: in groups it is told only commands, replies to it and messages that "
-                "name it, which is all that it needs. If it misses any: write /setprivacy to @BotFather, choose @%s, press "
-                "Disable, then remove the bot from the group and add it again.",
-                self._me.name,
-                self._me.name,
-            )
-
-    # --- errands: small calls beside the polling, at best effort -----------------------------------------------------------
-
-    def _start(self, errands: asyncio.TaskGroup, errand: Callable[[], Awaitable[object]]) -> None:
-        if self._errands < ERRANDS:
-            self._errands += 1
-            errands.create_task(self._run(errand))
-
-    async def _run(self, errand: Callable[[], Awaitable[object]]) -> None:
-        try:
-            async with asyncio.timeout(ANSWER):
-                await errand()
-        except (TelegramError, PlatformError, StorageError, Unreadable, TimeoutError) as error:
-            _log.debug("Telegram errand: %s", error)
-        finally:
-            self._errands -= 1
+            yield
+        except asyncio.CancelledError:
+            self.heard_at = None
+            raise
 
     async def _turn_away(self, event: Event) -> None:
         incoming = self.read(event.payload)
@@ -210,17 +187,19 @@ class TelegramPlatform:
                 "language_code": "zh",
             },
         ]
-        note = f"telegram/menu/{self._me.id}"
+        note = f"telegram/menu/{self._inbox.me.id}"
         digest = hashlib.sha256(json.dumps(menus).encode()).hexdigest()
         if (await self._cursors.notes(note)).get(note) != digest:
             for menu in menus:
+                if not self._on_duty():
+                    return
                 await self._api.call("setMyCommands", menu)
             await self._cursors.note({note: digest})
 
     # --- reading -------------------------------------------------------------------------------------------------------
 
     def read(self, payload: str) -> Incoming:
-        return telegram_read.read(payload, self._me, self._owns)
+        return telegram_read.read(payload, self._inbox.me, self._owns)
 
     def _owns(self, person: str) -> bool:
         return self._gate.owns(self.name, person)
@@ -252,6 +231,10 @@ class TelegramPlatform:
                 raise
         except Gone:
             return
+
+    async def private(self, person: str) -> ChatKey:
+        """Telegram lets us write to those only who once wrote to us."""
+        return ChatKey(self.name, person)
 
     async def working(self, to: Address) -> None:
         await self._call("sendChatAction", _place(to) | {"action": "typing"}, to)
@@ -289,7 +272,7 @@ class TelegramPlatform:
                 _log.info("Telegram does not take a picture as a photo, sent as a document: %s", error)
             else:
                 if isinstance(shown, dict) and shown.get("photo"):
-                    _remember(self._uploaded, media.file, str(shown["photo"][-1]["file_id"]))
+                    remember(self._uploaded, media.file, str(shown["photo"][-1]["file_id"]))
                 return shown
         return await self._call(*_picture("document", where, telegram_layout.plain(piece), upload), to, UPLOAD)
 
@@ -330,18 +313,8 @@ class TelegramPlatform:
         try:
             await self._call("sendMessageDraft", _place(to) | text, to)
         except Rejected:
-            _remember(self._undraftable, to.chat.chat, None)
+            remember(self._undraftable, to.chat.chat, None)
             raise
-
-
-def _has_id(update: Any) -> bool:
-    return isinstance(update, dict) and type(update.get("update_id")) is int
-
-
-def _remember(memory: OrderedDict[str, T], name: str, value: T) -> None:
-    memory[name] = value
-    while len(memory) > REMEMBERED:
-        memory.popitem(last=False)
 
 
 def _place(to: Address) -> Json:

@@ -78,6 +78,11 @@ class Keyed:
     always: bool = False
 
 
+def has_id(update: Any) -> bool:
+    """Whether it is one that can be told from others, and confirmed."""
+    return isinstance(update, dict) and type(update.get("update_id")) is int
+
+
 def key(update: Json, me: Me) -> Keyed:
     """By what the update is accepted. Raises Ignored for what concerns nobody, Unreadable for what has no keys."""
     kind = next((kind for kind in KINDS if kind in update), None)

@@ -14,10 +14,12 @@ import aiohttp
 from bot.access import Access
 from bot.errors import StorageError
 from bot.files import FileStore
+from bot.fleet import Alone
 from bot.messages import Event, Incoming, Message
 from bot.phrases import Phrase
 from bot.platforms.telegram import TelegramPlatform
-from bot.ports import MenuEntry
+from bot.platforms.telegram_webhook import Webhook
+from bot.ports import Duties, MenuEntry
 from tests.servers.telegram import TelegramServer
 
 MENU = (
@@ -94,22 +96,33 @@ async def until(condition: Callable[[], object], seconds: float = 10) -> None:
 
 @asynccontextmanager
 async def adapter(
-    server: TelegramServer, *, allowed: str = "*", token: str = "", drafts: bool = False, silence: float = 90.0
+    server: TelegramServer,
+    *,
+    allowed: str = "*",
+    token: str = "",
+    drafts: bool = False,
+    silence: float = 90.0,
+    webhook: Webhook | None = None,
+    duties: Duties | None = None,
+    notes: Notes | None = None,
 ) -> AsyncIterator[House]:
     """The adapter without its loop."""
     with TemporaryDirectory() as kept:
         async with aiohttp.ClientSession() as session:
-            notes, shelf = Notes(), FileStore(Path(kept))
+            notes, shelf = notes or Notes(), FileStore(Path(kept))
             platform = TelegramPlatform(
                 token=token or server.token,
                 api_url=server.url,
                 session=session,
                 gate=Access(frozenset({"telegram:1"}), frozenset(allowed.split(",") if allowed else ())),
+                duties=duties or Alone(),
                 cursors=notes,
                 files=shelf,
                 menu=MENU,
+                webhook=webhook,
                 drafts=drafts,
                 silence=silence,
+                check=0.2,
             )
             yield House(server, platform, Inbox(), notes, shelf)
 

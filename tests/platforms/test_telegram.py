@@ -217,7 +217,7 @@ async def test_a_rival_with_the_same_token_is_named_and_waited_for(
     server: TelegramServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    server.fail("getUpdates", status=409, description="Conflict: terminated by other getUpdates request")
+    server.fail("getUpdates", times=2, status=409, description="Conflict: terminated by other getUpdates request")
     ann = server.user()
     chat = server.private(ann)
     async with listening(server) as house:
