@@ -1,8 +1,8 @@
 """Discord, as `bot.ports.Platform`: what the bot hears and how it speaks there.
 
-Its parts are beside it: discord_gateway (the connection), discord_events (who hears what), discord_inbox (messages in order,
-watermarks), discord_interactions and discord_menu (slash commands, presses), discord_read (events and payloads),
-discord_layout (Markdown), discord_rest (calls).
+Its parts are beside it: discord_shards (which connections are ours), discord_gateway (a connection), discord_events (who hears
+what), discord_inbox (messages in order, watermarks), discord_interactions and discord_menu (slash commands, presses),
+discord_read (events and payloads), discord_layout (Markdown), discord_rest (calls).
 """
 
 from __future__ import annotations
@@ -10,22 +10,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import mimetypes
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import aiohttp
 import yarl
 
 from bot.errors import Gone, PlatformError, Rejected, TooLarge, Unreachable, Unreadable
-from bot.messages import Address, Attachment, Incoming, Media, Piece
+from bot.messages import Address, Attachment, ChatKey, Incoming, Media, Piece
 from bot.platforms import discord_layout, discord_read
 from bot.platforms.discord_events import Events
 from bot.platforms.discord_gateway import Gateway
 from bot.platforms.discord_interactions import Interactions
 from bot.platforms.discord_read import PLATFORM, JsonObject, Via
-from bot.platforms.discord_rest import NO_PINGS, OFFICIAL_API, SUPPRESS_EMBEDS, Rest, Upload
-from bot.ports import Cursors, Files, Gatekeeper, Intake, MenuEntry, Traits
+from bot.platforms.discord_rest import NO_PINGS, OFFICIAL_API, SUPPRESS_EMBEDS, NoWebhook, Rest, Upload
+from bot.platforms.discord_shards import Shards, Tenure, insist
+from bot.ports import Cursors, Duties, Files, Gatekeeper, Intake, MenuEntry, Traits
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +38,13 @@ BUTTON_ROWS, BUTTONS_IN_ROW, LABEL, BUTTON_ID = 5, 5, 80, 100  # Discord's limit
 LARGEST_UPLOAD = 10 * 1024 * 1024  # bytes, wherever nobody has paid for more
 LONGEST_DESCRIPTION = 1024  # of an attachment
 ACTION_ROW, BUTTON, GREY = 1, 2, 2
+ACKNOWLEDGED_AGAIN = 0.2  # seconds between two looks whether another process has acknowledged an interaction
 REMEMBERED = 1000  # messages whose picture need not be uploaded again with an edit
 
 
 class DiscordPlatform:
-    """`api_url` is the API's root with its version ("" for Discord's own); the gateway is the one that it names."""
+    """Implements `ports.Platform`, `Hearing` and `Confiding`. `api_url` is the API's root with its version ("" for Discord's
+    own); the gateway is the one that it names."""
 
     name = PLATFORM
     traits = Traits(idempotent=True, private=(1.0, 3), group=(1.5, 3))
@@ -54,6 +59,7 @@ class DiscordPlatform:
         files: Files,
         menu: Sequence[MenuEntry],
         session: aiohttp.ClientSession,
+        duties: Duties,
     ) -> None:
         self._token = token
         self._gate = gate
@@ -61,9 +67,11 @@ class DiscordPlatform:
         self._files = files
         self._menu = tuple(menu)
         self._session = session
+        self._duties = duties
         self._rest = Rest(session, api_url or OFFICIAL_API, token)
         self._pictures: OrderedDict[str, str] = OrderedDict()  # by message: the file that it shows
         self._acknowledging: dict[str, asyncio.Event] = {}  # interactions, by token: see Interactions
+        self._heard_at: dict[int, float] = {}  # by shard
 
     # --- in ------------------------------------------------------------------------------------------------------------
 
@@ -71,17 +79,35 @@ class DiscordPlatform:
         """Until cancelled. Raises Revoked (bad token), Rejected (Discord closed the connection for good)."""
         failure: BaseException | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
-                interactions = Interactions(self._rest, self._gate, intake, self._menu, self._acknowledging)
-                events = Events(self._rest, self._gate, self._cursors, intake, interactions, self._menu, tasks)
-                await events.inbox.load()
-                for work in (events.inbox.commit, events.inbox.keep_marks, events.inbox.catch_up):
-                    tasks.create_task(work())
-                await Gateway(self._rest, self._token, events.handlers()).run()
+            await Shards(self._rest, self._cursors, self._duties).run(partial(self._serve, intake))
         except* PlatformError as group:
             failure = _first(group)
         if failure:  # what is raised inside `except*` is a group again
             raise failure
+
+    async def _serve(self, intake: Intake, tenure: Tenure) -> None:
+        """One shard while it is ours."""
+        shard = tenure.shard.id
+        self._heard_at.setdefault(shard, time.monotonic())  # there is one when it broke down: as deaf as before
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                interactions = Interactions(self._rest, self._gate, intake, self._menu, self._acknowledging)
+                events = Events(self._rest, self._gate, self._cursors, intake, interactions, self._menu, tasks, tenure)
+                await insist(events.inbox.load)
+                for work in (events.inbox.commit, events.inbox.keep_marks, events.inbox.catch_up):
+                    tasks.create_task(work())
+                await Gateway(self._rest, self._token, events.handlers(), partial(self._heard, shard), tenure).run()
+        except asyncio.CancelledError:
+            del self._heard_at[shard]
+            raise
+
+    def _heard(self, shard: int) -> None:
+        self._heard_at[shard] = time.monotonic()
+
+    @property
+    def heard_at(self) -> float | None:
+        """Of the shard of ours that has been silent for the longest."""
+        return min(self._heard_at.values(), default=None)
 
     def read(self, payload: str) -> Incoming:
         return discord_read.incoming(payload, lambda person: self._gate.owns(PLATFORM, person))
@@ -114,12 +140,16 @@ class DiscordPlatform:
         if pending := self._acknowledging.get(via.token):
             await pending.wait()  # there is no @original before
         path = f"/webhooks/{via.application}/{via.token}/messages/@original"
-        try:
-            shown: JsonObject = await self._rest.call("PATCH", path, body, files=uploads, authorized=False)
-        except Gone as error:
-            log.info("Discord: an interaction's answer goes to the channel: %s", error)
-            return None
-        return shown
+        while True:
+            try:
+                shown: JsonObject = await self._rest.call("PATCH", path, body, files=uploads, authorized=False)
+                return shown
+            except Gone as error:
+                # the process that holds the shard may be about to acknowledge it: "thinking …" must not come after the answer
+                if not (isinstance(error, NoWebhook) and via.fresh):
+                    log.info("Discord: an interaction's answer goes to the channel: %s", error)
+                    return None
+            await asyncio.sleep(ACKNOWLEDGED_AGAIN)
 
     async def _post(self, to: Address, body: JsonObject, uploads: Sequence[Upload], *, reply: bool) -> JsonObject:
         channel = to.chat.chat
@@ -154,6 +184,11 @@ class DiscordPlatform:
             await self._rest.call("DELETE", f"/channels/{channel}/messages/{message}", limit=f"delete {channel}")
         except Gone:
             return
+
+    async def private(self, person: str) -> ChatKey:
+        """Discord lets us write to those only who share a server with us."""
+        channel = await self._rest.call("POST", "/users/@me/channels", {"recipient_id": person}, limit="open a channel")
+        return ChatKey(PLATFORM, str(channel["id"]))
 
     async def working(self, to: Address) -> None:
         if not to.via:  # a command shows "thinking …" already

@@ -18,6 +18,7 @@ from bot.platforms.discord_inbox import MessageInbox, Seen
 from bot.platforms.discord_interactions import Interactions
 from bot.platforms.discord_read import PLATFORM, JsonObject, Me, Place
 from bot.platforms.discord_rest import NO_PINGS, Rest
+from bot.platforms.discord_shards import Tenure
 from bot.ports import Cursors, Gatekeeper, Intake, MenuEntry
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,10 @@ MOST_AT_ONCE = 200  # interactions and short replies under way
 
 
 class Events:
-    """The events of one `listen`, whose group `tasks` runs what they start."""
+    """The events of one shard while it is ours; the group `tasks` runs what they start.
+
+    Messages are taken even in the moment after the shard was lost: the inbox knows what it has, and nobody may have heard
+    them but us. What acts on Discord is left to the new holder."""
 
     def __init__(
         self,
@@ -37,16 +41,18 @@ class Events:
         interactions: Interactions,
         menu: Sequence[MenuEntry],
         tasks: asyncio.TaskGroup,
+        tenure: Tenure,
     ) -> None:
         self._rest = rest
         self._gate = gate
         self._cursors = cursors
         self._menu = menu
         self._tasks = tasks
+        self._tenure = tenure
         self._running = 0
         self._me = Me("")
         self._places: dict[str, Place] = {}  # channels and threads of servers
-        self.inbox = MessageInbox(rest, cursors, intake, self._read_past)
+        self.inbox = MessageInbox(rest, cursors, intake, self._read_past, tenure)
         self._interactions = interactions
 
     def handlers(self) -> dict[str, Handler]:
@@ -72,7 +78,8 @@ class Events:
         self._me = Me(data["user"]["id"], self._me.roles)
         self.inbox.lost_session()
         log.info("Discord: connected as %s", data["user"].get("username"))
-        self._start(self._register(data["application"]["id"]))
+        if self._tenure.shard.id == 0:  # once for all shards
+            self._start(self._register(data["application"]["id"]))
 
     async def _register(self, application: str) -> None:
         try:
@@ -126,7 +133,8 @@ class Events:
             self.inbox.put(Seen(place, event.message, event))
 
     def _interaction(self, data: JsonObject) -> None:
-        self._start(self._interactions.take(data, self._me, self._place(data)))
+        if self._tenure.holds():
+            self._start(self._interactions.take(data, self._me, self._place(data)))
 
     def _read_past(self, data: JsonObject, place: Place) -> Event | None:
         return discord_read.said(data, self._me, place) if self._is_ours(data, place) else None
@@ -142,7 +150,7 @@ class Events:
         person: str = data["author"]["id"]
         if place.guild or not discord_read.addressed(data, self._me, place) or self._admits(person, place):
             return
-        if self._gate.turn_away(PLATFORM, person):
+        if self._tenure.holds() and self._gate.turn_away(PLATFORM, person):
             phrase = phrases.STRANGER.format(id=f"{PLATFORM}:{person}")
             text = phrase.to(discord_read.language_of(data.get("content") or ""))
             self._start(self._tell(place.channel, text))

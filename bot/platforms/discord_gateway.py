@@ -1,4 +1,4 @@
-"""The connection to Discord's gateway: discord.py's websocket under a supervisor of our own.
+"""A shard's connection to Discord's gateway: discord.py's websocket under a supervisor of our own.
 
 discord.py does what it is good at: identifying, heartbeats, resuming, decompression, the send limit. Its cache and event
 objects are left out: each event reaches us as raw JSON, so that one malformed event is one line in the log, and a message
@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,13 +25,15 @@ from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from discord.http import Route
 
 from bot.errors import PlatformError, Rejected, Revoked
-from bot.platforms.discord_rest import OFFICIAL_API, Rest
+from bot.platforms.discord_rest import Rest
+from bot.platforms.discord_shards import Tenure, TooManyServers
 
 log = logging.getLogger(__name__)
 
-BAD_TOKEN, INTENTS_REFUSED = 4004, 4014
-HOPELESS = {4010: "bad shard", 4011: "too many servers for one connection", 4012: "API version", 4013: "bad intents"}
-CONNECT_SECONDS = 60.0
+BAD_TOKEN, SHARDING_REQUIRED, INTENTS_REFUSED = 4004, 4011, 4014
+HOPELESS = {4010: "bad shard", 4012: "API version", 4013: "bad intents"}
+CONNECT_SECONDS, GOODBYE_SECONDS = 60.0, 2.0
+NOT_OURS_SECONDS = 0.5  # between two looks whether the shard is ours again
 LONGEST_PAUSE = 60.0  # seconds between two attempts
 PATIENCE_WITH_SESSION = 3  # unforeseen errors in a row before a session is given up
 
@@ -52,29 +55,45 @@ class _Session:
     url: yarl.URL | None = None
 
 
+class _Client(discord.Client):
+    """Identifies itself only while the shard is ours; when it may is settled before it connects."""
+
+    def __init__(self, tenure: Tenure, intents: discord.Intents, proxy: str | None) -> None:
+        shard = tenure.shard
+        super().__init__(intents=intents, shard_id=shard.id, shard_count=shard.count, max_messages=None, proxy=proxy)
+        self._holds = tenure.holds
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        while not self._holds():  # noqa: ASYNC110 # we were paused: the clock says it, and soon we are cancelled or hold it again
+            await asyncio.sleep(NOT_OURS_SECONDS)
+
+
 class Gateway:
     """`handlers` get the data of each event that they name, in order, and may not wait. `ready` comes with every new session
-    (events before it are lost), `resumed` sessions miss nothing."""
+    (events before it are lost), `resumed` sessions miss nothing. `heard` is called at every frame, also that which acknowledges
+    a heartbeat."""
 
-    def __init__(self, rest: Rest, token: str, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, rest: Rest, token: str, handlers: Mapping[str, Handler], heard: Callable[[], None], tenure: Tenure
+    ) -> None:
         self._rest = rest
         self._token = token
         self._handlers = dict(handlers)
-        self._content = True  # whether to ask for the message-content intent
+        self._heard = heard
+        self._tenure = tenure
         self._failures = 0
 
     async def run(self) -> None:
-        """Stay connected until cancelled. Raises Revoked, and Rejected for what no retry can heal."""
+        """Stay connected until cancelled. Raises Revoked, TooManyServers, and Rejected for what no retry can heal."""
         while True:
             try:
                 await self._client()
             except discord.LoginFailure:
                 raise Revoked("Discord does not accept DISCORD_BOT_TOKEN") from None
-            except (Revoked, Rejected):
+            except (Revoked, Rejected, TooManyServers):
                 raise
             except _NoContent:
-                self._content, self._failures = False, 0
-                log.error(NO_CONTENT)
+                self._do_without_content()
             except (discord.DiscordException, aiohttp.ClientError, OSError, PlatformError) as error:
                 log.warning("Discord: no connection: %s", _told(error))
             except Exception:  # a reconnect loop: whatever it was, the next attempt may do better
@@ -83,20 +102,22 @@ class Gateway:
 
     async def _client(self) -> None:
         """One login and the connections of it, until its session cannot be kept."""
-        intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=self._content)
+        content = self._tenure.starts.reads_content
+        intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=content)
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here, so no advice about it
-        client = discord.Client(intents=intents, max_messages=None, proxy=_proxy(self._rest.api_url))
-        official = self._rest.api_url == OFFICIAL_API
+        client = _Client(self._tenure, intents, _proxy(self._rest.api_url))
         Route.BASE = self._rest.api_url
-        if not official:
-            # Discord's own address is built into discord.py; another API tells its gateway
-            told = await self._rest.call("GET", "/gateway", limit="gateway")
-            DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(told["url"])
         async with client:
             await client.login(self._token)
             # replaces discord.py's own parsers, which fill its cache and end the connection when an event surprises them
             client._connection.parsers = {name: self._guarded(name, one) for name, one in self._handlers.items()}
             await self._stay(client)
+
+    def _do_without_content(self) -> None:
+        self._failures = 0
+        if self._tenure.starts.reads_content:  # another shard may have said it
+            self._tenure.starts.reads_content = False
+            log.error(NO_CONTENT)
 
     async def _stay(self, client: discord.Client) -> None:
         session, unforeseen = _Session(), 0
@@ -107,10 +128,10 @@ class Gateway:
             except discord.ConnectionClosed as closed:
                 if not self._heals(closed.code):
                     session = _Session()
-            except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
-                log.warning("Discord: connection lost: %s", _told(error))
-            except (Revoked, Rejected):
+            except (Revoked, Rejected, TooManyServers, _NoContent):
                 raise
+            except (discord.DiscordException, aiohttp.ClientError, OSError, PlatformError) as error:
+                log.warning("Discord: connection lost: %s", _told(error))
             except Exception:  # a frame that nobody foresaw ends a connection, never the bot
                 log.exception("Discord: a frame broke the connection; resuming")
                 unforeseen = unforeseen + 1 if session.sequence == before else 0
@@ -124,6 +145,8 @@ class Gateway:
             raise Revoked("Discord does not accept DISCORD_BOT_TOKEN any more")
         if code in HOPELESS:
             raise Rejected(f"Discord closed the connection for good: {code}, {HOPELESS[code]}")
+        if code == SHARDING_REQUIRED:
+            raise TooManyServers
         if code == INTENTS_REFUSED:
             raise _NoContent
         log.warning("Discord: connection closed with %s", code)
@@ -131,25 +154,18 @@ class Gateway:
 
     async def _connection(self, client: discord.Client, session: _Session) -> None:
         """One websocket, from hello to its end; keeps in `session` what the next one resumes with."""
-        resuming = session.id is not None
-        opening = DiscordWebSocket.from_client(
-            client,
-            initial=session.sequence is None,
-            gateway=session.url if resuming else None,
-            session=session.id,
-            sequence=session.sequence,
-            resume=resuming,
-        )
-        socket = await asyncio.wait_for(opening, CONNECT_SECONDS)
-        client.ws = socket
+        client.ws = socket = await self._open(client, session)
         keep = True
         try:
             while True:
                 await socket.poll_event()
+                self._heard()
         except ReconnectWebSocket as wanted:
             keep = wanted.resume
         except asyncio.CancelledError:
-            await socket.close(1000)  # goodbye: the bot is offline at once
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await socket.close(1000)  # goodbye: the session ends at once
             raise
         finally:
             session.id, session.sequence, session.url = (
@@ -157,6 +173,19 @@ class Gateway:
             )
             if socket.open:
                 await socket.close(4000)  # any code but 1000 and 1001 leaves the session to be resumed
+
+    async def _open(self, client: discord.Client, session: _Session) -> DiscordWebSocket:
+        async with asyncio.timeout(None) as deadline, AsyncExitStack() as turn:
+            url = session.url or await turn.enter_async_context(self._tenure.starts.turn(self._tenure.shard))
+            deadline.reschedule(asyncio.get_running_loop().time() + CONNECT_SECONDS)
+            return await DiscordWebSocket.from_client(
+                client,
+                gateway=url,
+                shard_id=self._tenure.shard.id,
+                session=session.id,
+                sequence=session.sequence,
+                resume=session.id is not None,
+            )
 
     def _guarded(self, name: str, handler: Handler) -> Handler:
         def handle(data: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from bot.errors import Forbidden, Gone, PlatformError, Rejected, RetryLater, Sto
 from bot.messages import Event
 from bot.platforms.discord_read import DISCORD_EPOCH, JsonObject, Place
 from bot.platforms.discord_rest import Rest
+from bot.platforms.discord_shards import Tenure
 from bot.ports import Cursors, Intake
 
 log = logging.getLogger(__name__)
@@ -45,13 +46,14 @@ class Seen:
 
 
 class MessageInbox:
-    """`read` turns a message of the history into its event, None for what is not ours."""
+    """Of one shard while it is ours. `read` turns a message of the history into its event, None for what is not ours."""
 
-    def __init__(self, rest: Rest, cursors: Cursors, intake: Intake, read: Reader) -> None:
+    def __init__(self, rest: Rest, cursors: Cursors, intake: Intake, read: Reader, tenure: Tenure) -> None:
         self._rest = rest
         self._cursors = cursors
         self._intake = intake
         self._read = read
+        self._tenure = tenure
         self._waiting: deque[Seen] = deque()
         self._some = asyncio.Event()
         self._marks: dict[str, tuple[int, Place]] = {}
@@ -65,9 +67,10 @@ class MessageInbox:
         self._overflown = False
 
     async def load(self) -> None:
+        """The watermarks of this shard's channels, as whoever held it before has left them. Raises StorageError."""
         for name, value in (await self._cursors.notes(MARKS)).items():
             message, guild, parent = [*value.split(" "), "", ""][:3]
-            if message.isdigit():
+            if message.isdigit() and self._tenure.shard.hears(guild):
                 channel = name.removeprefix(MARKS)
                 self._marks[channel] = int(message), Place(channel, guild, parent)
 
@@ -181,7 +184,9 @@ class MessageInbox:
     async def _write_marks(self) -> None:
         channels, self._unwritten = self._unwritten, set()
         values = {MARKS + channel: self._note(channel) for channel in channels}
-        if not values:
+        # What a watermark says stays true for ever, but an old one in the place of a newer has more read again
+        # than one catching up may: who has lost the shard leaves them alone.
+        if not values or not self._tenure.holds():
             return
         try:
             await self._cursors.note(values)

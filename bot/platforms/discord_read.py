@@ -26,6 +26,7 @@ PLATFORM = "discord"
 VERSION = 1
 DISCORD_EPOCH = 1_420_070_400.0  # 2015-01-01: the zero of a snowflake
 TOKEN_SECONDS = 15 * 60 - 15  # an interaction's token lives 15 minutes; the rest is for clocks that differ
+FRESH_SECONDS = 5.0  # Discord takes a first answer for 3 seconds; the rest again is for clocks
 QUOTED = 2000  # characters of a quoted message, which has no more unless its author paid
 _SAID = (0, 19)  # message types: a message, a reply; all others are notes of Discord itself
 _VOICE = 1 << 13  # message flag
@@ -69,6 +70,11 @@ class Via:
 
     def __str__(self) -> str:
         return f"{self.application}:{self.until:.0f}:{self.token}"
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it may still be acknowledged."""
+        return time.time() < self.until - TOKEN_SECONDS + FRESH_SECONDS
 
     @classmethod
     def alive(cls, text: str) -> Via | None:

@@ -39,12 +39,18 @@ NO_PINGS: Mapping[str, object] = {
 }  # as "allowed_mentions": without it, everything in a text pings
 SUPPRESS_EMBEDS = 1 << 2  # "flags": no preview of a link, which Discord would fetch the moment that a model writes it
 UNKNOWN_MESSAGE = 10008
+
+
+class NoWebhook(Gone):
+    """An interaction that is not acknowledged, or never will be."""
+
+
 # By Discord's own error codes; what is not here goes by the HTTP status.
 _BY_CODE: Mapping[int, type[PlatformError]] = {
     UNKNOWN_MESSAGE: Gone,
     10003: Forbidden,  # unknown channel
     10004: Forbidden,  # unknown guild
-    10015: Gone,  # unknown webhook: the interaction's time is over
+    10015: NoWebhook,
     10062: Gone,  # unknown interaction
     50005: Gone,  # a message of another user: surely not ours any more
     50027: Gone,  # invalid webhook token: likewise the interaction's

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from bot.errors import StorageError
+from bot.fleet import Alone
 from bot.messages import Address, ChatKey, Event, Incoming, Message, Pressed
 from bot.phrases import Phrase
 from bot.platforms.discord import DiscordPlatform
@@ -164,6 +165,7 @@ async def house(server: DiscordServer, *, token: str = "", notes: Notes | None =
             files=pictures,
             menu=MENU,
             session=session,
+            duties=Alone(),
         )
         yield House(server, platform, door, inbox, kept, pictures)
 

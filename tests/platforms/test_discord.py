@@ -11,6 +11,7 @@ from PIL import Image
 
 from bot.errors import Forbidden, Gone, Rejected, RetryLater, Revoked, TooLarge, Unreachable
 from bot.files import FileStore
+from bot.fleet import Alone
 from bot.lanes import Lane
 from bot.messages import Address, Attachment, Button, ChatKey, Edited, Media, Piece
 from bot.platforms.discord import DiscordPlatform
@@ -301,6 +302,7 @@ async def test_a_picture_larger_than_discord_takes_is_made_smaller(
             files=files,
             menu=(),
             session=session,
+            duties=Alone(),
         )
         name = await files.keep(out.getvalue(), "image/png")
         await platform.send(address(general), Piece("", media=Media(name, "image/png")), "1.0.0.0")
