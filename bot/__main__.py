@@ -20,7 +20,7 @@ def main() -> None:
     os.umask(0o077)  # whatever is written here (chats, pictures, the page's password) is for this account alone
     try:
         settings = load_settings()
-        logs.set_up(settings.log_level, settings.secrets)
+        logs.set_up(settings.log_level, settings.secrets, settings.log_format)
         sys.exit(_doctor(settings) if command == "doctor" else _run(settings))
     except SettingsError as error:
         _complain(error)

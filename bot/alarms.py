@@ -136,7 +136,7 @@ class Alarms:
             if time.monotonic() - before > 2 * self._look:  # we slept ourselves (a suspended machine): nobody was heard
                 continue
             for name in unheard(platforms, self._deaf):
-                if Alarm(Cause.REVOKED, name) not in self._told:  # known, and why
+                if Alarm(Cause.REVOKED, name) not in self._asked:  # known, and why
                     self.ring(Cause.DEAF, name)
             try:
                 if await asyncio.to_thread(nearly_full, self._data_dir):

@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +16,15 @@ from urllib.request import getproxies
 
 import aiohttp
 
-from bot import commands
+from bot import commands, logs, metrics
 from bot.access import Access
+from bot.alarms import Alarms, Cause
 from bot.delivery import Delivery
 from bot.engine import Engine
-from bot.errors import PlatformError, SettingsError, StorageRefused
+from bot.errors import ModelError, PlatformError, Revoked, SettingsError, StorageRefused
 from bot.files import FileStore
 from bot.fleet import Alone
+from bot.health import Readiness
 from bot.manager import ConversationManager
 from bot.messages import ChatKey
 from bot.models import ModelSettings, Roster, open_models
@@ -52,13 +54,14 @@ async def run(settings: Settings) -> None:
         if settings.simulated:
             settings = await stack.enter_async_context(_simulated(settings))
             vendors = await stack.enter_async_context(aiohttp.ClientSession())  # no proxy leads to our own simulator
-        roster = open_models(model_settings(settings, vendors, store, files))
+        alarms = Alarms(store, settings.admins, settings.data_dir)
+        roster = open_models(model_settings(settings, vendors, store, files, alarms.vendor_failed))
         access = Access(settings.admins, settings.allowed, await store.moves())
         ready = asyncio.Event()
         platforms = _platforms(settings, session, store, files, roster, access, ready)
         engine = _engine(settings, store, platforms, roster, files, access)
         _announce(settings, roster)
-        await _serve(engine, platforms, roster, ready)
+        await _serve(engine, platforms, roster, alarms, ready)
 
 
 def _engine(
@@ -85,7 +88,9 @@ def _engine(
     )
 
 
-async def _serve(engine: Engine, platforms: dict[str, Platform], roster: Roster, ready: asyncio.Event) -> None:
+async def _serve(
+    engine: Engine, platforms: dict[str, Platform], roster: Roster, alarms: Alarms, ready: asyncio.Event
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,8 +99,10 @@ async def _serve(engine: Engine, platforms: dict[str, Platform], roster: Roster,
         running = [
             tasks.create_task(engine.run(), name="engine"),
             tasks.create_task(roster.warm(), name="models"),
-            *(tasks.create_task(_listen(platform, engine), name=name) for name, platform in platforms.items()),
+            *(tasks.create_task(_listen(platform, engine, alarms), name=name) for name, platform in platforms.items()),
             tasks.create_task(_announce_page(platforms), name="page's address"),
+            tasks.create_task(alarms.run(platforms), name="alarms"),
+            tasks.create_task(metrics.watch_loop(), name="lag of the loop"),
         ]
         ready.set()
         gc.collect()
@@ -109,14 +116,17 @@ async def _serve(engine: Engine, platforms: dict[str, Platform], roster: Roster,
     log.info("Ended. What is not finished goes on at the next start.")
 
 
-async def _listen(platform: Platform, engine: Engine) -> None:
+async def _listen(platform: Platform, engine: Engine, alarms: Alarms) -> None:
     """One adapter, for ever: a token that is no good ends it, a breakdown only interrupts it."""
+    logs.about(platform=platform.name)
     wait = RECONNECT[0]
     while True:
         try:
             return await platform.listen(engine)
         except PlatformError as error:
             log.error("%s is off: %s", platform.name, error)
+            if isinstance(error, Revoked):
+                alarms.ring(Cause.REVOKED, platform.name)
             return None
         except SettingsError:
             raise
@@ -139,19 +149,19 @@ def _platforms(
     ready: asyncio.Event,
 ) -> dict[str, Platform]:
     menu = commands.menu(roster)
-    platforms: dict[str, Platform] = {
-        "web": WebPlatform(
-            host=settings.web_host,
-            port=settings.web_port,
-            board=store,
-            files=files,
-            menu=menu,
-            banner=Banner(simulated=settings.simulated, variables=("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY")),
-            ready=ready.is_set,
-            token=_web_token(settings),
-            public_url=settings.web_url,
-        )
-    }
+    platforms: dict[str, Platform] = {}
+    platforms["web"] = WebPlatform(
+        host=settings.web_host,
+        port=settings.web_port,
+        board=store,
+        files=files,
+        menu=menu,
+        banner=Banner(simulated=settings.simulated, variables=("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY")),
+        ready=Readiness(store, platforms, ready.is_set),
+        figures=metrics.Exposition(None, platforms),
+        token=_web_token(settings),
+        public_url=settings.web_url,
+    )
     if settings.telegram_token:
         from bot.platforms.telegram import TelegramPlatform
         from bot.platforms.telegram_webhook import Webhook
@@ -201,7 +211,11 @@ async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
 
 
 def model_settings(
-    settings: Settings, session: aiohttp.ClientSession, ledger: Ledger, files: FileStore
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    ledger: Ledger,
+    files: FileStore,
+    failed: Callable[[ModelError], None] = lambda error: None,
 ) -> ModelSettings:
     return ModelSettings(
         session=session,
@@ -218,6 +232,7 @@ def model_settings(
         catalog_file=settings.catalog_file,
         daily_budget=settings.daily_budget,
         simulated=settings.simulated,
+        failed=failed,
     )
 
 

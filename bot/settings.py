@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 MODEL_VARIABLES = ("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL")
 PLATFORMS = ("telegram", "discord", "web")
+FORMATS = ("text", "json")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MILLIONTHS = 1_000_000
 TELEGRAM = "https://api.telegram.org"
@@ -82,6 +83,7 @@ class Settings:
     web_token: str
     web_url: str
     log_level: str
+    log_format: str
     simulated: bool
     planned: tuple[str, ...]
 
@@ -131,6 +133,7 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
         web_token=read("WEB_TOKEN", _word),
         web_url=read("WEB_URL", _origin),
         log_level=read("LOG_LEVEL", _level, default="INFO"),
+        log_format=read("LOG_FORMAT", _format, default="text"),
         simulated=not any(map(read.has, MODEL_VARIABLES)),
         planned=tuple(name for name in PLANNED if read(name, str)),
     )
@@ -319,6 +322,12 @@ def _level(text: str) -> str:
     if text.upper() not in LEVELS:
         raise ValueError(f"write one of {', '.join(LEVELS)}.")
     return text.upper()
+
+
+def _format(text: str) -> str:
+    if text.lower() not in FORMATS:
+        raise ValueError(f"write {' or '.join(FORMATS)}.")
+    return text.lower()
 
 
 def _people(text: str) -> frozenset[str]:

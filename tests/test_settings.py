@@ -95,6 +95,7 @@ READ = [
     ("WEB_TOKEN", "twelve-chars", "web_token", "twelve-chars"),
     ("WEB_URL", "https://chat.example.org/", "web_url", "https://chat.example.org"),
     ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
+    ("LOG_FORMAT", "JSON", "log_format", "json"),
     ("DISCORD_BOT_TOKEN", '"quoted-by-a-container-engine"', "discord_token", "quoted-by-a-container-engine"),
 ]
 

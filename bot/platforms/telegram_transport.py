@@ -25,6 +25,7 @@ from telegram.error import (
 from telegram.error import Forbidden as Closed
 from telegram.request import BaseRequest, RequestData
 
+from bot import metrics
 from bot.errors import (
     ChatMoved,
     Forbidden,
@@ -133,6 +134,7 @@ class AiohttpRequest(BaseRequest):
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
             raise NetworkError(type(error).__name__) from None
         if response.status == 429:
+            metrics.rate_limited("telegram")
             raise Flood(_retry_after(payload))
         if response.status == 504:
             raise NetworkError("HTTP 504")  # behind a gateway the call may have been taken

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
 from bot.errors import Gone, Rejected, StorageError, TooLarge, Unreachable, Unreadable
 from bot.lanes import STOP_PREFIX
-from bot.messages import Address, Attachment, Incoming, Piece
+from bot.messages import Address, Attachment, ChatKey, Incoming, Piece
 from bot.platforms import web_payload
 from bot.platforms.listener import bind, serving
 from bot.platforms.web_api import Api, Banner
@@ -32,8 +32,13 @@ NO_BANNER = Banner()
 TRAITS = Traits(idempotent=True, private=(0.25, 4), group=(0.25, 4))
 
 
+async def _always() -> bool:
+    return True
+
+
 class WebPlatform:
-    """The page. `token` None asks for no login; `port` 0 takes a free one, told by `url` once `started` is set."""
+    """The page. `token` None asks for no login; `port` 0 takes a free one, told by `url` once `started` is set. `ready` answers
+    `/healthz`, `figures` `/metrics`."""
 
     name = web_payload.NAME
     traits = TRAITS
@@ -47,7 +52,8 @@ class WebPlatform:
         files: Files,
         menu: Sequence[MenuEntry] = (),
         banner: Banner = NO_BANNER,
-        ready: Callable[[], bool] = lambda: True,
+        ready: Callable[[], Awaitable[bool]] = _always,
+        figures: Callable[[], Awaitable[bytes]] | None = None,
         token: str | None = None,
         public_url: str = "",
     ) -> None:
@@ -55,7 +61,8 @@ class WebPlatform:
         self.port = port  # the real one once `started`
         self._host, self._public_url = host, public_url.rstrip("/")
         self._board, self._files = board, files
-        self._menu, self._banner, self._ready = menu, banner, ready
+        self._menu, self._banner = menu, banner
+        self._ready, self._figures = ready, figures
         self._login = Login(token)
         self._streams = Streams(board)
 
@@ -85,6 +92,7 @@ class WebPlatform:
             menu=self._menu,
             banner=self._banner,
             ready=self._ready,
+            figures=self._figures,
             assets=load_assets(),
         )
         guard = Guard(api.app(), self._login, Addresses(self._host, self.port, self._public_url), api.open_paths)
@@ -117,6 +125,10 @@ class WebPlatform:
         card = await self._get(to, message)
         if card is not None and not card.removed:
             await self._put(replace(card, body="", media="", buttons=(), done=True, removed=True))
+
+    async def private(self, person: str) -> ChatKey:
+        """Only the owner comes in here."""
+        return ChatKey(self.name, web_payload.NOTICES)
 
     async def working(self, to: Address) -> None:
         self._streams.working(to.chat.chat)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from json import loads
@@ -22,12 +22,12 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import Send
 
-from bot import phrases
+from bot import metrics, phrases
 from bot.errors import MagpieError, StorageError, TooLarge, Unreadable
 from bot.phrases import Phrase
 from bot.platforms import web_payload as payload
 from bot.platforms.web_assets import Asset
-from bot.platforms.web_guard import ORIGIN, Login, problem
+from bot.platforms.web_guard import ORIGIN, PROBES, SCRAPED, Login, problem
 from bot.platforms.web_payload import Malformed, Said, TooLong
 from bot.platforms.web_stream import Streams
 from bot.ports import Board, Card, Files, Intake, MenuEntry
@@ -59,13 +59,14 @@ class Api:
     login: Login
     menu: Sequence[MenuEntry]
     banner: Banner
-    ready: Callable[[], bool]
+    ready: Callable[[], Awaitable[bool]]
+    figures: Callable[[], Awaitable[bytes]] | None
     assets: Mapping[str, Asset]
 
     @property
     def open_paths(self) -> frozenset[str]:
-        """What the login page needs; `/healthz` for probes."""
-        return frozenset({"/login", "/healthz", *(f"/page/{name}" for name in self.assets)})
+        """What the login page needs, and the probes."""
+        return frozenset({"/login", *PROBES, *(f"/page/{name}" for name in self.assets)})
 
     def app(self) -> Starlette:
         chat = "/api/chats/{chat}"
@@ -76,7 +77,9 @@ class Api:
             Route("/login", self.ask_login),
             Route("/login", self.log_in, methods=["POST"]),
             Route("/logout", self.log_out, methods=["POST"]),
+            Route("/livez", self.alive),
             Route("/healthz", self.health),
+            Route(SCRAPED, self.scrape),
             Route("/api/setup", self.setup),
             Route("/api/menu/{name}", self.complete),
             Route("/api/chats", self.chats),
@@ -121,8 +124,17 @@ class Api:
         self.login.dismiss(response, request.scope[ORIGIN])
         return response
 
+    async def alive(self, request: Request) -> Response:
+        """That it is answered is the answer."""
+        return Response()
+
     async def health(self, request: Request) -> Response:
-        return Response(status_code=200 if self.ready() else 503)
+        return Response(status_code=200 if await self.ready() else 503)
+
+    async def scrape(self, request: Request) -> Response:
+        if self.figures is None:
+            return problem(404, phrases.WEB_NOT_FOUND)
+        return Response(await self.figures(), media_type=metrics.CONTENT_TYPE)
 
     # --- what the page asks --------------------------------------------------------------------------------------------
 
@@ -148,7 +160,9 @@ class Api:
         return JSONResponse(list(entry.choices(request.query_params.get("typed", "")[:100]))[:CHOICES])
 
     async def chats(self, request: Request) -> Response:
-        return JSONResponse([{"id": id, "title": title, "at": at} for id, title, at in await self.board.chats()])
+        titles = {payload.NOTICES: "⚠️ Magpie"}  # nobody has said anything there that could name it
+        found = [(id, title or titles.get(id, ""), at) for id, title, at in await self.board.chats()]
+        return JSONResponse([{"id": id, "title": title, "at": at} for id, title, at in found])
 
     async def events(self, request: Request) -> Response:
         seen = request.headers.get("last-event-id") or request.query_params.get("after", "0")

@@ -27,6 +27,8 @@ READING = frozenset({"GET", "HEAD"})
 STANDARD_PORTS = {"http": 80, "https": 443}
 COOKIE_AGE = 400 * 24 * 3600  # seconds; browsers keep none longer (RFC 6265bis)
 ORIGIN = "magpie.origin"
+PROBES = frozenset({"/livez", "/healthz"})  # may be asked under any name, by anyone: they tell one bit
+SCRAPED = "/metrics"
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -159,8 +161,10 @@ class Guard:
         await (refusal or self._app)(scope, receive, send_guarded)
 
     def _refuse(self, method: str, path: str, headers: Headers, origin: str | None) -> Response | None:
-        if path == "/healthz" and method in READING:  # a probe may come under any name, and learns nothing
+        if path in PROBES and method in READING:
             return None
+        if path == SCRAPED and method in READING and self._login.needed and (token := _bearer(headers)):
+            return self._refuse_scraper(token)  # no browser sends it unasked, so the Host does not matter
         if origin is None:
             return problem(403, phrases.WEB_WRONG_HOST)
         if method not in READING and not _same_origin(headers, origin):
@@ -175,10 +179,24 @@ class Guard:
             return problem(401, phrases.WEB_LOGIN_FIRST)
         return HTMLResponse(BOUNCE) if elsewhere else RedirectResponse("/login", 303)
 
+    def _refuse_scraper(self, token: str) -> Response | None:
+        match self._login.accepts(token):
+            case True:
+                return None
+            case None:
+                return problem(429, phrases.WEB_TOO_MANY_TRIES)
+            case False:
+                return problem(401, phrases.WEB_WRONG_TOKEN)
+
 
 def problem(status: int, phrase: Phrase) -> JSONResponse:
     """A refusal that the page can show in its language."""
     return JSONResponse({"error": {"en": phrase.en, "zh": phrase.zh}}, status)
+
+
+def _bearer(headers: Headers) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _cookie_name(origin: str) -> str:

@@ -16,6 +16,7 @@ from bot.phrases import Language
 NAME = "web"
 OWNER = Author("1", "Owner", owner=True)  # whoever holds the page's cookie (docs: `web:1`)
 VERSION = 1
+NOTICES = "notices"  # the chat in which the owner is told what to look after
 CHAT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # no colon: it is part of a ChatKey
 OWN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)  # no dot: an answer's pieces have dots in theirs
 ANY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
@@ -144,7 +145,7 @@ def _files(value: Any) -> tuple[Attachment, ...]:
         if not isinstance(file, dict):
             raise Malformed("a file is an object")
         name, mime, size = _text(file.get("title", "")), _text(file.get("mime", "")), file.get("size", 0)
-        if not isinstance(size, int):
+        if type(size) is not int:
             raise Malformed("a size is a number")
         found.append(Attachment("image", _field(file, "name", FILE_NAME), name[:200], mime[:100], size))
     return tuple(found)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from bot.errors import SettingsError
 from bot.files import FileStore
+from bot.platforms.web import WebPlatform
 from bot.platforms.web_guard import Addresses, Login
 from tests.platforms.web_stage import Stage
 
@@ -255,11 +256,65 @@ async def test_behind_a_proxy_the_public_address_counts(stage: Stage) -> None:
         assert web.one_time_link().startswith("https://chat.example.org/login?k=")
 
 
-async def test_health_is_told_to_anyone_and_nothing_else(stage: Stage) -> None:
-    for ready, status in ((True, 200), (False, 503)):
-        async with (
-            stage.serve(token=TOKEN, ready=ready) as web,
-            aiohttp.ClientSession(headers={"Host": "10.0.0.7"}) as session,
-            session.get(f"{web.url}/healthz") as response,
+@pytest.mark.parametrize(
+    ("path", "ready", "status"),
+    [("/healthz", True, 200), ("/healthz", False, 503), ("/livez", True, 200), ("/livez", False, 200)],
+)
+async def test_health_is_told_to_anyone_and_nothing_else(stage: Stage, path: str, ready: bool, status: int) -> None:
+    async with (
+        stage.serve(token=TOKEN, ready=ready) as web,
+        aiohttp.ClientSession(headers={"Host": "10.0.0.7"}) as session,
+        session.get(f"{web.url}{path}") as response,
+    ):
+        assert (response.status, await response.read()) == (status, b"")
+
+
+FIGURES = b"magpie_turns_total 1.0\n"
+
+
+async def scraped(web: WebPlatform, path: str = "/metrics", **headers: str) -> tuple[int, bytes]:
+    async with aiohttp.ClientSession() as session, session.get(web.url + path, headers=headers) as response:
+        return response.status, await response.read()
+
+
+async def test_figures_are_for_the_owner_and_for_a_scraper_with_the_token(stage: Stage) -> None:
+    async with stage.serve(token=TOKEN, figures=FIGURES) as web:
+        cookie = cookie_of(Login(TOKEN), web.url).partition(";")[0]
+
+        assert await scraped(web, Cookie=cookie) == (200, FIGURES)
+        assert await scraped(web, Authorization=f"Bearer {TOKEN}") == (200, FIGURES)
+        assert await scraped(web, Authorization=f"bearer {TOKEN}", Host="magpie:8080") == (200, FIGURES)
+        for refused in (
+            {},
+            {"Authorization": "Bearer no"},
+            {"Authorization": f"Basic {TOKEN}"},
+            {"Cookie": "magpie=x"},
         ):
-            assert (response.status, await response.read()) == (status, b"")
+            status, body = await scraped(web, **refused)
+            assert (status, FIGURES in body) == (401, False)
+        assert (await scraped(web, Cookie=cookie, Host="evil.org"))[0] == 403
+
+
+async def test_the_token_of_a_scraper_opens_nothing_else(stage: Stage) -> None:
+    async with stage.serve(token=TOKEN, figures=FIGURES) as web:
+        for path in ("/api/chats", "/files/x", "/metrics/"):
+            assert (await scraped(web, path, Authorization=f"Bearer {TOKEN}"))[0] == 401
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session,
+            session.post(f"{web.url}/metrics") as response,
+        ):
+            assert response.status == 403
+
+
+async def test_guessing_the_token_as_a_scraper_is_as_slow(stage: Stage) -> None:
+    async with stage.serve(token=TOKEN, figures=FIGURES) as web:
+        statuses = [(await scraped(web, Authorization=f"Bearer wrong {n}"))[0] for n in range(11)]
+
+    assert statuses == [401] * 10 + [429]
+
+
+async def test_where_no_login_is_asked_the_figures_are_as_open_as_the_page(stage: Stage) -> None:
+    async with stage.serve(figures=FIGURES) as web:
+        assert await scraped(web) == (200, FIGURES)
+        assert await scraped(web, Authorization="Bearer whatever") == (200, FIGURES)
+        assert (await scraped(web, Host="evil.org"))[0] == 403

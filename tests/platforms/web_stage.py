@@ -115,7 +115,14 @@ class Stage:
         public_url: str = "",
         banner: Banner = Banner(),  # noqa: B008 # frozen
         ready: bool = True,
+        figures: bytes | None = None,
     ) -> AsyncIterator[WebPlatform]:
+        async def is_ready() -> bool:
+            return ready
+
+        async def scraped() -> bytes:
+            return figures or b""
+
         web = WebPlatform(
             host=host,
             port=port,
@@ -123,7 +130,8 @@ class Stage:
             files=self.files,
             menu=MENU,
             banner=banner,
-            ready=lambda: ready,
+            ready=is_ready,
+            figures=None if figures is None else scraped,
             token=token,
             public_url=public_url,
         )
