@@ -88,7 +88,7 @@ class DiscordPlatform:
     async def _serve(self, intake: Intake, tenure: Tenure) -> None:
         """One shard while it is ours."""
         shard = tenure.shard.id
-        self._heard_at.setdefault(shard, time.monotonic())  # there is one when it broke down: as deaf as before
+        self._heard(shard)
         try:
             async with asyncio.TaskGroup() as tasks:
                 interactions = Interactions(self._rest, self._gate, intake, self._menu, self._acknowledging)
@@ -97,9 +97,8 @@ class DiscordPlatform:
                 for work in (events.inbox.commit, events.inbox.keep_marks, events.inbox.catch_up):
                     tasks.create_task(work())
                 await Gateway(self._rest, self._token, events.handlers(), partial(self._heard, shard), tenure).run()
-        except asyncio.CancelledError:
-            del self._heard_at[shard]
-            raise
+        finally:
+            del self._heard_at[shard]  # another process may have it next
 
     def _heard(self, shard: int) -> None:
         self._heard_at[shard] = time.monotonic()
