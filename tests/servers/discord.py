@@ -110,6 +110,7 @@ class DiscordServer:
         self.say, self.edit, self.unfurl, self.delete = users.say, users.edit, users.unfurl, users.delete
         self.react, self.slash, self.press = users.react, users.slash, users.press
         self.fail, self.reset, self.rate_limit, self.hold = faults.fail, faults.reset, faults.rate_limit, faults.hold
+        self.heal = faults.release_all  # nothing is planned any more
 
     # Life cycle
 
