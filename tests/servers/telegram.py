@@ -95,16 +95,18 @@ class TelegramServer(TelegramPeople):
         floods: bool | FloodLimits = False,
         privacy: bool = True,
         username: str = "magpie_test_bot",
+        local: bool = False,
         on_call: Callable[[Call], None] | None = None,
     ) -> None:
-        """`floods`: enforce flood limits. `privacy`: the bot's privacy mode in groups. `on_call` gets each logged call."""
+        """`floods`: enforce flood limits. `privacy`: the bot's privacy mode in groups. `local`: webhooks may be http, on any
+        port, as on a server of one's own. `on_call` gets each logged call."""
         bot = User(int(token.partition(":")[0]), "Magpie", username, is_bot=True)
         super().__init__(bot, privacy=privacy)
         self.token = token
         self.log: list[Call] = []
         self.faults = Faults()
         self._floods = Floods((floods if isinstance(floods, FloodLimits) else FloodLimits()) if floods else None)
-        self._webhook = Webhook(self.state)
+        self._webhook = Webhook(self.state, local=local)
         self._address = (host, port)
         self._on_call = on_call
         self._runner: web.ServerRunner | None = None
@@ -134,6 +136,7 @@ class TelegramServer(TelegramPeople):
         await self._runner.setup()
         await web.TCPSite(self._runner, *self._address, reuse_address=True).start()
         self._address = (self._address[0], self._runner.addresses[0][1])
+        self._webhook.resume()
 
     async def stop(self) -> None:
         await self._webhook.stop()
@@ -399,6 +402,7 @@ async def _serve(options: argparse.Namespace) -> None:
         port=options.port,
         floods=options.floods,
         privacy=not options.no_privacy,
+        local=options.local,
         on_call=show,
     )
     async with server:
@@ -413,6 +417,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--port", type=int, default=9000)
     parser.add_argument("--token", default=TOKEN)
     parser.add_argument("--floods", action="store_true", help="enforce flood limits")
+    parser.add_argument("--local", action="store_true", help="webhooks may be http, on any port")
     parser.add_argument("--no-privacy", action="store_true", help="the bot sees everything in groups")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(parser.parse_args(arguments)))

@@ -35,10 +35,23 @@ class Wake(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One update, already as JSON text: it may be handed out many times."""
+    """One update, already as JSON text: it may be handed out many times. A webhook gets those of one `queue` in order."""
 
     id: int
     body: str
+    queue: str = ""
+
+
+def _queue(update: Json) -> str:
+    """A chat's messages and their edits are one queue, a person's presses another; what is neither waits for nobody."""
+    for kind in ("message", "edited_message", "my_chat_member"):
+        body = update.get(kind)
+        if isinstance(body, dict) and isinstance(body.get("chat"), dict):
+            return f"{'member' if kind == 'my_chat_member' else 'chat'} {body['chat'].get('id')}"
+    press = update.get("callback_query")
+    if isinstance(press, dict) and isinstance(press.get("from"), dict):
+        return f"press {press['from'].get('id')}"
+    return f"update {update['update_id']}"
 
 
 class UpdateQueue:
@@ -62,7 +75,7 @@ class UpdateQueue:
         update = {"update_id": self._last_id + random.randint(1, 3), **update}
         update_id = int(update["update_id"])
         self._last_id = max(self._last_id, update_id)
-        self.pending.append(Update(update_id, json.dumps(update)))
+        self.pending.append(Update(update_id, json.dumps(update), _queue(update)))
         self.arrived.set()
         self._wake(Wake.UPDATE)
         return update_id
@@ -121,6 +134,14 @@ class UpdateQueue:
         while self.pending and self.pending[0].id < offset:
             self._done.append(self.pending.popleft())
         self.confirmed = max(self.confirmed or 0, offset)
+
+    def taken(self, update: Update) -> None:
+        """By the webhook, in whatever order."""
+        if update in self.pending:
+            self.pending.remove(update)
+            self._done.append(update)
+            self.confirmed = max(self.confirmed or 0, update.id + 1)
+        self.arrived.set()
 
     def start_webhook(self) -> None:
         self.webhook_active = True

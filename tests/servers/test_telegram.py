@@ -1,4 +1,4 @@
-"""The Telegram stand-in: updates, webhooks, the wire, the bot's account, and how python-telegram-bot reads it."""
+"""The Telegram stand-in: updates, the wire, the bot's account, and how python-telegram-bot reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import aiohttp
 import pytest
 import telegram
 import telegram.error
-from aiohttp import web
 
 from tests.servers.telegram import Chat, TelegramServer, User, picture
 from tests.servers.telegram_client import Bot
@@ -142,51 +141,6 @@ async def test_made_up_ids_can_be_confirmed(server: TelegramServer, bot: Bot) ->
     server.push_raw({"update_id": 5, "unknown": {}})
     assert len(await bot("getUpdates")) == 2
     assert await bot("getUpdates", offset=far + 1) == []
-
-
-# ── webhook
-
-
-async def test_a_webhook_gets_updates_in_order_until_taken(
-    server: TelegramServer, bot: Bot, ann: User, chat: Chat
-) -> None:
-    texts: list[str] = []
-    refusals = [500, 404]
-
-    async def receive(request: web.BaseRequest) -> web.Response:
-        assert request.headers["X-Telegram-Bot-Api-Secret-Token"] == "s3cret"
-        if refusals:
-            return web.Response(status=refusals.pop())
-        texts.append(json.loads(await request.read())["message"]["text"])
-        server.state.changed()
-        return web.Response()
-
-    runner = web.ServerRunner(web.Server(receive), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
-        assert await bot("setWebhook", url=url, secret_token="s3cret") is True
-        assert "webhook is active" in await bot.refused("getUpdates")
-        server.say(chat, ann, "a")
-        server.say(chat, ann, "b")
-        await server.wait_for(lambda: texts == ["a", "b"])
-        await server.wait_for(lambda: not server.pending)
-        info = await bot("getWebhookInfo")
-        assert info["url"] == url
-        assert info["last_error_message"].startswith("Wrong response from the webhook: 500")
-        await bot("deleteWebhook")
-        assert await bot("getUpdates") == []
-    finally:
-        await runner.cleanup()
-
-
-async def test_set_webhook_ends_a_poll(server: TelegramServer, bot: Bot) -> None:
-    poll = asyncio.create_task(bot.refused("getUpdates", timeout=30))
-    await asyncio.sleep(0.1)
-    await bot("setWebhook", url="https://example.org/hook")
-    assert await poll == "Conflict: terminated by setWebhook request"
-    assert "HTTPS URL" in await bot.refused("setWebhook", url="http://example.org/hook")
 
 
 # ── the wire
