@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 EXAMINED = 300_000_000  # bytes of a database that is read through at each start
 KEPT = 3  # copies of the database as it was before a migration
+RESTORED = ".restored"  # ends the name of a backup that is about to take the database's place
 
 
 def migrations() -> list[Traversable]:
@@ -28,18 +29,44 @@ def migrations() -> list[Traversable]:
 def schema_version(connection: sqlite3.Connection) -> int:
     """0 of an empty file. Raises StorageRefused for a newer one than this program knows."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    known = len(migrations())
+    refuse_newer(version, len(migrations()))
+    return version
+
+
+def refuse_newer(version: int, known: int) -> None:
+    """Raises StorageRefused."""
     if version > known:
         raise StorageRefused(
             f"The database was written by a newer Magpie (schema {version}; this one knows {known}). "
             "Update Magpie, or restore the backup that you made before the update."
         )
+
+
+def identify(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a database that must be ours, whole or not. Raises StorageRefused."""
+    found = _tables(connection)
+    if "inbox" not in found:
+        raise StorageRefused(f"{path} is no database of Magpie; nothing was changed.")
+    version = schema_version(connection)
+    with closing(sqlite3.connect(":memory:")) as blank:
+        for file in migrations()[:version]:
+            blank.executescript(file.read_text("utf-8"))
+        missing = sorted(_tables(blank) - found)
+    if missing or not version:
+        lacks = f" (it lacks {', '.join(missing)})" if missing else ""
+        raise StorageRefused(f"{path} is no database of Magpie{lacks}; nothing was changed.")
     return version
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def examine(path: Path) -> None:
     """Refuse a damaged or newer database before anything is written to it: a read-only connection leaves even its log as it is.
     Reads the whole file, half a second for 300 MB; of larger ones only the version."""
+    if path.with_name(path.name + RESTORED).exists():
+        raise StorageRefused(f"A restore of {path} was interrupted: run `magpie restore` again before anything else.")
     size = path.stat().st_size if path.exists() else 0
     if not size:
         return

@@ -13,9 +13,12 @@ from pathlib import Path
 from bot.errors import StorageRefused
 
 
-def open_to_read(path: Path) -> sqlite3.Connection:
-    """Exactly one connection may write or checkpoint (https://sqlite.org/wal.html, "WAL-reset bug"): this one does neither."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+def open_to_read(path: Path, *, still: bool = False) -> sqlite3.Connection:
+    """Exactly one connection may write or checkpoint (https://sqlite.org/wal.html, "WAL-reset bug"): this one does neither.
+    `still`: nobody else has it open, so that it may lie where nothing can be written, and nothing is left beside it."""
+    lone = still and not path.with_name(path.name + "-wal").exists()
+    mode = "mode=ro&immutable=1" if lone else "mode=ro"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
 
 
 def take(source: sqlite3.Connection, path: Path) -> None:
@@ -30,9 +33,9 @@ def take(source: sqlite3.Connection, path: Path) -> None:
             # The copy says of itself that it has a log beside it, as its source has; a backup is one file and needs nothing.
             target.execute("PRAGMA journal_mode=DELETE")
             check(target)
-        _sync(part)
+        sync(part)
         part.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except (OSError, sqlite3.Error) as error:
         _clear(part)
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -47,14 +50,13 @@ def check(connection: sqlite3.Connection) -> None:
 
 
 def _clear(part: Path) -> None:
-    for file in (
-        part,
-        part.with_name(part.name + "-journal"),
-    ):  # a journal that is found would be applied to the new file
-        file.unlink(missing_ok=True)
+    """With what SQLite may have left beside it: a log that is found would be applied to the new file."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        part.with_name(part.name + suffix).unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Of a directory: its names, so that a rename outlives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

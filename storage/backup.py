@@ -1,0 +1,123 @@
+"""`magpie backup` and `magpie restore`: the whole SQLite database as one file, and back. PostgreSQL has its own tools for that.
+
+Pictures are not in it. They lie in DATA_DIR/files, named by their content: one is written before the message that names it and
+never changes, so a copy of that directory that is made after the backup holds all that the backup names, and only what is new
+has to be copied each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from bot.errors import StorageRefused
+from storage import migrating, snapshot
+from storage.address import shown, sqlite_path
+from storage.sqlite import locked
+
+
+def backup(url: str, file: Path, *, replace: bool = False) -> list[str]:
+    """Copy the database into `file` as it is at this instant, whether Magpie runs or not. What was done, in lines. Raises
+    StorageRefused; a file that is there already stays unless `replace`."""
+    path = sqlite_path(url)
+    if path is None:
+        raise StorageRefused(f"PostgreSQL backs itself up: pg_dump --format=custom --file={file} '{shown(url)}'")
+    if not path.exists():
+        raise StorageRefused(f"There is no database at {path} to back up: is DATA_DIR the one of the running Magpie?")
+    if file.exists() and not replace:
+        raise StorageRefused(f"{file} is there already and was left alone: name another file, or add --replace.")
+    if file.exists() and file.samefile(path):
+        raise StorageRefused(f"{file} is the database itself: name another file.")
+    with _ours(path) as (connection, version):
+        snapshot.take(connection, file)
+        told = _contents(connection)
+    return [f"{path} is backed up to {file}: schema {version}, {_size(file)}, {told}."]
+
+
+async def restore(url: str, file: Path) -> list[str]:
+    """Put a backup in the database's place and keep the one that was there. What was done, in lines. Raises StorageRefused,
+    with nothing changed: when the file is no backup of ours, is damaged or newer, and while Magpie runs."""
+    path = sqlite_path(url)
+    if path is None:
+        command = f"pg_restore --clean --if-exists --no-owner --single-transaction --dbname='{shown(url)}' {file}"
+        raise StorageRefused(f"PostgreSQL restores itself, while Magpie is stopped: {command}")
+    await asyncio.to_thread(_check, path, file)
+    with await locked(path):
+        return await asyncio.to_thread(_put, path, file)
+
+
+def _check(path: Path, file: Path) -> None:
+    with _ours(file, still=True) as (connection, _):
+        if path.exists() and file.samefile(path):
+            raise StorageRefused(f"{file} is the database itself: name a backup of it.")
+        snapshot.check(connection)
+
+
+def _put(path: Path, file: Path) -> list[str]:
+    """Under the lock. Until the last rename `….restored` is there, and no Magpie starts beside it (`migrating.examine`): a kill
+    in between is no start on half of the old database."""
+    fresh = path.with_name(path.name + migrating.RESTORED)
+    with _ours(file, still=True) as (connection, version):
+        snapshot.take(connection, fresh)
+        lines = [f"{path} is restored from {file}: schema {version}, {_contents(connection)}."]
+    kept = path.with_name(f"{path.name}.replaced-{time.strftime('%Y%m%d-%H%M%S')}")
+    try:
+        for suffix in ("-wal", ""):
+            old = path.with_name(path.name + suffix)
+            if suffix and old.exists() and not old.stat().st_size:
+                old.unlink()
+            elif old.exists():
+                old.rename(kept.with_name(kept.name + suffix))
+                lines.append(f"What was there is kept as {kept}{suffix}.")
+        path.with_name(path.name + "-shm").unlink(missing_ok=True)
+        fresh.rename(path)
+        snapshot.sync(path.parent)
+    except OSError as error:
+        raise StorageRefused(
+            f"{path} cannot be replaced ({error.strerror}): make it writable, run this again."
+        ) from error
+    if _may_miss_its_log(file):
+        lines.append(f"{file} was copied by hand, without its {file.name}-wal: its newest messages may be missing.")
+    if version < len(migrating.migrations()):
+        lines.append("It is of an older version: the next start brings it up to date, and keeps it as it is now, too.")
+    return lines
+
+
+@contextmanager
+def _ours(file: Path, *, still: bool = False) -> Iterator[tuple[sqlite3.Connection, int]]:
+    """The file, open to read, and its schema. Raises StorageRefused when it is no database of ours or cannot be read."""
+    try:
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        raise StorageRefused(f"{file} cannot be read ({error.strerror}); nothing was changed.") from error
+    try:
+        with closing(snapshot.open_to_read(file, still=still)) as connection:
+            yield connection, migrating.identify(connection, file)
+    except sqlite3.Error as error:
+        raise StorageRefused(
+            f"{file} is no database of Magpie, or it is damaged ({error}); nothing was changed."
+        ) from error
+
+
+def _may_miss_its_log(file: Path) -> bool:
+    """Of a database in WAL mode (byte 18 of its header, https://sqlite.org/fileformat2.html) what was last written may stand
+    in a second file. `snapshot.take` leaves none."""
+    with file.open("rb") as opened:
+        header = opened.read(20)
+    return header[18:19] == b"\2" and not file.with_name(file.name + "-wal").exists()
+
+
+def _contents(connection: sqlite3.Connection) -> str:
+    messages, newest = connection.execute("SELECT count(*), max(received) FROM inbox").fetchone()
+    if not messages:
+        return "no messages yet"
+    return f"{messages} messages, the newest of {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(newest))}"
+
+
+def _size(file: Path) -> str:
+    return f"{file.stat().st_size / 1e6:.1f} MB"
