@@ -41,6 +41,7 @@ class Readiness:
         self._deaf = deaf
         self._fresh = fresh
         self._verdict = False
+        self._why = ""
         self._until = float("-inf")
         self._looking = asyncio.Lock()
 
@@ -58,10 +59,9 @@ class Readiness:
         silent = unheard(self._platforms, self._deaf)
         if silent:
             why = f"not heard for long: {', '.join(silent)}"
-        if why and self._verdict:  # told once, not at every probe
-            log.warning("Not ready: %s", why)
-        elif not why and not self._verdict:
-            log.info("Ready.")
+        if why != self._why:  # told once, not at every probe
+            log.warning("Not ready: %s", why) if why else log.info("Ready again.")
+        self._why = why
         return not why
 
     async def _answers(self) -> bool:

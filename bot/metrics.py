@@ -167,7 +167,7 @@ class Queues(Protocol):
 
 
 class Exposition:
-    """All figures as text, for one scrape. `queues` None leaves out those of the store."""
+    """All figures as text, for one scrape. With `queues` None those of the store are not known."""
 
     def __init__(self, queues: Queues | None, platforms: Mapping[str, Platform]) -> None:
         self._queues = queues
@@ -180,19 +180,20 @@ class Exposition:
                 UNHEARD.labels(name).set(now - platform.heard_at)
             else:
                 UNHEARD.remove(name)
-        if self._queues:
-            await self._ask(self._queues)
+        await self._ask()
         return generate_latest(REGISTRY)
 
-    async def _ask(self, queues: Queues) -> None:
+    async def _ask(self) -> None:
         """Figures that nobody knows are no numbers: an old one would look like a quiet store."""
+        for gauge in (WAITING, OLDEST, UNSHOWN, DEAD):
+            gauge.set(math.nan)
+        if self._queues is None:
+            return
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                backlog = await queues.backlog()
+                backlog = await self._queues.backlog()
         except (StorageError, TimeoutError) as error:
-            log.warning("A scrape goes without the store's figures: %s", error or "no answer in time")
-            for gauge in (WAITING, OLDEST, UNSHOWN, DEAD):
-                gauge.set(math.nan)
+            log.warning("A scrape goes without the store's figures: %s", str(error) or "no answer in time")
             return
         WAITING.set(backlog.waiting)
         OLDEST.set(backlog.oldest)

@@ -146,6 +146,7 @@ REFUSED = [
     ("WEB_TOKEN", "two words", "without spaces"),
     ("WEB_URL", "https://example.org/chat", "without a path"),
     ("LOG_LEVEL", "verbose", "DEBUG, INFO"),
+    ("LOG_FORMAT", "xml", "text or json"),
     ("TELEGRAM_WEBHOOK_URL", "https://bot.example.org/hook", "set TELEGRAM_BOT_TOKEN"),
     ("TELEGRAM_WEBHOOK_URL", "bot.example.org", "https://"),
     ("TELEGRAM_WEBHOOK_URL", "https://bot.example.org/hook?secret=x", "without user, query"),
