@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from bot.phrases import Phrase
 from bot.platforms.telegram import TelegramPlatform
 from bot.platforms.telegram_webhook import Webhook
 from bot.ports import Duties, MenuEntry
+from tests.process import free_port
 from tests.servers.telegram import TelegramServer
 
 MENU = (
@@ -66,6 +68,54 @@ class Notes:
         self.kept |= values
 
 
+class Office:
+    """Duties that several processes share. `give` hands all to one; a process `asleep` is not told that it lost them."""
+
+    def __init__(self) -> None:
+        self.holder: Clerk | None = None
+        self._news = asyncio.Condition()
+
+    async def give(self, clerk: Clerk | None) -> None:
+        self.holder = clerk
+        await self.tell()
+
+    async def tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    async def wait(self, condition: Callable[[], object]) -> None:
+        async with self._news:
+            await self._news.wait_for(condition)
+
+
+class Clerk:
+    """ports.Duties of one process."""
+
+    def __init__(self, office: Office) -> None:
+        self.asleep = False
+        self._office = office
+
+    def holds(self, name: str) -> bool:
+        return self._office.holder is self
+
+    async def perform(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._office.wait(lambda: self._office.holder in (None, self))
+            self._office.holder = self
+            working = asyncio.ensure_future(work())
+            lost = asyncio.ensure_future(self._office.wait(lambda: not (self.asleep or self.holds(name))))
+            try:
+                await asyncio.wait({working, lost}, return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    return working.result()
+            finally:
+                working.cancel()
+                lost.cancel()
+                await asyncio.wait({working, lost})
+                if self.holds(name):
+                    await self._office.give(None)
+
+
 @dataclass
 class House:
     server: TelegramServer
@@ -73,6 +123,7 @@ class House:
     inbox: Inbox
     notes: Notes
     shelf: FileStore
+    hook: str = ""  # the webhook's URL
 
     async def incoming(self, count: int = 1) -> list[Incoming]:
         return [self.platform.read(event.payload) for event in await self.inbox.wait(count)]
@@ -125,6 +176,42 @@ async def adapter(
                 check=0.2,
             )
             yield House(server, platform, Inbox(), notes, shelf)
+
+
+@asynccontextmanager
+async def taking(
+    server: TelegramServer,
+    *,
+    allowed: str = "*",
+    port: int = 0,
+    broken: int = 0,
+    duties: Duties | None = None,
+    notes: Notes | None = None,
+    listening: bool = True,
+) -> AsyncIterator[House]:
+    """The adapter behind a webhook at `server`, once it is set or, not `listening`, before anything."""
+    port = port or free_port()
+    webhook = Webhook(f"http://127.0.0.1:{port}/telegram/hook", "127.0.0.1", port)
+    async with (
+        adapter(server, allowed=allowed, webhook=webhook, duties=duties, notes=notes) as house,
+        asyncio.TaskGroup() as tasks,
+    ):
+        house.inbox.broken = broken
+        house.hook = webhook.url
+        if not listening:
+            yield house
+            return
+        loop = tasks.create_task(house.platform.listen(house.inbox))
+        await until(lambda: listens(port))
+        if duties is None:
+            await server.wait_for(lambda: server.calls("setWebhook"))
+        yield house
+        loop.cancel()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @asynccontextmanager
