@@ -34,7 +34,7 @@ ATTEMPTS_AT_MOST = 60.0  # seconds between two attempts
 RENUMBERED_SECONDS = 60.0  # between two looks at the number of shards
 # For each shard that a process holds it leaves the others so many seconds before it asks for one more; a shard that it then
 # gets only later than PROMPT has been somebody's meanwhile, and the others are waiting for it again.
-COURTESY, MOST_COURTESY, PROMPT = 1.0, 5, 5.0
+COURTESY, MOST_COURTESY, PROMPT = 1.5, 4, 5.0
 
 T = TypeVar("T")
 

@@ -1,7 +1,9 @@
-"""A small house around the Discord adapter, for its tests: a door list, an inbox, notes and pictures, all in memory."""
+"""A small house around the Discord adapter, for its tests: a door list, an inbox, notes and pictures, all in memory; and
+several houses that share their duties, as processes do.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,7 +14,7 @@ from bot.fleet import Alone
 from bot.messages import Address, ChatKey, Event, Incoming, Message, Pressed
 from bot.phrases import Phrase
 from bot.platforms.discord import DiscordPlatform
-from bot.ports import MenuEntry
+from bot.ports import Duties, MenuEntry
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel
 
@@ -114,6 +116,72 @@ class Pictures:
 
 
 @dataclass
+class Rota:
+    """Who of several processes has which duty."""
+
+    holders: dict[str, "Worker"] = field(default_factory=dict)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, name: str, worker: "Worker") -> bool:
+        return self.holders.setdefault(name, worker) is worker
+
+    def free(self, worker: "Worker", *names: str) -> None:
+        for name in names:
+            if self.holders.get(name) is worker:
+                del self.holders[name]
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def shards(self, worker: "Worker") -> list[int]:
+        """The numbers of those that it holds: discord/<application>/<number>/<count>."""
+        names = (name.split("/") for name, holder in self.holders.items() if holder is worker)
+        return sorted(int(parts[2]) for parts in names if len(parts) == 4 and parts[2].isdigit())
+
+
+class Worker:
+    """A process as `Duties` that a test can pause and end."""
+
+    def __init__(self, rota: Rota) -> None:
+        self.rota = rota
+        self.here = True
+        self._working: set[asyncio.Future[None]] = set()
+
+    def holds(self, name: str) -> bool:
+        return self.here and self.rota.holders.get(name) is self
+
+    async def perform(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            while not (self.here and self.rota.take(name, self)):
+                await self.rota.changed.wait()
+            working = asyncio.ensure_future(work())
+            self._working.add(working)
+            try:
+                await asyncio.wait([working])
+            finally:
+                working.cancel()
+                await asyncio.wait([working])
+                self._working.discard(working)
+                self.rota.free(self, name)
+            if not working.cancelled():
+                return working.result()
+
+    def pause(self) -> None:
+        """Others may take its duties, and it has not noticed: its work goes on."""
+        self.here = False
+        self.rota.free(self, *self.rota.holders)
+
+    def lose(self) -> None:
+        """The same, and it has noticed: all its work is cancelled."""
+        self.pause()
+        for working in self._working:
+            working.cancel()
+
+    def come_back(self) -> None:
+        self.here = True
+        self.rota.free(self)
+
+
+@dataclass
 class House:
     server: DiscordServer
     platform: DiscordPlatform
@@ -121,6 +189,7 @@ class House:
     inbox: Inbox
     notes: Notes
     pictures: Pictures
+    duties: Duties
 
     def read(self) -> list[Incoming]:
         return [self.platform.read(event.payload) for event in self.inbox.accepted]
@@ -154,8 +223,16 @@ class House:
 
 
 @asynccontextmanager
-async def house(server: DiscordServer, *, token: str = "", notes: Notes | None = None) -> AsyncIterator[House]:
-    door, inbox, kept, pictures = Door(), Inbox(), notes or Notes(), Pictures()
+async def house(
+    server: DiscordServer,
+    *,
+    token: str = "",
+    notes: Notes | None = None,
+    inbox: Inbox | None = None,
+    duties: Duties | None = None,
+) -> AsyncIterator[House]:
+    door, inbox, kept, pictures = Door(), inbox or Inbox(), notes or Notes(), Pictures()
+    duties = duties or Alone()
     async with aiohttp.ClientSession() as session:
         platform = DiscordPlatform(
             token=token or server.token,
@@ -165,9 +242,9 @@ async def house(server: DiscordServer, *, token: str = "", notes: Notes | None =
             files=pictures,
             menu=MENU,
             session=session,
-            duties=Alone(),
+            duties=duties,
         )
-        yield House(server, platform, door, inbox, kept, pictures)
+        yield House(server, platform, door, inbox, kept, pictures, duties)
 
 
 def address(channel: Channel, *, reply_to: str = "", via: str = "") -> Address:
