@@ -6,17 +6,16 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from bot import metrics
 from bot.errors import ModelError, StorageError, Trouble
 from bot.messages import Address, ChatKey, Finish, Finished, Usage
-from bot.metrics import Backlog, Exposition
-from bot.ports import Outcome, Platform
+from bot.metrics import Backlog
+from bot.ports import Outcome
+from tests.figures import grown, scrape
 from tests.window import Window
 
 CHAT = ChatKey("window", "42")
@@ -40,27 +39,6 @@ class Queue:
 
 class Heard(Window):
     heard_at: float | None = None
-
-
-async def scrape(queue: Queue | None = None, platforms: Mapping[str, Platform] | None = None) -> dict[str, float]:
-    """By sample as it is written, with its labels: `name{label="value"}`."""
-    text = (await Exposition(queue or Queue(), platforms or {})()).decode()
-    found = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
-            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
-    return found
-
-
-def grown(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    """What counts more than before, buckets and the process's own figures apart."""
-    more = {name: value - before.get(name, 0.0) for name, value in after.items()}
-    return {
-        name: round(value, 9)
-        for name, value in more.items()
-        if value > 0 and name.startswith("magpie_") and "_bucket" not in name
-    }
 
 
 def outcome(reason: Finish, *, model: str = "", seconds: float = 0.0, first: float = 0.0, dead: str = "") -> Outcome:
@@ -122,7 +100,7 @@ async def test_money_is_told_in_cny() -> None:
 
 
 async def test_the_store_is_asked_at_the_scrape() -> None:
-    told = await scrape()
+    told = await scrape(Queue())
 
     assert told["magpie_queue_messages"] == 3
     assert told["magpie_queue_oldest_seconds"] == 7.5
@@ -132,7 +110,7 @@ async def test_the_store_is_asked_at_the_scrape() -> None:
 
 @pytest.mark.parametrize("queue", [Queue(error=StorageError("disk full")), Queue(hangs=True)])
 async def test_a_store_that_does_not_answer_costs_its_own_figures_only(queue: Queue) -> None:
-    await scrape()
+    await scrape(Queue())
     began = time.monotonic()
 
     told = await scrape(queue)
