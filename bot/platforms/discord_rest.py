@@ -29,7 +29,7 @@ USER_AGENT = "DiscordBot (https://github.com/magpie-bot/magpie, 0.1)"  # the for
 # and that is no flood.
 PATIENCE = 2.0
 SECONDS, UPLOAD_SECONDS = 15.0, 60.0
-BANNED_SECONDS = 60.0  # Cloudflare's ban tells no time
+BANNED_SECONDS = 20.0  # Cloudflare's ban tells no time; it begins anew at 10,000 refused calls in ten minutes
 MOST_LIMITS = 512
 EVERYTHING = "*"  # the global limit
 
@@ -116,7 +116,7 @@ class Rest:
             raise Unreachable(f"{method} {limit or 'call'}: {type(error).__name__}") from None
         self._note(limit, response)
         if response.status < 300:
-            return json.loads(raw) if raw else None
+            return _parsed(raw)
         raise self._error(response, raw, limit, authorized)
 
     async def _wait(self, limit: str, authorized: bool) -> None:
@@ -143,13 +143,13 @@ class Rest:
         try:
             told = json.loads(raw)
             code, message = int(told.get("code") or 0), str(told.get("message"))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError):
             told, code, message = None, 0, "no JSON"
         if status == 429:
             return self._too_many(response, told, limit)
         what = f"{response.method} {limit or 'call'}: HTTP {status}, code {code}: {message}"
-        if status >= 500:
-            return Unreachable(what)
+        if status >= 500 or (told is None and status in _BY_STATUS):
+            return Unreachable(what)  # without its JSON it is not Discord who refuses, but somebody on the way
         if code in _BY_CODE:
             return _BY_CODE[code](what)
         if status == 401 and not authorized:
@@ -176,6 +176,13 @@ def _form(body: object, files: Sequence[Upload]) -> aiohttp.FormData:
         # as a stream: large plain bytes would be sent in one go, and aiohttp warns of it
         form.add_field(f"files[{number}]", io.BytesIO(file.data), filename=file.name, content_type=file.mime)
     return form
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return json.loads(raw) if raw else None
+    except ValueError:  # somebody between us and Discord answers in its place
+        raise Unreachable("an answer that is no JSON") from None
 
 
 def _number(text: str | None) -> float:

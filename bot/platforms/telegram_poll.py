@@ -17,7 +17,10 @@ from bot.platforms.telegram_transport import ANSWER, Api, Flood, translated
 
 BATCH = 100  # updates per call, Telegram's most
 LONGEST = 50  # seconds that Telegram holds a poll at most
-SILENCE = 90.0  # seconds without a finished poll after which its connection is given up (half-open TCP)
+# Seconds without a finished poll after which its connection is given up: one that died without a word cannot be told from one
+# on which nobody writes. With the longest wait between tries it is how long we may be deaf once the network is back.
+SILENCE = 20.0
+LONGEST_WAIT = 8.0  # seconds
 RIVAL = 5.0  # seconds, at least, between tries while another program polls
 HELD = 0.1  # seconds between looks whether we may call
 
@@ -25,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Patience:
-    """Waits between tries, longer and longer up to 30 s, and tells the log once when trouble begins and once when it ends."""
+    """Waits between tries, longer and longer, and tells the log once when trouble begins and once when it ends."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -35,7 +38,7 @@ class Patience:
         if not self._tries:
             _log.warning("%s: %s; I keep trying", self._what, why)
         self._tries += 1
-        longest = min(30.0, 0.25 * 2 ** min(self._tries, 8))
+        longest = min(LONGEST_WAIT, 0.25 * 2 ** min(self._tries, 8))
         await asyncio.sleep(max(at_least, longest * random.uniform(0.5, 1.0)))
 
     def over(self) -> None:

@@ -41,7 +41,7 @@ from bot.errors import (
 from bot.messages import ChatKey
 
 CONNECT = 10.0  # seconds to reach the server
-ANSWER = 30.0  # seconds for an ordinary call
+ANSWER = 15.0  # seconds for an ordinary call
 UPLOAD = 120.0  # seconds for a call that carries a file, or fetches one
 UNTOLD = 3.0  # seconds to wait after a 429 that does not say how long
 

@@ -373,6 +373,10 @@ async def test_a_broken_server_or_network_is_unreachable(home: House, server: Di
     with pytest.raises(Unreachable) as told:
         await home.platform.send(address(general), Piece("x"), "1.0.0.0")
     assert str(general.id) in str(told.value)
+    for status in (200, 401, 403):
+        server.fail(SEND, status=status, body="<html>Log in to this hotel's network</html>")
+        with pytest.raises(Unreachable):
+            await home.platform.send(address(general), Piece("x"), "1.0.0.0")
     await home.platform.send(address(general), Piece("x"), "1.0.0.0")
     assert len(server.messages(general)) == 1
 
