@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from bot.errors import Revoked
-from bot.platforms import discord_inbox
+from bot.platforms import discord_gateway, discord_inbox
 from tests.platforms.discord_house import House, Notes, house
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel, User
@@ -161,6 +161,25 @@ async def test_a_gateway_that_is_down_is_tried_again(
         server.gateway.refusing = False
         await home.heard(2)
         assert server.gateway.identifies == 1, "a session outlives failed attempts"
+
+
+async def test_a_connection_that_died_without_a_word_is_given_up_and_its_session_resumed(
+    home: House, server: DiscordServer, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discord_gateway, "BEAT_SECONDS", 0.2)  # limits, not code
+    monkeypatch.setattr(discord_gateway, "SILENCE_SECONDS", 0.5)
+    dm = server.dm(ann)
+    async with home.listening():
+        server.say(dm, ann, "one")
+        await home.heard()
+        await asyncio.sleep(1.5)  # quiet, and still alive: heartbeats are acknowledged
+        assert len(server.gateway.connections) == 1 and server.gateway.identifies == 1
+        server.mute()
+        server.say(dm, ann, "two")
+        await server.wait_for(lambda: not server.connected)
+        server.mute(False)
+        await home.heard(2)
+        assert server.gateway.identifies == 1
 
 
 async def test_an_api_that_is_down_at_the_start_is_tried_again(home: House, server: DiscordServer, ann: User) -> None:
