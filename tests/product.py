@@ -323,6 +323,11 @@ class Page:
         async with self._browser.request(method, path, json=body) as response:
             return {**await response.json(), "status": response.status}
 
+    async def get(self, path: str) -> tuple[int, str]:
+        """HTTP's status and the body."""
+        async with self._browser.get(path) as response:
+            return response.status, await response.text()
+
     async def upload(self, data: bytes, mime: str, chat: str = "chat") -> dict[str, Any]:
         path = f"/api/chats/{chat}/files"
         async with self._browser.post(path, data=BytesIO(data), headers={"Content-Type": mime}) as response:
