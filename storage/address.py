@@ -1,14 +1,28 @@
-"""What a STORAGE_URL says: which database it names, and how it may be shown."""
+"""What a STORAGE_URL names: which database, how it is opened, and how it may be shown."""
 
 from __future__ import annotations
 
 import re
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from bot.errors import SettingsError
+from storage.store import Database
 
 POSTGRES = ("postgresql://", "postgres://")
+
+
+def open_database(url: str) -> AbstractAsyncContextManager[Database]:
+    """The driver. Raises SettingsError; StorageRefused when it is entered."""
+    path = sqlite_path(url)
+    if path is None:
+        from storage.postgres import open_postgres
+
+        return open_postgres(url)
+    from storage.sqlite import open_sqlite
+
+    return open_sqlite(path)
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -16,21 +30,19 @@ def sqlite_path(url: str) -> Path | None:
     if url.startswith(POSTGRES):
         return None
     if not re.match(r"sqlite:///.", url):
-        raise SettingsError(
-            (f"{shown(url) or 'nothing'} names no database: write sqlite:///path/to/magpie.db or postgresql://…",)
-        )
+        told = "sqlite:///path/to/magpie.db or postgresql://user:password@host:5432/database"
+        raise SettingsError((f"'{shown(url)}' is no STORAGE_URL: write {told}.",))
     return Path(url.removeprefix("sqlite:///"))
 
 
 def shown(url: str) -> str:
     """Without its password. The commands of PostgreSQL take it as it is, and ask for the password."""
+    if url.startswith("sqlite:"):
+        return url
     try:
         parts = urlsplit(url)
-        netloc = parts.netloc
     except ValueError:
         return url.partition("://")[0] + "://…"
-    user, at, host = netloc.rpartition("@")
+    user, at, host = parts.netloc.rpartition("@")
     query = re.sub(r"(?i)(^|&)password=[^&]*", "", parts.query)
-    if parts.scheme == "sqlite":
-        return url
     return urlunsplit((parts.scheme, user.partition(":")[0] + at + host, parts.path, query, ""))

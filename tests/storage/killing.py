@@ -15,10 +15,11 @@ from typing import Any
 STEPS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "sqlite3.connect"})
 
 
-def kills(work: Callable[[], None]) -> Iterator[int]:
-    """Do `work` in a process of its own, killed before its first step; then before its second; and so on: the number of each
-    that was killed. What is looked at or put right between two of them is the caller's. Ends when one came to its end."""
-    for number in count(1):
+def kills(work: Callable[[], None], stride: int = 1) -> Iterator[int]:
+    """Do `work` in a process of its own, killed before its first step; then before its second, or `stride` later; and so on:
+    the number of each that was killed. What is looked at or put right between two of them is the caller's. Ends when one came
+    to its end."""
+    for number in count(1, stride):
         if not _killed(work, number):
             return
         yield number
