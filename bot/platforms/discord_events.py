@@ -76,7 +76,7 @@ class Events:
 
     def _ready(self, data: JsonObject) -> None:
         self._me = Me(data["user"]["id"], self._me.roles)
-        self.inbox.lost_session()
+        self.inbox.lost_session([guild["id"] for guild in data["guilds"]])
         log.info("Discord: connected as %s", data["user"].get("username"))
         if self._tenure.shard.id == 0:  # once for all shards
             self._start(self._register(data["application"]["id"]))
@@ -93,7 +93,9 @@ class Events:
         channels = [*data.get("channels", ()), *data.get("threads", ())]
         for channel in channels:
             self._channel(channel | {"guild_id": data["id"]})
-        self.inbox.server(data["id"], {one["id"]: int(one.get("last_message_id") or 0) for one in channels})
+        self.inbox.server(
+            data["id"], {self._places[one["id"]]: int(one.get("last_message_id") or 0) for one in channels}
+        )
         own = (role["id"] for role in data.get("roles", ()) if (role.get("tags") or {}).get("bot_id") == self._me.id)
         self._me = Me(self._me.id, self._me.roles | frozenset(own))
 

@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -61,6 +61,7 @@ class MessageInbox:
         self._held: dict[str, list[Seen]] = {}  # live messages of the channels that are to be caught up
         self._holding = 0
         self._absent: dict[str, set[str]] = {}  # such channels by their server, until Discord tells us of it
+        self._last_sign = 0  # the newest message that passed by before the session was lost, 0 for none
         self._due: set[str] = set()  # channels whose history is to be read now
         self._some_due = asyncio.Event()
         self._gaps = 0
@@ -87,11 +88,12 @@ class MessageInbox:
         else:
             self._queue(seen)
 
-    def lost_session(self) -> None:
+    def lost_session(self, servers: Collection[str]) -> None:
         """Messages may have been missed anywhere. Live ones are held back where there is a watermark, until the history before
-        them is read: of private chats now, of a server's channels when the server is told (`server`)."""
+        them is read: of private chats now, of a server's channels when one of the `servers` is told (`server`)."""
         self._gaps += 1
-        self._absent.clear()
+        self._last_sign = max((number for number, _ in self._marks.values()), default=0)
+        self._absent = {guild: set() for guild in servers}
         for channel, (_, place) in self._marks.items():
             self._held.setdefault(channel, [])
             if place.guild:
@@ -100,12 +102,23 @@ class MessageInbox:
                 self._due.add(channel)
         self._some_due.set()
 
-    def server(self, guild: str, latest: Mapping[str, int]) -> None:
+    def server(self, guild: str, latest: Mapping[Place, int]) -> None:
         """A server after `lost_session`: `latest` holds the last message of each channel, 0 for none. Unlisted are threads that
-        were archived meanwhile, maybe after a message that we missed."""
-        for channel in self._absent.pop(guild, ()):
+        were archived meanwhile, maybe after a message that we missed; without a watermark are those in which nothing was said
+        before, or that are new."""
+        absent = self._absent.pop(guild, None)
+        if absent is None:
+            return  # it has just let us in
+        for place, last in latest.items():
+            if 0 < self._last_sign < last and place.channel not in self._marks:
+                self._marks[place.channel] = self._last_sign, place
+                self._unwritten.add(place.channel)
+                self._held.setdefault(place.channel, [])
+                absent.add(place.channel)
+        known = {place.channel: last for place, last in latest.items()}
+        for channel in absent:
             mark, _ = self._marks.get(channel, (0, None))
-            if latest.get(channel, mark + 1) > mark:
+            if known.get(channel, mark + 1) > mark:
                 self._due.add(channel)
             else:
                 self._release(channel, [])

@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from bot.errors import Revoked
-from bot.platforms import discord_gateway, discord_inbox
+from bot.platforms import discord_gateway, discord_inbox, discord_shards
 from tests.platforms.discord_house import House, Notes, house
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel, User
 
 HISTORY = "GET /channels/{channel}/messages"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discord_shards, "IDENTIFY_SECONDS", 0.1)  # a pace, not code
 
 
 @pytest.fixture

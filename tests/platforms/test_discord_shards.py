@@ -218,6 +218,33 @@ async def test_a_new_holder_begins_where_the_last_one_was(
         assert [call.query["after"] for call in server.calls(HISTORY)] == marks
 
 
+async def test_a_place_that_is_new_since_then_is_read_from_its_beginning(server: DiscordServer, ann: User) -> None:
+    general, quiet = room(server, 1, 2, ann), room(server, 1, 2, ann)
+    assert general.guild is not None
+    async with fleet(server) as processes:
+        home, first = await processes.start()
+        await processes.hold((first, 2))
+        server.say(general, ann, "hey", mention_bot=True)
+        await home.heard()
+        await processes.kill(first)
+        server.say(quiet, ann, "the first word here", mention_bot=True)
+        server.say(server.channel(general.guild, "new"), ann, "a new channel", mention_bot=True)
+        server.say(server.thread(general, "branch", ann), ann, "a new thread", mention_bot=True)
+        server.say(server.channel(general.guild, "elsewhere"), ann, "not for the bot")
+        _, second = await processes.start()
+        await processes.hold((second, 2))
+        await home.heard(4)
+        server.say(quiet, ann, "live again", mention_bot=True)
+        await home.heard(5)
+        assert set(texts(processes.inbox, home)[1:4]) == {"the first word here", "a new channel", "a new thread"}
+        later = server.guild("later", members=[ann], has_bot=False)
+        server.say(server.channel(later, "den"), ann, "before you came", mention_bot=True)
+        server.invite(later)
+        server.say(quiet, ann, "the end", mention_bot=True)
+        await home.heard(6)
+        assert "before you came" not in texts(processes.inbox, home)
+
+
 async def test_a_process_that_stops_in_peace_leaves_its_watermarks(server: DiscordServer, ann: User) -> None:
     dm = server.dm(ann)
     async with fleet(server) as processes:
@@ -364,17 +391,13 @@ async def test_the_number_changes_for_all_of_them(
 ) -> None:
     for shard in (0, 1, 2, 3):
         room(server, shard, 4, ann)
-    general = room(server, 1, 2, ann)
-    server.delete_channel(general)
     async with fleet(server) as processes:
         started = [await processes.start() for _ in range(2)]
         await processes.hold(*((worker, 1) for _, worker in started))
-        server.kick(server.world.guilds[general.guild.id]) if general.guild else None
         server.gateway.shards = 4
         change(server, processes)
         await server.wait_for(lambda: connected(server) == [(shard, 4) for shard in range(4)])
         assert processes.notes.values[NUMBER] == "4"
-        assert sorted(len(processes.rota.shards(worker)) for _, worker in started) == [2, 2]
 
 
 async def test_a_number_that_discord_finds_too_small_and_recommends_ends_it(ann: User) -> None:
