@@ -134,6 +134,7 @@ class Roster:
                 try:
                     self._listed = {card.name: card for card in await vendor.models()}
                 except ModelError as error:
+                    self.settings.failed(error)
                     log.warning("OPENAI_BASE_URL: its models cannot be listed (%s); name one as openai/<name>", error)
 
     def cards(self) -> Sequence[ModelCard]:
