@@ -31,6 +31,7 @@ from bot.models import ModelSettings, Roster, open_models
 from bot.platforms.web import Banner, WebPlatform
 from bot.ports import Ledger, Platform
 from bot.settings import MILLIONTHS, Settings
+from bot.sockets import watchful_socket
 from storage import Store, open_store
 
 log = logging.getLogger("magpie")
@@ -47,7 +48,9 @@ async def run(settings: Settings) -> None:
         store = await stack.enter_async_context(open_store(settings.storage_url))
         # With trust_env aiohttp reads the environment and ~/.netrc for each request: only where there is a proxy to be found.
         session = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=bool(getproxies()))
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=watchful_socket), trust_env=bool(getproxies())
+            )
         )
         files = FileStore(settings.data_dir / "files")
         vendors = session
