@@ -64,7 +64,7 @@ class Limits:
 
     first: float = 60.0
     thinking: float = 180.0
-    idle: float = 60.0
+    idle: float = 25.0
     total: float = 900.0
     picture: float = 320.0
     tries: float = 60.0
