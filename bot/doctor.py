@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from shutil import disk_usage
 from typing import TextIO
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -175,8 +176,7 @@ async def _telegram(report: Report, settings: Settings, session: aiohttp.ClientS
         )
         return
     report.good(f"Telegram: the token is that of @{account.name}.")
-    if account.webhook:
-        report.note(f"Telegram: its updates go to {account.webhook} now; Magpie ends that when it starts.")
+    _webhook(report, settings, account)
     if account.hears_groups:
         report.note(
             "Telegram: privacy mode is off, so it is sent all that is written in its groups (and ignores most)."
@@ -185,6 +185,23 @@ async def _telegram(report: Report, settings: Settings, session: aiohttp.ClientS
         report.note(
             "Telegram: privacy mode is on: in groups it sees commands, mentions and replies, all that it needs."
         )
+
+
+def _webhook(report: Report, settings: Settings, account: telegram_account.Account) -> None:
+    now, ours = urlsplit(account.webhook).hostname, urlsplit(settings.webhook_url).hostname
+    if account.webhook != settings.webhook_url:
+        then = f"sends them to {ours}" if ours else "asks for them itself"
+        if now:
+            report.note(f"Telegram: its updates go to {now} now; Magpie {then} when it starts.")
+        else:
+            report.note(f"Telegram: its webhook at {ours} is not set yet; Magpie does that when it starts.")
+    elif account.waiting and account.failure:
+        report.bad(
+            f"Telegram: {account.waiting} updates wait, it could not deliver to {now} ({account.failure}): look whether "
+            f"TELEGRAM_WEBHOOK_URL leads to port {settings.webhook_port} of a Magpie that runs."
+        )
+    elif account.webhook:
+        report.good(f"Telegram: it delivers to {now}.")
 
 
 async def _discord(report: Report, settings: Settings, session: aiohttp.ClientSession) -> None:

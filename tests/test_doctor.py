@@ -14,7 +14,8 @@ from bot import doctor
 from bot.settings import load_settings
 from bot.simulator import Fault, Simulator
 from storage import open_store
-from tests.process import Magpie
+from tests.process import Magpie, free_port
+from tests.product import until
 from tests.servers.discord import DiscordServer
 from tests.servers.openai import OpenAIServer
 from tests.servers.telegram import TelegramServer
@@ -184,6 +185,25 @@ async def test_a_webhook_and_a_missing_intent_are_told(tmp_path: Path) -> None:
     assert "secret-path" not in said
     assert "privacy mode is off" in said
     assert "✗ Discord: Message Content Intent is off" in said
+
+
+@pytest.mark.parametrize("trouble", [False, True])
+async def test_a_webhook_of_ours_is_told_with_its_trouble(tmp_path: Path, trouble: bool) -> None:
+    ours = {"TELEGRAM_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}/secret-path"}
+    async with TelegramServer(local=True) as telegram:
+        token = {"TELEGRAM_BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": telegram.url}
+        _, before = await examine(tmp_path, **token, **ours)
+        await telegram_call(telegram, "setWebhook", {"url": ours["TELEGRAM_WEBHOOK_URL"]})
+        if trouble:
+            telegram.push_raw({"unknown": {}})
+            await until(lambda: "last_error_message" in telegram.webhook)
+        code, said = await examine(tmp_path, **token, **ours)
+
+    assert "its webhook at 127.0.0.1 is not set yet" in before
+    assert code == int(trouble)
+    assert ("✗ Telegram: 1 updates wait" in said) is trouble
+    assert ("it delivers to 127.0.0.1" in said) is not trouble
+    assert "secret-path" not in said + before
 
 
 async def telegram_call(server: TelegramServer, method: str, parameters: dict[str, str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import aiohttp
 from telegram.error import TelegramError
@@ -15,11 +14,14 @@ SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`hears_groups`: privacy mode is off. `webhook`: the host that gets the bot's updates now, "" for none."""
+    """`hears_groups`: privacy mode is off. `webhook`: the URL that gets the bot's updates now, "" for none; `waiting` updates
+    are still to be delivered there, and `failure` is why the last delivery that failed did, "" for none."""
 
     name: str
     hears_groups: bool
     webhook: str
+    waiting: int
+    failure: str
 
 
 async def look_up(token: str, url: str, session: aiohttp.ClientSession) -> Account:
@@ -33,5 +35,7 @@ async def look_up(token: str, url: str, session: aiohttp.ClientSession) -> Accou
     return Account(
         name=str(me.get("username") or ""),
         hears_groups=bool(me.get("can_read_all_group_messages")),
-        webhook=urlsplit(str(webhook.get("url") or "")).hostname or "",
+        webhook=str(webhook.get("url") or ""),
+        waiting=int(webhook.get("pending_update_count") or 0),
+        failure=str(webhook.get("last_error_message") or "")[:200],
     )

@@ -177,6 +177,11 @@ class TelegramServer(TelegramPeople):
         """Ids of updates that are not confirmed."""
         return tuple(update.id for update in self.state.updates.pending)
 
+    @property
+    def webhook(self) -> Json:
+        """As getWebhookInfo tells it."""
+        return self._webhook.info()
+
     def replay(self) -> int:
         """Everything confirmed comes once more; returns how many updates."""
         return self.state.updates.replay()
