@@ -1,4 +1,5 @@
-"""The command line: `magpie` (= `magpie run`) and `magpie doctor`."""
+"""The command line: `magpie` (= `magpie run`), `magpie doctor`, and what an operator does with the data: backup, restore, copy,
+dead. Exit codes: 0 done; 1 not done, and the message says why; 2 wrong settings or arguments, or it cannot start."""
 
 from __future__ import annotations
 
@@ -6,7 +7,10 @@ import argparse
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from bot import logs
 from bot.errors import SettingsError, StorageError
@@ -14,20 +18,59 @@ from bot.settings import Settings, load_settings
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="magpie", description="A chat bot for Telegram, Discord and the browser.")
-    parser.add_argument("command", nargs="?", choices=("run", "doctor"), default="run", help="run: serve (the default)")
-    command = parser.parse_args().command
+    given = _parser().parse_args()
     os.umask(0o077)  # whatever is written here (chats, pictures, the page's password) is for this account alone
+    serving = given.command in ("run", "doctor")
+    title = "Magpie cannot start:" if serving else f"magpie {given.command}:"
     try:
-        settings = load_settings()
-        logs.set_up(settings.log_level, settings.secrets, settings.log_format)
-        sys.exit(_doctor(settings) if command == "doctor" else _run(settings))
+        sys.exit(_do(given))
     except SettingsError as error:
-        _complain(error)
+        _complain(title, error.problems, 2)
     except StorageError as error:
-        _complain(SettingsError((str(error),)))
+        _complain(title, (str(error),), 2 if serving else 1)
     except KeyboardInterrupt:  # before the bot listens for it: there is nothing to finish
         sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="magpie", description="A chat bot for Telegram, Discord and the browser.")
+    parser.set_defaults(command="run")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help="without one: run")
+    commands.add_parser("run", help="serve")
+    commands.add_parser("doctor", help="check settings, storage, tokens and keys")
+    backup = commands.add_parser("backup", help="copy the database into FILE, also while Magpie runs")
+    backup.add_argument("file", metavar="FILE", type=Path)
+    backup.add_argument("--replace", action="store_true", help="if FILE is there already")
+    restore = commands.add_parser("restore", help="put a backup in the database's place, and keep what was there")
+    restore.add_argument("file", metavar="FILE", type=Path)
+    copy = commands.add_parser("copy", help="copy everything from one store into another, empty one; Magpie is stopped")
+    copy.add_argument("source", metavar="FROM", help="sqlite:///path or postgresql://user:password@host/database")
+    copy.add_argument("target", metavar="TO", help="likewise")
+    dead = commands.add_parser("dead", help="list the messages that were given up, or try them again")
+    dead.add_argument("--show", action="store_true", help="also what was said in them")
+    retry = dead.add_subparsers(dest="action", metavar="retry").add_parser("retry", help="queue them again")
+    retry.add_argument("ids", metavar="ID", type=int, nargs="+")
+    return parser
+
+
+def _do(given: argparse.Namespace) -> int:
+    if given.command == "copy":  # its stores are named: it needs no settings
+        return _copy(given.source, given.target)
+    settings = load_settings()
+    logs.set_up(settings.log_level, settings.secrets, settings.log_format)
+    match given.command:
+        case "doctor":
+            return _doctor(settings)
+        case "backup":
+            return _backup(settings, given.file, replace=given.replace)
+        case "restore":
+            return _restore(settings, given.file)
+        case "dead" if given.action:
+            return _retry(settings, given.ids)
+        case "dead":
+            return _dead(settings, show=given.show)
+        case _:
+            return _run(settings)
 
 
 def _run(settings: Settings) -> int:
@@ -58,11 +101,87 @@ def _doctor(settings: Settings) -> int:
     return asyncio.run(doctor.examine(settings))
 
 
-def _complain(error: SettingsError) -> None:
-    print("Magpie cannot start:", file=sys.stderr)
-    for problem in error.problems:
+# --- data --------------------------------------------------------------------------------------------------------------
+
+
+def _backup(settings: Settings, file: Path, *, replace: bool) -> int:
+    from storage.backup import backup
+
+    print(*backup(settings.storage_url, file, replace=replace), sep="\n")
+    pictures = settings.data_dir / "files"
+    if pictures.is_dir():
+        print(f"Pictures are not in it. Copy what is new of them now: cp -Rn {pictures} {file.parent}")
+    return 0
+
+
+def _restore(settings: Settings, file: Path) -> int:
+    from storage.backup import restore
+
+    print(*asyncio.run(restore(settings.storage_url, file)), sep="\n")
+    print(f"Pictures belong into {settings.data_dir / 'files'}: copy those of the backup there. Then start Magpie.")
+    return 0
+
+
+def _copy(source: str, target: str) -> int:
+    from storage.copying import copy
+
+    logs.set_up("INFO", [secret for url in (source, target) if (secret := _password(url))])
+    asyncio.run(copy(source, target, print))
+    print("Done. Now write TO into STORAGE_URL and start Magpie; pictures stay where they are, in DATA_DIR/files.")
+    return 0
+
+
+def _password(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""
+
+
+def _dead(settings: Settings, *, show: bool) -> int:
+    from storage.dead import letters
+
+    found = asyncio.run(letters(settings.storage_url))
+    if not found:
+        print("No dead letters.")
+        return 0
+    rows = [("ID", "RECEIVED", "PLATFORM", "CHAT", "WHO", "WHY")]
+    for one in found:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.received))
+        chat = one.chat.partition(":")[2]
+        rows.append((str(one.id), when, one.platform, _plain(chat), _plain(one.author), _plain(one.why)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if show and number:
+            print(f"    {_plain(found[number - 1].payload)}")
+    print(f"{len(found)} in all. Try again when the cause is mended: magpie dead retry ID")
+    return 0
+
+
+def _plain(text: str) -> str:
+    """On one line, and without what a terminal would obey: people wrote some of it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _retry(settings: Settings, ids: list[int]) -> int:
+    from storage.dead import retry
+
+    unknown = asyncio.run(retry(settings.storage_url, ids, time.time()))
+    if unknown:
+        named = ", ".join(map(str, unknown))
+        raise StorageError(
+            f"There is no dead letter {named}; nothing was changed. `magpie dead` lists those there are."
+        )
+    print("Queued again. Who wrote more than an hour ago is asked first whether the answer is still wanted.")
+    return 0
+
+
+def _complain(title: str, problems: tuple[str, ...], code: int) -> None:
+    print(title, file=sys.stderr)
+    for problem in problems:
         print(f"  - {problem}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
