@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +23,14 @@ from bot.delivery import Delivery
 from bot.engine import Engine
 from bot.errors import ModelError, PlatformError, Revoked, SettingsError, StorageRefused
 from bot.files import FileStore
-from bot.fleet import Alone
+from bot.fleet import Alone, Fleet
 from bot.health import Readiness
+from bot.insist import insist
 from bot.manager import ConversationManager
 from bot.messages import ChatKey
 from bot.models import ModelSettings, Roster, open_models
 from bot.platforms.web import Banner, WebPlatform
-from bot.ports import Ledger, Platform
+from bot.ports import Ledger, Platform, Topic
 from bot.settings import MILLIONTHS, Settings
 from bot.sockets import watchful_socket
 from storage import Store, open_store
@@ -61,10 +62,36 @@ async def run(settings: Settings) -> None:
         roster = open_models(model_settings(settings, vendors, store, files, alarms.vendor_failed))
         access = Access(settings.admins, settings.allowed, await store.moves())
         ready = asyncio.Event()
-        platforms = _platforms(settings, session, store, files, roster, access, ready)
-        engine = _engine(settings, store, platforms, roster, files, access)
+        fleet = Fleet(store) if store.lease else Alone()
+        token = await _web_token(settings, store)
+        platforms = _platforms(settings, session, store, files, roster, access, ready, fleet, token)
+        engine = _engine(settings, store, platforms, roster, files, access, fleet)
+        moved = _subscribe(store, engine, fleet, platforms)
         _announce(settings, roster)
-        await _serve(engine, platforms, roster, alarms, ready)
+        beside = [fleet.run(engine.heard), _follow_moves(store, access, moved), alarms.run(platforms)]
+        await _serve(engine, platforms, roster, alarms, ready, beside)
+        if store.lease:
+            await store.resign()
+
+
+def _subscribe(store: Store, engine: Engine, fleet: Alone | Fleet, platforms: dict[str, Platform]) -> asyncio.Event:
+    """What other workers of the store tell of wakes those who look for it; the event: a chat has a new key."""
+    moved, page = asyncio.Event(), platforms["web"]
+    assert isinstance(page, WebPlatform)
+    store.subscribe(Topic.WORK, engine.look)
+    store.subscribe(Topic.STOP, fleet.hurry)
+    store.subscribe(Topic.SHOW, engine.look_for_outboxes)
+    store.subscribe(Topic.BOARD, page.look)
+    store.subscribe(Topic.MOVED, moved.set)
+    return moved
+
+
+async def _follow_moves(store: Store, access: Access, moved: asyncio.Event) -> None:
+    while True:
+        await moved.wait()
+        moved.clear()
+        for old, new in (await insist(store.moves)).items():
+            access.moved(old, new)
 
 
 def _engine(
@@ -74,6 +101,7 @@ def _engine(
     roster: Roster,
     files: FileStore,
     access: Access,
+    fleet: Alone | Fleet,
 ) -> Engine:
     async def moving(old: ChatKey, new: ChatKey) -> None:
         await store.move(old, new)
@@ -86,13 +114,19 @@ def _engine(
         handler=ConversationManager(
             history=store, models=roster, platforms=platforms, files=files, image_model=settings.image_model
         ),
-        delivery=Delivery(store, platforms, moving),
+        delivery=Delivery(store, platforms, moving, fleet.may_act),
         moved=access.moved,
+        fleet=fleet,
     )
 
 
 async def _serve(
-    engine: Engine, platforms: dict[str, Platform], roster: Roster, alarms: Alarms, ready: asyncio.Event
+    engine: Engine,
+    platforms: dict[str, Platform],
+    roster: Roster,
+    alarms: Alarms,
+    ready: asyncio.Event,
+    beside: Sequence[Coroutine[None, None, None]],
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -104,7 +138,7 @@ async def _serve(
             tasks.create_task(roster.warm(), name="models"),
             *(tasks.create_task(_listen(platform, engine, alarms), name=name) for name, platform in platforms.items()),
             tasks.create_task(_announce_page(platforms), name="page's address"),
-            tasks.create_task(alarms.run(platforms), name="alarms"),
+            *map(tasks.create_task, beside),
             tasks.create_task(metrics.watch_loop(), name="lag of the loop"),
         ]
         ready.set()
@@ -150,6 +184,8 @@ def _platforms(
     roster: Roster,
     access: Access,
     ready: asyncio.Event,
+    fleet: Alone | Fleet,
+    token: str | None,
 ) -> dict[str, Platform]:
     menu = commands.menu(roster)
     platforms: dict[str, Platform] = {}
@@ -162,7 +198,7 @@ def _platforms(
         banner=Banner(simulated=settings.simulated, variables=("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY")),
         ready=Readiness(store, platforms, ready.is_set),
         figures=metrics.Exposition(None, platforms),
-        token=_web_token(settings),
+        token=token,
         public_url=settings.web_url,
     )
     if settings.telegram_token:
@@ -175,7 +211,7 @@ def _platforms(
             api_url=settings.telegram_url,
             session=session,
             gate=access,
-            duties=Alone(),
+            duties=fleet,
             cursors=store,
             files=files,
             menu=menu,
@@ -193,7 +229,7 @@ def _platforms(
             cursors=store,
             files=files,
             menu=menu,
-            duties=Alone(),
+            duties=fleet,
         )
     return platforms
 
@@ -239,11 +275,16 @@ def model_settings(
     )
 
 
-def _web_token(settings: Settings) -> str | None:
-    """The page's password: as set, else a random one kept in DATA_DIR. None: only this machine reaches a simulator."""
+async def _web_token(settings: Settings, store: Store) -> str | None:
+    """The page's password: as set, else a random one kept in DATA_DIR, or where all processes of a shared store find it. None:
+    only this machine reaches a simulator."""
     if settings.simulated and settings.web_host in ("127.0.0.1", "localhost", "::1") and not settings.web_url:
         return settings.web_token or None
-    return settings.web_token or _kept_token(settings.data_dir / "web_token")
+    if settings.web_token:
+        return settings.web_token
+    if store.lease:
+        return await store.keep("web/token", secrets.token_urlsafe(24))
+    return _kept_token(settings.data_dir / "web_token")
 
 
 def _kept_token(path: Path) -> str:

@@ -12,13 +12,14 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
 from bot.answer import Place, teaser
 from bot.errors import (
     ChatMoved,
+    FencedOut,
     Forbidden,
     Gone,
     PlatformError,
@@ -36,13 +37,22 @@ log = logging.getLogger(__name__)
 PATIENCE = 60.0  # seconds: the longest wait between two tries of a piece
 MOST_THROTTLES = 10_000
 
+LOOK = 0.1  # seconds between looks at a lease that may come back
+
 Moving = Callable[[ChatKey, ChatKey], Awaitable[None]]
 
 
 class Delivery:
-    """`moving` is told when a platform says that a chat has a new key."""
+    """`moving` is told when a platform says that a chat has a new key; `may_act` says whether our lease holds."""
 
-    def __init__(self, outbox: Outbox, platforms: Mapping[str, Platform], moving: Moving) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        platforms: Mapping[str, Platform],
+        moving: Moving,
+        may_act: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.may_act = may_act
         self._outbox = outbox
         self._platforms = platforms
         self._drafting = {name: one for name, one in platforms.items() if isinstance(one, Drafting)}
@@ -67,12 +77,15 @@ class Delivery:
                     await self._drain(address.chat, throttle)
 
     async def resume(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        """After a start: the outboxes to be shown. Their throttles are held from now on, so that nothing overtakes them. Raises
-        StorageError."""
+        """The outboxes that are ours to show and that nobody shows: after a start, or left by another worker. Their throttles
+        are held from now on, so that nothing overtakes them. Raises StorageError."""
         resumed = []
-        for chat in await self._outbox.waiting_chats():
+        for chat in await self._outbox.take():
             if chat.platform in self._platforms:
                 throttle = self._taken(Address(chat))
+                if throttle.lock.locked():
+                    throttle.users -= 1  # something is being sent there just now: it is looked at again
+                    continue
                 await throttle.lock.acquire()
                 resumed.append(partial(self._resumed, chat, throttle))
         return resumed
@@ -115,8 +128,8 @@ class Delivery:
         """Nothing else may be done with a message before its id is stored: a crash would leave it behind."""
         await insist(partial(self._outbox.sent, chat, turn, *place, message))
 
-    async def gone(self, final: Final) -> None:
-        await insist(partial(self._outbox.gone, final))
+    async def gone(self, chat: ChatKey, final: Final) -> None:
+        await insist(partial(self._outbox.gone, chat, final))
 
     async def moved(self, old: ChatKey, new: ChatKey) -> None:
         """The platform says that this chat has a new key."""
@@ -141,7 +154,7 @@ class Delivery:
             try:
                 if waiting is None:
                     waiting = await self._outbox.waiting(chat)
-                return await self._settle_all(waiting, throttle, stands or {})
+                return await self._settle_all(chat, waiting, throttle, stands or {})
             except ChatMoved as error:
                 await self.moved(chat, error.new)
                 chat = error.new
@@ -159,10 +172,14 @@ class Delivery:
 
     async def _drop_all(self, chat: ChatKey, why: str) -> None:
         dropped = await self._outbox.waiting(chat)
-        await self._outbox.drop([final for _, final in dropped], why)
+        await self._outbox.drop(chat, [final for _, final in dropped], why)
 
     async def _settle_all(
-        self, waiting: Sequence[tuple[Address, Final]], throttle: Throttle, stands: Mapping[Place, Piece]
+        self,
+        chat: ChatKey,
+        waiting: Sequence[tuple[Address, Final]],
+        throttle: Throttle,
+        stands: Mapping[Place, Piece],
     ) -> None:
         """One commit for all that now stand, also when a later one fails."""
         shown: list[Final] = []
@@ -170,20 +187,25 @@ class Delivery:
         try:
             for address, final in waiting:
                 await asyncio.sleep(max(0.0, throttle.closed_until - time.monotonic()))
+                while not self.may_act():  # noqa: ASYNC110  # a clock says it
+                    await asyncio.sleep(LOOK)
                 throttle.spend()
                 try:
                     shown.append(await self._settle(address, final, stands.get((final.slot, final.number))))
                 except Rejected as error:
                     log.error("%s: a piece of turn %d can never be shown: %s", address.chat, final.turn, error)
-                    await insist(partial(self._outbox.drop, [final], f"rejected: {error}"))
+                    await insist(partial(self._outbox.drop, chat, [final], f"rejected: {error}"))
         except PlatformError as error:
             failure = error  # kept apart: it says when to call again, whatever the store says below
         except asyncio.CancelledError:
             if shown:
-                await self._outbox.shown(shown)
+                with suppress(
+                    FencedOut
+                ):  # what another worker shows it may show once more, by an edit of the same message
+                    await self._outbox.shown(chat, shown)
             raise
         if shown:
-            await insist(partial(self._outbox.shown, shown))
+            await insist(partial(self._outbox.shown, chat, shown))
         if failure:
             raise failure
 
@@ -200,7 +222,7 @@ class Delivery:
                 if stands != final.piece:
                     await platform.edit(address, final.id, final.piece)
             except Gone:
-                await self.gone(final)
+                await self.gone(address.chat, final)
                 raise
             return final
         if platform.traits.idempotent or final.whole or self.drafting(address):

@@ -117,7 +117,7 @@ async def _storage_and_page(
             _page(report, settings, free)
         return None
     space = disk_usage(settings.data_dir if settings.data_dir.is_dir() else ".").free
-    told = f"{settings.storage_url}, {space / 1e9:.1f} GB free"
+    told = f"{settings.storage_place}, {space / 1e9:.1f} GB free"
     if space < LEAST_SPACE:
         report.bad(f"Storage: {told}: make room, a full disk stops Magpie.")
     else:

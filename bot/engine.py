@@ -19,6 +19,7 @@ from bot import phrases
 from bot.answer import Answer
 from bot.delivery import Delivery
 from bot.errors import FencedOut, MagpieError, StorageError, Superseded
+from bot.fleet import Alone, Fleet, LeaseLost
 from bot.insist import RETRY, insist
 from bot.lanes import Lane
 from bot.messages import (
@@ -35,7 +36,7 @@ from bot.messages import (
 )
 from bot.outcome import Making
 from bot.overtaker import Overtaker
-from bot.ports import Claim, Control, Handler, Inbox, Platform
+from bot.ports import Beat, Claim, Control, Handler, Inbox, Platform
 from bot.preview import Preview
 from bot.reading import read, turn_of, with_companions
 
@@ -74,7 +75,7 @@ class _Running(Making):
 
 class Engine:
     """`accept` may be called as soon as the engine exists; `run` works until `drain`. `moved` is told of each chat that has a
-    new key, as "platform:id"."""
+    new key, as "platform:id"; `fleet` says when our lease is lost, and with it all that is under way."""
 
     def __init__(
         self,
@@ -85,8 +86,10 @@ class Engine:
         handler: Handler,
         delivery: Delivery,
         moved: Callable[[str, str], None],
+        fleet: Alone | Fleet | None = None,
         at_once: int = 1000,
     ) -> None:
+        self._fleet = fleet or Alone()
         self._inbox = inbox
         self._control = control
         self._platforms = platforms
@@ -97,7 +100,9 @@ class Engine:
         self._busy = 0
         self._running: dict[int, _Running] = {}
         self._behind: dict[ChatKey, bool] = {}  # the chats being worked on; whether more waits in them
+        self._claimed: set[int] = set()
         self._ended: set[int] = set()
+        self._outboxes = asyncio.Event()
         self._arrived = asyncio.Event()
         self._overtaker = Overtaker(
             control,
@@ -132,13 +137,55 @@ class Engine:
     # --- run -----------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """First show what was answered but not shown, then repeat what was interrupted, then whatever comes."""
+        """First show what was answered but not shown, then repeat what was interrupted, then whatever comes. When our lease is
+        lost, all that is under way ends as in a crash, and we begin again."""
+        while not self._draining:
+            await self._fleet.begun()
+            try:
+                await self._live()
+            except* LeaseLost:
+                log.warning("The lease is lost: turns under way are left to other workers")
+
+    async def _live(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             for outbox in await insist(self._delivery.resume):
                 tasks.create_task(self._show(outbox))
-            overtaking = tasks.create_task(self._overtaker.run(tasks), name="control lane")
+            beside = [
+                tasks.create_task(self._fleet.lapse(), name="lease"),
+                tasks.create_task(self._overtaker.run(tasks), name="control lane"),
+                tasks.create_task(self._keep_showing(tasks), name="outboxes"),
+            ]
             await self._claim_all(tasks)
-            overtaking.cancel()
+            for task in beside:
+                task.cancel()
+
+    async def _keep_showing(self, tasks: asyncio.TaskGroup) -> None:
+        """What other workers leave to us."""
+        while True:
+            await self._outboxes.wait()
+            self._outboxes.clear()
+            try:
+                for outbox in await self._delivery.resume():
+                    tasks.create_task(self._show(outbox))
+            except StorageError as error:
+                log.error("Cannot look for outboxes: %s", error)
+
+    def look(self) -> None:
+        """There may be work."""
+        self._overtaker.wake()
+        self._arrived.set()
+
+    def look_for_outboxes(self) -> None:
+        """There may be something to show."""
+        self._outboxes.set()
+
+    def heard(self, beat: Beat) -> None:
+        """What a heartbeat learned; and none passes without a look around, since a wake-up may be lost."""
+        self._ended &= self._claimed  # others belong to other workers
+        for turn in beat.ended:
+            self._end(turn)
+        self.look()
+        self.look_for_outboxes()
 
     async def drain(self, seconds: float) -> None:
         """Claim no more; wait for the turns under way; after `seconds` leave them to the next start."""
@@ -161,29 +208,35 @@ class Engine:
 
     async def _claim_all(self, tasks: asyncio.TaskGroup) -> None:
         self._arrived.set()
+        unsure = False
         while not self._draining:
             await self._arrived.wait()
             self._arrived.clear()
             if not self._free or self._draining:
                 continue
             try:
+                if unsure:
+                    await self._inbox.release(frozenset(self._claimed))
+                    unsure = False
                 claims, later = await self._inbox.claim(self._free)
             except StorageError as error:
                 log.error("Cannot claim work: %s", error)
-                self._wake_at(time.time() + RETRY[0])
+                unsure = True  # it may have been committed
+                self._wake_in(RETRY[0])
                 continue
             for claim in claims:
                 self._free -= 1
                 self._busy += 1
+                self._claimed.add(claim.turn)
                 self._behind[claim.chat] = claim.more
                 tasks.create_task(self._guarded_turn(claim), name=f"turn {claim.turn}")
             if later is not None:
-                self._wake_at(later)
+                self._wake_in(later)
             elif not claims and self._busy:
-                self._wake_at(time.time() + LOOK_AGAIN)  # for a chat whose key changed under its waiting rows
+                self._wake_in(LOOK_AGAIN)  # for a chat whose key changed under its waiting rows
 
-    def _wake_at(self, when: float) -> None:
-        asyncio.get_running_loop().call_later(max(0.0, when - time.time()), self._arrived.set)
+    def _wake_in(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._arrived.set)
 
     # --- one turn ------------------------------------------------------------------------------------------------------
 
@@ -200,6 +253,7 @@ class Engine:
                 showing = await self._give_up(claim)
             finally:
                 self._running.pop(claim.turn, None)
+                self._claimed.discard(claim.turn)
                 self._ended.discard(claim.turn)
                 self._free += 1
                 if self._behind.pop(claim.chat, True) or self._free == 1:
@@ -215,6 +269,8 @@ class Engine:
         """What is to be shown waits in the store: a breakdown loses nothing, and must not end anything else."""
         try:
             await showing()
+        except FencedOut as error:
+            log.warning("%s", error)
         except Exception:  # the boundary
             log.exception("An answer cannot be shown before the next start")
 
@@ -286,6 +342,10 @@ class Engine:
     async def _preview(self, running: _Running) -> None:
         try:
             await running.preview.run()
+        except FencedOut as error:
+            log.warning("%s", error)
+            running.abandoned = True
+            running.stop()
         except Exception:  # the boundary: an answer without previews is an answer
             log.exception("The previews of turn %d broke down", running.turn.id)
         if running.preview.forbidden:

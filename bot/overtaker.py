@@ -92,7 +92,7 @@ class Overtaker:
                 return None
         if done.turn:
             self._end(done.turn)
-        return address
+        return address if done.shows else None
 
     async def _command(self, row: Row, chat: ChatKey, address: Address, message: Message) -> Overtaken:
         layout = self._platforms[chat.platform].layout

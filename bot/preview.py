@@ -108,6 +108,8 @@ class Preview:
                 return False
             if throttle.wait() > 0:  # whoever had the throttle meanwhile used it up, or was told to wait
                 return True
+            if not self._delivery.may_act():  # our lease may be over: the turn then belongs to another worker
+                return False
             self._calling = True
             try:
                 throttle.spend()
@@ -151,7 +153,7 @@ class Preview:
 
     async def _lose(self, place: Place) -> None:
         """Its message was deleted under us: the next one must not carry the nonce of the first."""
-        await self._delivery.gone(self._final(place))
+        await self._delivery.gone(self.address.chat, self._final(place))
         self._lost[place] += 1
         self._ids.pop(place, None)
         self.stands.pop(place, None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv.parser import Original, parse_stream
 
@@ -97,8 +97,23 @@ class Settings:
             self.dashscope_key,
             self.openai_key,
             self.web_token,
+            *_password(self.storage_url),
         )
         return tuple(secret for secret in found if secret)
+
+    @property
+    def storage_place(self) -> str:
+        """The storage's URL without its password."""
+        parts = urlsplit(self.storage_url)
+        if parts.password is None:
+            return self.storage_url
+        return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@", 1)).geturl()
+
+
+def _password(url: str) -> tuple[str, ...]:
+    """As it is written in the URL, and as it is."""
+    written = urlsplit(url).password if "@" in url else None
+    return (written, unquote(written)) if written else ()
 
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
@@ -267,11 +282,19 @@ def _optional_host(text: str) -> str:
 
 def _storage(text: str) -> str:
     if text.startswith(("postgres://", "postgresql://")):
+        try:
+            parts = urlsplit(text)
+            whole = bool(parts.hostname or "host=" in parts.query) and parts.port != 0 and len(parts.path) > 1
+        except ValueError:
+            whole = False
+        if not whole or not text.isprintable():
+            raise ValueError(
+                "write postgresql://user:password@host:5432/database; signs such as @ in a password as %40."
+            )
+    elif not re.match(r"sqlite:///.", text):
         raise ValueError(
-            "this version keeps its data in SQLite only: write sqlite:///path/to/magpie.db, or leave it out."
+            "write sqlite:///path/to/magpie.db or postgresql://user:password@host:5432/database, or leave it out."
         )
-    if not re.match(r"sqlite:///.", text):
-        raise ValueError("write sqlite:///path/to/magpie.db, or leave it out.")
     return text
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-from bot.errors import SettingsError
+from storage.address import open_database
+from storage.copying import refuse_unfinished
 from storage.store import Store as Store
 
 
 @asynccontextmanager
 async def open_store(url: str) -> AsyncIterator[Store]:
-    """`sqlite:///relative/path` or `sqlite:////absolute/path`. Raises SettingsError, StorageRefused."""
-    scheme, _, rest = url.partition("://")
-    if scheme != "sqlite" or not rest.startswith("/") or not rest[1:]:
-        raise SettingsError((f"STORAGE_URL: write sqlite:///path/to/magpie.db, not {scheme}://…",))
-    from storage.sqlite import open_sqlite
-
-    async with open_sqlite(Path(rest[1:])) as database:
+    """`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host:port/database`. Raises
+    SettingsError, StorageRefused."""
+    async with open_database(url) as database:
+        await database.run(refuse_unfinished)
         yield Store(database)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.messages import ChatKey
 from bot.ports import Claim, Overtaken, Replying, Row
 from storage.inbox import INBOX, OUTBOX, guard, load_row
@@ -15,16 +17,17 @@ def waiting(limit: int) -> Transaction[list[tuple[Row, ChatKey]]]:
     return [(load_row(row), ChatKey.parse(row["chat"])) for row in rows]
 
 
-def stop(row: int, chat: str, key: str, person: str, reply: Replying, now: float) -> Transaction[Overtaken]:
+def stop(
+    worker: str, row: int, chat: str, key: str, person: str, reply: Replying, now: float
+) -> Transaction[Overtaken]:
     if not (yield from _close(row)):
         return Overtaken()
     chat = yield from home(chat)
     done = yield from _stop_running(chat, key, person)
-    yield from _reply(chat, reply, done, now)
-    return done
+    return (yield from _reply(worker, chat, reply, done, now))
 
 
-def reset(row: int, chat: str, reply: Replying, now: float) -> Transaction[Overtaken]:
+def reset(worker: str, row: int, chat: str, reply: Replying, now: float) -> Transaction[Overtaken]:
     if not (yield from _close(row)):
         return Overtaken()
     chat = yield from home(chat)
@@ -32,8 +35,7 @@ def reset(row: int, chat: str, reply: Replying, now: float) -> Transaction[Overt
     closed = yield INBOX["close_waiting"], {"chat": chat, "before": row}
     yield INBOX["begin_epoch"], {"chat": chat, "closed": len(closed)}
     done = Overtaken(turn=running.turn, closed=len(closed))
-    yield from _reply(chat, reply, done, now)
-    return done
+    return (yield from _reply(worker, chat, reply, done, now))
 
 
 def _close(row: int) -> Transaction[bool]:
@@ -50,10 +52,10 @@ def _stop_running(chat: str, key: str = "", person: str = "") -> Transaction[Ove
     return Overtaken(turn=running[0]["id"])
 
 
-def _reply(chat: str, reply: Replying, done: Overtaken, now: float) -> Transaction[None]:
+def _reply(worker: str, chat: str, reply: Replying, done: Overtaken, now: float) -> Transaction[Overtaken]:
     address, pieces = reply(done)
     if not pieces:
-        return
+        return done
     numbered = (yield INBOX["next_seq"], {"chat": chat})[0]
     values: dict[str, Value] = {
         "chat": chat,
@@ -65,6 +67,8 @@ def _reply(chat: str, reply: Replying, done: Overtaken, now: float) -> Transacti
     for number, piece in enumerate(pieces):
         numbered_piece: dict[str, Value] = {"turn": turn, "slot": 0, "number": number, "piece": dump_piece(piece)}
         yield OUTBOX["queue_piece"], {"chat": chat, **numbered_piece}
+    shown_by = (yield OUTBOX["show_by"], {"chat": chat, "worker": worker})[0]["shown_by"]
+    return replace(done, shows=shown_by == worker)
 
 
 def dismiss(row: int, why: str) -> Transaction[None]:
@@ -89,6 +93,7 @@ def move_claimed(claim: Claim, old: str, new: str, now: float) -> Transaction[No
         "question": None,
         "answer": None,
         "report": None,
+        "fence": claim.fence,
     }
     yield INBOX["finish_turn"], {**values, "now": now}
     yield INBOX["free_chat"], {"chat": chat, "done": len(rows), "now": now, "head": state["head"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bot.errors import FencedOut, Superseded
 from bot.lanes import STOP_PREFIX, Lane
@@ -23,9 +23,9 @@ from bot.messages import (
     Spent,
 )
 from bot.ports import Claim, Final, Outcome, Row
-from storage.ledger import settle
+from storage.ledger import LEDGER, settle
 from storage.moving import move
-from storage.records import dump_address, dump_names, dump_piece, dump_report
+from storage.records import dump_address, dump_names, dump_piece, dump_report, load_final
 from storage.transaction import Record, Transaction, Value, statements
 
 INBOX = statements("inbox.sql")
@@ -95,19 +95,27 @@ def _is_settled_edit(event: Event, chat: str, row: int, stopped: list[int]) -> T
 
 def claim(worker: str, limit: int, now: float) -> Transaction[tuple[list[Claim], float | None]]:
     claims = []
-    yield INBOX["clock_set_back"], {"now": now, "longest": LONGEST_SETTLE}
-    chats = yield INBOX["ready_chats"], {"now": now, "limit": limit}
+    yield INBOX["clock_set_back"], {"now": now, "horizon": now + LONGEST_SETTLE}
+    chats = yield INBOX["ready_chats"], {"now": now, "limit": limit, "worker": worker}
     for chat in chats:
         if chat["turn"] is None:
             claimed = yield from _open_turn(chat, worker, now)
         else:
             claimed = yield from _reopen_turn(chat, worker)
         if claimed is None:
-            yield INBOX["reset_pending"], {"chat": chat["chat"]}
+            yield INBOX["count_pending"], {"chat": chat["chat"]}
         else:
             claims.append(claimed)
-    later = yield INBOX["next_ready"], {"now": now}
-    return claims, later[0]["ready"]
+    later = (yield INBOX["next_ready"], {"now": now})[0]["ready"]
+    return claims, None if later is None else later - now
+
+
+def release(worker: str, kept: Collection[int]) -> Transaction[None]:
+    """Give back the chats of turns that nobody makes: they were claimed by a commit of which we were never told."""
+    owned = yield INBOX["owned_chats"], {"worker": worker}
+    for chat in owned:
+        if chat["turn"] not in kept:
+            yield INBOX["disown_chat"], {"chat": chat["chat"]}
 
 
 def _open_turn(chat: Record, worker: str, now: float) -> Transaction[Claim | None]:
@@ -140,6 +148,7 @@ def _reopen_turn(chat: Record, worker: str) -> Transaction[Claim | None]:
     """A crash interrupted it: the same rows, the same model, the messages that were already sent."""
     rows = yield INBOX["taken_rows"], {"turn": chat["turn"]}
     turn = (yield INBOX["reopen_turn"], {"turn": chat["turn"]})[0]
+    yield LEDGER["give_up_calls"], {"turn": chat["turn"]}
     shown = yield OUTBOX["shown_pieces"], {"turn": chat["turn"]}
     known = tuple(Shown(row["slot"], row["number"], row["message"]) for row in shown)
     return (
@@ -208,7 +217,15 @@ def retry(claim: Claim) -> Transaction[None]:
 
 def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[list[Final]]:
     """Everything that a turn leaves behind, or nothing: the fence, the epoch and the stop are checked in the same commit."""
-    chat, state = yield from guard(claim)
+    try:
+        chat, state = yield from guard(claim)
+    except FencedOut:
+        done = yield INBOX["finished_turn"], {"turn": claim.turn, "fence": claim.fence}
+        if not done:
+            raise
+        # It was committed when we tried before, and only the answer was lost on its way.
+        waiting = yield OUTBOX["piece_waits"], {"turn": claim.turn}
+        return [load_final(row) for row in waiting]
     current = state["epoch"] == claim.epoch
     if outcome.finished.reason is not Finish.STOPPED and (not current or state["stop"] >= claim.seq):
         raise Superseded(f"turn {claim.turn} was stopped or reset")
@@ -268,6 +285,7 @@ def finish(
         "question": entries[0],
         "answer": entries[1],
         "report": dump_report(outcome.finished, outcome.first, outcome.seconds) if asked_a_model else None,
+        "fence": claim.fence,
         "now": now,
     }
     yield INBOX["finish_turn"], values
@@ -340,6 +358,7 @@ def bury(claim: Claim, rows: Sequence[int], why: str, now: float) -> Transaction
         "question": None,
         "answer": None,
         "report": None,
+        "fence": claim.fence,
     }
     yield INBOX["finish_turn"], {**values, "now": now}
     yield INBOX["free_chat"], {"chat": chat, "done": 0, "now": now, "head": state["head"]}

@@ -8,13 +8,10 @@ LEDGER = statements("ledger.sql")
 
 
 def reserve(turn: int, chat: str, model: str, cost: int, day: str, limit: int, now: float) -> Transaction[int | None]:
-    spent_today = yield from spent(day)
-    if cost > 0 and spent_today + cost > limit:
+    if cost and (cost > limit or not (yield LEDGER["add_within"], {"day": day, "cost": cost, "limit": limit})):
         return None
     values: dict[str, Value] = {"day": day, "chat": chat, "turn": turn, "model": model, "cost": cost, "now": now}
     rows = yield LEDGER["insert_call"], values
-    if cost:
-        yield LEDGER["add_to_day"], {"day": day, "cost": cost}
     return int(rows[0]["id"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.errors import FencedOut
 from bot.messages import Address, ChatKey
 from bot.ports import Final
 from storage.inbox import OUTBOX
@@ -12,29 +13,44 @@ from storage.records import load_address, load_final
 from storage.transaction import Transaction, Value
 
 
-def sent(chat: str, turn: int, slot: int, number: int, message: str) -> Transaction[None]:
+def may_show(worker: str, chat: str) -> Transaction[str]:
+    """The chat's key as it now is. Raises FencedOut when its outbox is another's to show."""
+    rows = yield OUTBOX["may_show"], {"chat": chat, "worker": worker}
+    if not rows:
+        raise FencedOut(f"{chat} is shown by another worker now")
+    return str(rows[0]["chat"])
+
+
+def sent(worker: str, chat: str, turn: int, slot: int, number: int, message: str) -> Transaction[None]:
+    chat = yield from may_show(worker, chat)
     values: dict[str, Value] = {"turn": turn, "slot": slot, "number": number, "message": message}
     yield OUTBOX["record_preview"], {"chat": chat, **values}
 
 
-def shown(finals: Sequence[Final]) -> Transaction[None]:
+def shown(worker: str, chat: str, finals: Sequence[Final]) -> Transaction[None]:
+    chat = yield from may_show(worker, chat)
     for final in finals:
         where: dict[str, Value] = {"turn": final.turn, "slot": final.slot, "number": final.number}
         if final.surplus:
             yield OUTBOX["piece_removed"], where
         else:
             yield OUTBOX["piece_shown"], {**where, "message": final.id}
+    yield OUTBOX["all_shown"], {"chat": chat}
 
 
-def gone(final: Final) -> Transaction[None]:
+def gone(worker: str, chat: str, final: Final) -> Transaction[None]:
+    chat = yield from may_show(worker, chat)
     done = "piece_removed" if final.surplus else "piece_gone"
     yield OUTBOX[done], {"turn": final.turn, "slot": final.slot, "number": final.number}
+    yield OUTBOX["all_shown"], {"chat": chat}
 
 
-def drop(finals: Sequence[Final], why: str) -> Transaction[None]:
+def drop(worker: str, chat: str, finals: Sequence[Final], why: str) -> Transaction[None]:
+    chat = yield from may_show(worker, chat)
     for final in finals:
         where: dict[str, Value] = {"turn": final.turn, "slot": final.slot, "number": final.number}
         yield OUTBOX["piece_dropped"], {**where, "error": why}
+    yield OUTBOX["all_shown"], {"chat": chat}
 
 
 def waiting(chat: str) -> Transaction[list[tuple[Address, Final]]]:
@@ -43,6 +59,9 @@ def waiting(chat: str) -> Transaction[list[tuple[Address, Final]]]:
     return [(load_address(chat, row["address"]), load_final(row)) for row in rows]
 
 
-def chats() -> Transaction[list[ChatKey]]:
-    rows = yield OUTBOX["waiting_chats"], {}
+def take(worker: str) -> Transaction[list[ChatKey]]:
+    orphans = yield OUTBOX["unshown_chats"], {}
+    for row in orphans:
+        yield OUTBOX["show_by"], {"chat": row["chat"], "worker": worker}
+    rows = yield OUTBOX["chats_to_show"], {"worker": worker}
     return [ChatKey.parse(row["chat"]) for row in rows]

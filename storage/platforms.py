@@ -14,7 +14,7 @@ TITLE = 80  # characters of a chat's first message that name it in the list
 
 
 def notes(prefix: str) -> Transaction[dict[str, str]]:
-    rows = yield PLATFORMS["notes"], {"prefix": prefix, "beyond": prefix + "\U0010ffff"}
+    rows = yield PLATFORMS["notes"], {"prefix": prefix}
     return {row["name"]: row["value"] for row in rows}
 
 
@@ -23,8 +23,14 @@ def note(values: Mapping[str, str]) -> Transaction[None]:
         yield PLATFORMS["set_note"], {"name": name, "value": value}
 
 
+def keep(name: str, value: str) -> Transaction[str]:
+    return str((yield PLATFORMS["keep_note"], {"name": name, "value": value})[0]["value"])
+
+
 def put(card: Card) -> Transaction[int]:
-    version = (yield PLATFORMS["next_version"], {})[0]["version"]
+    title = card.body[:TITLE] if card.role == "person" else ""
+    board = yield PLATFORMS["next_version"], {"chat": card.chat, "title": title, "created": card.created}
+    version = board[0]["version"]
     values = {
         "chat": card.chat,
         "id": card.id,
@@ -55,7 +61,7 @@ def card(chat: str, id: str) -> Transaction[Card | None]:
 
 def board_chats() -> Transaction[list[tuple[str, str, float]]]:
     rows = yield PLATFORMS["board_chats"], {}
-    return [(row["chat"], (row["title"] or "")[:TITLE], row["last"]) for row in rows]
+    return [(row["chat"], row["title"], row["changed"]) for row in rows]
 
 
 def moves() -> Transaction[dict[str, str]]:

@@ -21,9 +21,10 @@ from typing import IO, Any, TypeVar
 import aiosqlite
 
 from bot.errors import StorageError, StorageRefused
-from storage.inbox import INBOX
+from bot.ports import Topic
+from storage.fleet import FLEET
 from storage.migrating import examine, migrate
-from storage.transaction import Transaction, storable
+from storage.transaction import Making, Transaction, storable
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -83,6 +84,8 @@ class SQLite:
     """A `storage.store.Database`."""
 
     worker = "sqlite"  # the lock file sees to it that there is no other
+    lease: float | None = None
+    others = 0
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
@@ -90,10 +93,27 @@ class SQLite:
         self._work = asyncio.Event()
         self._closed = False
 
-    async def run(self, transaction: Transaction[T]) -> T:
+    def renew(self) -> str:
+        return self.worker
+
+    def now(self) -> float:
+        return time.time()
+
+    def subscribe(self, topic: Topic, heard: Callable[[], None]) -> None:
+        """There is nobody else to hear of."""
+
+    async def run(
+        self,
+        making: Making[T],
+        *,
+        chats: Sequence[str] | None = (),
+        tells: Sequence[Topic] = (),
+        urgent: bool = False,
+    ) -> T:
+        """One writer: whatever a transaction names, it is alone."""
         if self._closed:
             raise StorageError("The store is closed.")
-        job = _Job(transaction, asyncio.get_running_loop().create_future())
+        job = _Job(making(), asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._work.set()
         result: T = await job.done
@@ -211,7 +231,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.executescript(PRAGMAS)
     migrate(connection, path)
-    connection.execute(INBOX["free_all_chats"].sql)
+    connection.execute(FLEET["free_all"].sql)
 
 
 async def locked(path: Path) -> Any:

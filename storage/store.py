@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from importlib.metadata import version
 from typing import Protocol, TypeVar
 
 from bot.messages import Address, ChatKey, Event, Shown
 from bot.ports import (
+    Beat,
     ButtonRow,
     Card,
     Claim,
@@ -19,151 +22,231 @@ from bot.ports import (
     Replying,
     Report,
     Row,
+    Topic,
 )
-from storage import control, history, inbox, ledger, moving, outbox, platforms
-from storage.transaction import Transaction
+from storage import control, fleet, history, inbox, ledger, moving, outbox, platforms
+from storage.transaction import Making
 
 T = TypeVar("T")
 
 
 class Database(Protocol):
-    """A driver. `run` commits the transaction before it returns; an error inside leaves nothing of it behind."""
+    """A driver. `worker` is who we are among those that share the database; `lease`: seconds for which a heartbeat keeps a
+    worker alive, None where there can be only one; `others`: how many there are, as far as we know."""
 
     worker: str
+    lease: float | None
+    others: int
 
-    async def run(self, transaction: Transaction[T]) -> T:
-        """Raises StorageError when it cannot commit now, and what the transaction itself raises."""
+    def renew(self) -> str:
+        """Another worker from now on."""
+
+    def now(self) -> float:
+        """The database's clock, Unix seconds."""
+
+    def subscribe(self, topic: Topic, heard: Callable[[], None]) -> None:
+        """See Workers.subscribe."""
+
+    async def run(
+        self,
+        making: Making[T],
+        *,
+        chats: Sequence[str] | None = (),
+        tells: Sequence[Topic] = (),
+        urgent: bool = False,
+    ) -> T:
+        """Commit the transaction before it returns; an error inside leaves nothing of it behind. `chats`: the keys of those
+        that it changes, None when any may be among them; `tells`: what other workers are to look at; `urgent`: not behind
+        others.
+
+        Raises StorageError when it cannot commit now, and what the transaction itself raises.
+        """
 
 
 class Store:
-    """Inbox, Control, History, Outbox, Ledger, Cursors and Board: `bot/ports/store.py` says what each call does."""
+    """Inbox, Control, History, Outbox, Workers, Ledger, Cursors and Board: `bot/ports/store.py` says what each call does."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._run = database.run
-        self._worker = database.worker
+        self.lease = database.lease
 
     # Inbox
 
     async def accept(self, events: Sequence[Event]) -> Sequence[int]:
-        return await self._run(inbox.accept(events, time.time()))
+        chats = {str(event.chat) for event in events} | {str(event.moves_to) for event in events if event.moves_to}
+        tells = [Topic.WORK]
+        if any(event.edits for event in events):
+            tells.append(Topic.STOP)
+        if any(event.moves_to for event in events):
+            tells.append(Topic.MOVED)
+        return await self._run(partial(inbox.accept, events, self._now), chats=tuple(chats), tells=tells)
 
     async def claim(self, limit: int) -> tuple[Sequence[Claim], float | None]:
-        return await self._run(inbox.claim(self._worker, limit, time.time()))
+        return await self._run(partial(inbox.claim, self._worker, limit, self._now), chats=None)
+
+    async def release(self, turns: Collection[int]) -> None:
+        await self._run(partial(inbox.release, self._worker, turns), chats=None)
 
     async def retry(self, claim: Claim) -> None:
-        await self._run(inbox.retry(claim))
+        await self._run(partial(inbox.retry, claim), chats=[str(claim.chat)])
 
     async def complete(self, claim: Claim, outcome: Outcome) -> Sequence[Final]:
-        return await self._run(inbox.complete(claim, outcome, time.time()))
+        return await self._run(partial(inbox.complete, claim, outcome, self._now), chats=[str(claim.chat)])
 
     async def bury(self, claim: Claim, rows: Sequence[int], why: str) -> None:
-        await self._run(inbox.bury(claim, rows, why, time.time()))
+        await self._run(partial(inbox.bury, claim, rows, why, self._now), chats=[str(claim.chat)])
 
     async def companions(self, claim: Claim, message: str, row: Row) -> Sequence[Row]:
-        return await self._run(inbox.companions(claim, message, row.id))
+        return await self._run(partial(inbox.companions, claim, message, row.id), chats=[str(claim.chat)])
 
     async def replace(self, claim: Claim, turn: int) -> Sequence[Shown]:
-        return await self._run(inbox.replace(claim, turn))
+        return await self._run(partial(inbox.replace, claim, turn), chats=[str(claim.chat)])
 
     # Control
 
     async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
-        return await self._run(control.waiting(limit))
+        return await self._run(partial(control.waiting, limit))
 
     async def stop(self, row: Row, chat: ChatKey, key: str, person: str, reply: Replying) -> Overtaken:
-        return await self._run(control.stop(row.id, str(chat), key, person, reply, time.time()))
+        stop = partial(control.stop, self._worker, row.id, str(chat), key, person, reply, self._now)
+        return await self._run(stop, chats=[str(chat)], tells=[Topic.STOP, Topic.SHOW])
 
     async def reset(self, row: Row, chat: ChatKey, reply: Replying) -> Overtaken:
-        return await self._run(control.reset(row.id, str(chat), reply, time.time()))
+        reset = partial(control.reset, self._worker, row.id, str(chat), reply, self._now)
+        return await self._run(reset, chats=[str(chat)], tells=[Topic.STOP, Topic.SHOW])
 
     async def dismiss(self, row: Row, why: str) -> None:
-        await self._run(control.dismiss(row.id, why))
+        await self._run(partial(control.dismiss, row.id, why))
 
     async def leave(self, chat: ChatKey, why: str) -> Overtaken:
-        return await self._run(control.leave(str(chat), why))
+        return await self._run(partial(control.leave, str(chat), why), chats=[str(chat)], tells=[Topic.STOP])
 
     async def move(self, old: ChatKey, new: ChatKey, claim: Claim | None = None) -> None:
         if claim is None:
-            await self._run(moving.move(str(old), str(new)))
+            move: Making[None] = partial(moving.move, str(old), str(new))
         else:
-            await self._run(control.move_claimed(claim, str(old), str(new), time.time()))
+            move = partial(control.move_claimed, claim, str(old), str(new), self._now)
+        await self._run(move, chats=[str(old), str(new)], tells=[Topic.MOVED, Topic.WORK])
 
     async def moves(self) -> dict[str, str]:
         """Old keys and the new ones, so that an allow-list that names an old one goes on to work."""
-        return await self._run(platforms.moves())
+        return await self._run(platforms.moves)
 
     # History
 
     async def line(self, tip: int | None, limit: int) -> Sequence[Entry]:
-        return [] if tip is None else await self._run(history.line(tip, limit))
+        return [] if tip is None else await self._run(partial(history.line, tip, limit))
 
     async def exchange(self, chat: ChatKey, message: str) -> Exchange | None:
-        return await self._run(history.exchange(str(chat), message))
+        return await self._run(partial(history.exchange, str(chat), message))
 
     async def last(self, chat: ChatKey, head: int | None) -> Exchange | None:
-        return await self._run(history.last(str(chat), head))
+        return await self._run(partial(history.last, str(chat), head))
 
     async def asked(self, turn: int) -> Entry | None:
-        return await self._run(history.asked(turn))
+        return await self._run(partial(history.asked, turn))
 
     async def entry(self, id: int) -> Entry | None:
-        return await self._run(history.entry(id))
+        return await self._run(partial(history.entry, id))
 
     async def report(self, chat: ChatKey) -> Report | None:
-        return await self._run(history.report(str(chat)))
+        return await self._run(partial(history.report, str(chat)))
 
     async def button(self, id: str) -> ButtonRow | None:
-        return await self._run(history.button(id))
+        return await self._run(partial(history.button, id))
 
     # Outbox
 
     async def sent(self, chat: ChatKey, turn: int, slot: int, number: int, message: str) -> None:
-        await self._run(outbox.sent(str(chat), turn, slot, number, message))
+        sent = partial(outbox.sent, self._worker, str(chat), turn, slot, number, message)
+        await self._run(sent, chats=[str(chat)])
 
-    async def shown(self, finals: Sequence[Final]) -> None:
-        await self._run(outbox.shown(finals))
+    async def shown(self, chat: ChatKey, finals: Sequence[Final]) -> None:
+        await self._run(partial(outbox.shown, self._worker, str(chat), finals), chats=[str(chat)])
 
-    async def gone(self, final: Final) -> None:
-        await self._run(outbox.gone(final))
+    async def gone(self, chat: ChatKey, final: Final) -> None:
+        await self._run(partial(outbox.gone, self._worker, str(chat), final), chats=[str(chat)])
 
-    async def drop(self, finals: Sequence[Final], why: str) -> None:
-        await self._run(outbox.drop(finals, why))
+    async def drop(self, chat: ChatKey, finals: Sequence[Final], why: str) -> None:
+        await self._run(partial(outbox.drop, self._worker, str(chat), finals, why), chats=[str(chat)])
 
     async def waiting(self, chat: ChatKey) -> Sequence[tuple[Address, Final]]:
-        return await self._run(outbox.waiting(str(chat)))
+        return await self._run(partial(outbox.waiting, str(chat)))
 
-    async def waiting_chats(self) -> Sequence[ChatKey]:
-        return await self._run(outbox.chats())
+    async def take(self) -> Sequence[ChatKey]:
+        return await self._run(partial(outbox.take, self._worker), chats=None)
+
+    # Workers
+
+    async def enrol(self) -> None:
+        worker = self._database.renew()
+        enrol = partial(fleet.enrol, worker, socket.gethostname(), version("magpie-bot"), self._now, self.lease or 0.0)
+        await self._run(enrol, urgent=True)
+
+    async def beat(self, *, reap: bool) -> Beat:
+        beat = partial(fleet.beat, self._worker, self._now, self.lease or 0.0, reap=reap)
+        told = await self._run(beat, chats=None, urgent=True)
+        self._database.others = told.others
+        return told
+
+    async def resign(self) -> None:
+        await self._run(partial(fleet.resign, self._worker), chats=None, tells=[Topic.WORK], urgent=True)
+
+    async def take_duty(self, name: str) -> bool:
+        return await self._run(partial(fleet.take_duty, self._worker, name), urgent=True)
+
+    async def leave_duty(self, name: str) -> None:
+        await self._run(partial(fleet.leave_duty, self._worker, name), urgent=True)
+
+    def subscribe(self, topic: Topic, heard: Callable[[], None]) -> None:
+        self._database.subscribe(topic, heard)
+
+    async def due(self, cause: str, every: float) -> bool:
+        """True once in `every` seconds for this cause, for all workers together."""
+        return await self._run(partial(fleet.due, cause, every, self._now))
 
     # Ledger
 
     async def reserve(self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int) -> int | None:
-        return await self._run(ledger.reserve(turn, str(chat), model, cost, day, limit, time.time()))
+        return await self._run(partial(ledger.reserve, turn, str(chat), model, cost, day, limit, self._now))
 
     async def settle(self, call: int, cost: int, *, estimated: bool = False) -> None:
-        await self._run(ledger.settle(call, cost, estimated))
+        await self._run(partial(ledger.settle, call, cost, estimated))
 
     async def spent(self, day: str) -> int:
-        return await self._run(ledger.spent(day))
+        return await self._run(partial(ledger.spent, day))
 
     # Cursors
 
     async def notes(self, prefix: str) -> dict[str, str]:
-        return await self._run(platforms.notes(prefix))
+        return await self._run(partial(platforms.notes, prefix))
 
     async def note(self, values: dict[str, str]) -> None:
-        await self._run(platforms.note(values))
+        await self._run(partial(platforms.note, values))
+
+    async def keep(self, name: str, value: str) -> str:
+        """The note as whoever came first wrote it: all workers then go by the same."""
+        return await self._run(partial(platforms.keep, name, value))
 
     # Board
 
     async def put(self, card: Card) -> int:
-        return await self._run(platforms.put(card))
+        return await self._run(partial(platforms.put, card), chats=[f"board {card.chat}"], tells=[Topic.BOARD])
 
     async def since(self, chat: str, version: int, limit: int) -> Sequence[Card]:
-        return await self._run(platforms.since(chat, version, limit))
+        return await self._run(partial(platforms.since, chat, version, limit))
 
     async def card(self, chat: str, id: str) -> Card | None:
-        return await self._run(platforms.card(chat, id))
+        return await self._run(partial(platforms.card, chat, id))
 
     async def chats(self) -> Sequence[tuple[str, str, float]]:
-        return await self._run(platforms.board_chats())
+        return await self._run(platforms.board_chats)
+
+    @property
+    def _worker(self) -> str:
+        return self._database.worker
+
+    @property
+    def _now(self) -> float:
+        return self._database.now()

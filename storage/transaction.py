@@ -1,13 +1,14 @@
 """What a transaction is, whatever the database: a generator that yields statements and receives their rows.
 
-The logic of every commit is written once, in the modules beside this one; a driver (`sqlite.py`) runs the generator inside a
-real transaction. The statements stand in `queries/`, each with a name.
+The logic of every commit is written once, in the modules beside this one; a driver (`sqlite.py`, `postgres.py`) runs the
+generator inside a real transaction. A generator raises before its first change or not at all, and can be made anew: what a
+driver is given is how to make it. The statements stand in `queries/`, each with a name.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeVar
@@ -27,15 +28,17 @@ class Statement:
 
 Step = tuple[Statement, Values]
 Transaction = Generator[Step, Sequence[Record], T]
+Making = Callable[[], Transaction[T]]
 
 
 def storable(values: Values) -> Values:
-    """With U+FFFD for each half of a surrogate pair that stands alone, as models cut them and people paste them: no database
-    stores one, and no message is to be lost for it."""
-    return {
-        name: value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
-        for name, value in values.items()
-    }
+    """With U+FFFD for what a database refuses, as models cut it and people paste it: half of a surrogate pair, and U+0000. No
+    message is to be lost for it."""
+    return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
 _HEADER = re.compile(r"^-- name: (\w+)$", re.MULTILINE)

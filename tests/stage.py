@@ -12,11 +12,11 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import GeneratorType
 from typing import Any, TypeVar
 
 from bot.delivery import Delivery
@@ -39,9 +39,10 @@ from bot.messages import (
     Turn,
 )
 from bot.phrases import Language
+from bot.ports import Topic
 from storage.sqlite import SQLite, open_sqlite
 from storage.store import Store
-from storage.transaction import Transaction
+from storage.transaction import Making
 from tests.window import Window
 
 T = TypeVar("T")
@@ -145,20 +146,31 @@ class Flawed:
 
     def __init__(self, flaws: Flaws, database: SQLite) -> None:
         self.worker = database.worker
+        self.lease = database.lease
+        self.others = database.others
+        self.renew = database.renew
+        self.now = database.now
+        self.subscribe = database.subscribe
         self._flaws = flaws
         self._database = database
         self.dead = False
 
-    async def run(self, transaction: Transaction[T]) -> T:
-        assert isinstance(transaction, GeneratorType)
-        name = transaction.__name__
+    async def run(
+        self,
+        making: Making[T],
+        *,
+        chats: Sequence[str] | None = (),
+        tells: Sequence[Topic] = (),
+        urgent: bool = False,
+    ) -> T:
+        name = making.func.__name__ if isinstance(making, partial) else making.__name__
         if self.dead:
             raise asyncio.CancelledError
         if self._flaws.fails[name] > 0:
             self._flaws.fails[name] -= 1
             raise StorageError(f"no {name} now")
         await self._flaws.pass_by(f"before {name}")
-        result: T = await self._database.run(transaction)
+        result: T = await self._database.run(making, chats=chats, tells=tells, urgent=urgent)
         await self._flaws.pass_by(f"after {name}")
         return result
 

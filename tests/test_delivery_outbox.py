@@ -116,7 +116,7 @@ async def test_after_a_start_what_was_answered_is_shown_first(tmp_path: Path) ->
 
 async def test_a_start_on_a_full_disk_waits_for_it(tmp_path: Path) -> None:
     async with house(tmp_path, start=False) as home:
-        home.flaws.fails["chats"] = 1
+        home.flaws.fails["take"] = 1
         await home.open(home.event("message", HOME, "hello"))
         await home.shows(HOME, "re: hello")
 

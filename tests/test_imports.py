@@ -24,7 +24,7 @@ LIBRARIES = {
     "web": {"starlette", "markdown_it", "pygments"},
     "listener": {"starlette", "uvicorn"},
     "models": {"aiohttp", "dashscope", "httpx", "pydantic", "yarl", "zhipuai"},
-    "storage": {"aiosqlite"},
+    "storage": {"aiosqlite", "asyncpg"},
     "simulator": {"aiohttp", "jwt", "PIL"},
     "settings": {"dotenv"},
     "metrics": {"prometheus_client"},
@@ -141,7 +141,7 @@ def test_every_task_belongs_to_a_group() -> None:
         and node.value.id in ("asyncio", "loop")
     ]
 
-    assert bare == ["storage.sqlite"]
+    assert bare == ["storage.postgres", "storage.sqlite"]
 
 
 @pytest.mark.parametrize(("module", "absent"), [("bot.app", SDKS), ("bot.__main__", SDKS | {"aiohttp", "starlette"})])

@@ -12,9 +12,9 @@ from bot.ports import Ledger, ModelCard
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Money held back for one call, in millionths of a CNY. A free call holds back nothing and has no row (`call` None)."""
+    """Money held back for one call, in millionths of a CNY; its row in the ledger."""
 
-    call: int | None = None
+    call: int
     cost: int = 0
 
 
@@ -27,16 +27,14 @@ class Budget:
 
     async def reserve(self, card: ModelCard, cost: int, *, chat: ChatKey, turn: int) -> Reserved:
         """Raises BudgetSpent, StorageError."""
-        if card.free or self.limit is None:
-            return Reserved()
-        now = datetime.now().astimezone()
-        day = now.date()
+        day = datetime.now().astimezone().date()
+        limit = 0 if self.limit is None else self.limit
         # At least one millionth: with DAILY_BUDGET=0 no paid model may be called, however little it asks.
-        cost = max(cost, 1)
-        if cost > self.limit:
+        cost = 0 if card.free or self.limit is None else max(cost, 1)
+        if cost > limit:
             raise BudgetSpent(None)
         call = await self.ledger.reserve(
-            turn=turn, chat=chat, model=card.name, cost=cost, day=day.isoformat(), limit=self.limit
+            turn=turn, chat=chat, model=card.name, cost=cost, day=day.isoformat(), limit=limit
         )
         if call is None:
             raise BudgetSpent(datetime.combine(day + timedelta(days=1), time.min).astimezone())
@@ -44,7 +42,5 @@ class Budget:
 
     async def release(self, reserved: Reserved, *, cost: int | None = None) -> None:
         """The call failed and no turn will settle it. `cost` None: nobody knows what it cost, so the estimate stays."""
-        if reserved.call is None:
-            return
         known = cost is not None
         await self.ledger.settle(reserved.call, cost if cost is not None else reserved.cost, estimated=not known)

@@ -212,8 +212,8 @@ class Guarded:
         usage = finished.usage
         if usage.estimated:
             usage = Usage(prompt=costs.prompt_tokens(prompt), completion=costs.tokens(written), estimated=True)
-        if reserved.call is None:
-            return replace(finished, usage=usage)
+        if not reserved.cost:  # nothing is at stake
+            return replace(finished, usage=usage, call=reserved.call)
         known = not usage.estimated or finished.reason is not Finish.CUT
         cost = costs.cost(prompt.card, usage) if known else reserved.cost
         return replace(finished, usage=usage, call=reserved.call, cost=cost)
@@ -239,7 +239,7 @@ class Guarded:
                 if wait is None:
                     raise
             await asyncio.sleep(wait)
-        cost = costs.cost(prompt.card, drawn.finished.usage) if reserved.call is not None else 0
+        cost = costs.cost(prompt.card, drawn.finished.usage) if reserved.cost else 0
         try:
             data, mime = await self._fetched(drawn, prompt)
         except ModelError as error:

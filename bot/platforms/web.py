@@ -79,6 +79,10 @@ class WebPlatform:
         """For the log: works once, until the next start. The plain address when no login is asked or the link was used."""
         return f"{self.url}/login?k={quote(self._login.key)}" if self._login.key else self.url
 
+    def look(self) -> None:
+        """Another process has written on the board."""
+        self._streams.look()
+
     async def listen(self, intake: Intake) -> None:
         """Serve until cancelled. Raises SettingsError when the port cannot be had."""
         listener = await bind("the page", self._host, self.port, ("WEB_HOST", "WEB_PORT"))

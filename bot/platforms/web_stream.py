@@ -46,6 +46,11 @@ class Streams:
         for tab in self._of(chat):
             tab.wake.set()
 
+    def look(self) -> None:
+        """Another process may have written on any board."""
+        for tab in self._tabs:
+            tab.wake.set()
+
     def working(self, chat: str) -> None:
         for tab in self._of(chat):
             tab.working = True

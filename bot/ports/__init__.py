@@ -33,6 +33,7 @@ from bot.ports.platforms import (
     Traits,
 )
 from bot.ports.store import (
+    Beat,
     Board,
     ButtonRow,
     Card,
@@ -52,9 +53,12 @@ from bot.ports.store import (
     Replying,
     Report,
     Row,
+    Topic,
+    Workers,
 )
 
 __all__ = [
+    "Beat",
     "Board",
     "ButtonRow",
     "Card",
@@ -91,8 +95,10 @@ __all__ = [
     "Replying",
     "Report",
     "Row",
+    "Topic",
     "Traits",
     "Unknown",
+    "Workers",
 ]
 
 

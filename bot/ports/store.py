@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from bot.messages import (
@@ -100,10 +101,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """What a control event did: the turn that must end now (0: none), and how many waiting messages were closed."""
+    """What a control event did: the turn that must end now (0: none), how many waiting messages were closed, and whether its
+    reply is ours to show (else another worker shows this chat)."""
 
     turn: int = 0
     closed: int = 0
+    shows: bool = True
 
 
 class Inbox(Protocol):
@@ -115,7 +118,11 @@ class Inbox(Protocol):
 
     async def claim(self, limit: int) -> tuple[Sequence[Claim], float | None]:
         """Take up to `limit` free chats whose rows are ready, longest waiting first, and open a turn in each (or open the one
-        again that a crash interrupted). And when the next chat gets ready (Unix seconds), if any waits for that."""
+        again that a crash interrupted). And in how many seconds the next chat gets ready, if any waits for that."""
+
+    async def release(self, turns: Collection[int]) -> None:
+        """After a claim that failed and may yet have been committed: of the chats that are ours, those whose turn is none of
+        these are free again."""
 
     async def retry(self, claim: Claim) -> None:
         """The turn is begun once more after a crash: only now does this attempt count."""
@@ -123,7 +130,7 @@ class Inbox(Protocol):
     async def complete(self, claim: Claim, outcome: Outcome) -> Sequence[Final]:
         """One commit: rows done, answer, changes, ledger and final pieces; the chat is free. What is now to be shown of this
         turn. Raises FencedOut (the chat is another's: drop everything) and Superseded (stopped or reset meanwhile: complete it
-        as stopped)."""
+        as stopped). May be repeated when a StorageError leaves it open whether it was committed."""
 
     async def bury(self, claim: Claim, rows: Sequence[int], why: str) -> None:
         """Dead letters: these rows cannot be read, or killed us too often. The others of the claim stay; a claim without rows
@@ -225,25 +232,70 @@ class History(Protocol):
 
 
 class Outbox(Protocol):
-    """For delivery: what stands at the platform and what is still to be shown, in order per chat."""
+    """For delivery: what stands at the platform and what is still to be shown, in order per chat. A chat with something to
+    show is one worker's alone; for any other the changes raise FencedOut."""
 
     async def sent(self, chat: ChatKey, turn: int, slot: int, number: int, message: str) -> None:
         """A preview of this piece stands as `message`."""
 
-    async def shown(self, finals: Sequence[Final]) -> None:
+    async def shown(self, chat: ChatKey, finals: Sequence[Final]) -> None:
         """The final forms of these pieces stand (their `id` is set), or are removed."""
 
-    async def gone(self, final: Final) -> None:
+    async def gone(self, chat: ChatKey, final: Final) -> None:
         """The message that stood for this piece was deleted: its next send is a new one."""
 
-    async def drop(self, finals: Sequence[Final], why: str) -> None:
+    async def drop(self, chat: ChatKey, finals: Sequence[Final], why: str) -> None:
         """These can never be shown."""
 
     async def waiting(self, chat: ChatKey) -> Sequence[tuple[Address, Final]]:
         """What is still to be shown in this chat, in order."""
 
-    async def waiting_chats(self) -> Sequence[ChatKey]:
-        """The chats in which something is still to be shown."""
+    async def take(self) -> Sequence[ChatKey]:
+        """The chats in which something is still to be shown, by us: those that nobody shows are ours from now on."""
+
+
+class Topic(StrEnum):
+    """What workers of one store tell each other of: that there is work, a turn to be ended, an outbox to be shown, a change
+    on the page's board, a chat that has moved. Each looks for itself what it is."""
+
+    WORK = "work"
+    STOP = "stop"
+    SHOW = "show"
+    BOARD = "board"
+    MOVED = "moved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """What a heartbeat learns: whether we are still `alive` (else others have shared out what was ours), how many `others`
+    live, how many dead workers' chats were `freed` just now, and which of our turns must end."""
+
+    alive: bool = True
+    others: int = 0
+    freed: int = 0
+    ended: tuple[int, ...] = ()
+
+
+class Workers(Protocol):
+    """For the fleet. `lease`: seconds for which a heartbeat keeps us alive; None where there can be no other worker."""
+
+    lease: float | None
+
+    async def enrol(self) -> None:
+        """As a worker that never was before: whatever the one that we were still does is refused."""
+
+    async def beat(self, *, reap: bool) -> Beat:
+        """`reap`: free what belongs to workers whose lease is over."""
+
+    async def resign(self) -> None:
+        """Others may take up at once whatever is ours."""
+
+    async def take_duty(self, name: str) -> bool: ...
+
+    async def leave_duty(self, name: str) -> None: ...
+
+    def subscribe(self, topic: Topic, heard: Callable[[], None]) -> None:
+        """`heard` is called when another worker tells of it. It may be lost: look every second as well."""
 
 
 class Ledger(Protocol):

@@ -23,12 +23,14 @@ WHERE chat = :chat AND message = :message AND message <> '' AND id <> :id AND st
 
 -- name: companions
 -- What was answered together with the message when it was first answered, itself included.
-SELECT min(id) AS id, platform, author, joins, payload, said, received FROM inbox
-WHERE turn IS NOT NULL AND message <> '' AND state <> 'dead' AND turn = (
-    SELECT turn FROM inbox AS first
-    WHERE chat = :chat AND message = :message AND message <> '' AND id < :id AND turn IS NOT NULL ORDER BY id LIMIT 1
-)
-GROUP BY message ORDER BY min(id);
+SELECT id, platform, author, joins, payload, said, received FROM inbox WHERE id IN (
+    SELECT min(id) FROM inbox
+    WHERE turn IS NOT NULL AND message <> '' AND state <> 'dead' AND turn = (
+        SELECT turn FROM inbox AS first
+        WHERE chat = :chat AND message = :message AND message <> '' AND id < :id AND turn IS NOT NULL ORDER BY id LIMIT 1
+    )
+    GROUP BY message
+) ORDER BY id;
 
 -- name: inherit_messages
 -- The turn answers them now: an edit of another of them finds it by this.
@@ -38,11 +40,11 @@ UPDATE inbox SET turn = :turn WHERE turn = :earlier AND turn IS NOT NULL AND mes
 UPDATE inbox SET state = :state, error = :error WHERE id = :id AND state IN ('queued', 'taken') RETURNING id;
 
 -- name: stop_turn
-UPDATE chats SET stop = max(stop, seq) WHERE chat = :chat AND turn = :turn RETURNING turn;
+UPDATE chats SET stop = CASE WHEN stop > seq THEN stop ELSE seq END WHERE chat = :chat AND turn = :turn RETURNING turn;
 
 -- name: clock_set_back
 -- No chat waits longer than the longest settle time: a later one was written before the clock was set back.
-UPDATE chats SET ready = :now WHERE owner IS NULL AND pending > 0 AND ready > :now + :longest;
+UPDATE chats SET ready = :now WHERE owner IS NULL AND pending > 0 AND ready > :horizon;
 
 -- name: ready_chats
 -- A control event that waits in a chat goes first: what was said after a reset must not meet the old conversation.
@@ -50,29 +52,42 @@ SELECT chat, fence, epoch, seq, stop, turn, head,
   (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'model') AS model,
   (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'system') AS system
 FROM chats
-WHERE owner IS NULL AND pending > 0 AND ready <= :now
+WHERE owner IS NULL AND pending > 0 AND ready <= :now AND (shown_by IS NULL OR shown_by = :worker)
   AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.chat = chats.chat AND state = 'queued' AND lane = 'control')
-ORDER BY ready LIMIT :limit;
+ORDER BY ready LIMIT :limit
+-- postgres: FOR UPDATE OF chats SKIP LOCKED
+;
 
 -- name: next_ready
 SELECT min(ready) AS ready FROM chats WHERE owner IS NULL AND pending > 0 AND ready > :now;
 
 -- name: own_chat
-UPDATE chats SET owner = :worker, fence = :fence, seq = :seq, turn = :turn WHERE chat = :chat;
+UPDATE chats SET owner = :worker, shown_by = :worker, fence = :fence, seq = :seq, turn = :turn WHERE chat = :chat;
 
 -- name: free_chat
-UPDATE chats SET owner = NULL, turn = NULL, pending = max(0, pending - :done), ready = max(ready, :now), head = :head
+-- It stays with the worker that has something to show in it.
+UPDATE chats SET owner = NULL, turn = NULL, head = :head,
+    pending = CASE WHEN pending > :done THEN pending - :done ELSE 0 END,
+    ready = CASE WHEN ready > :now THEN ready ELSE :now END,
+    shown_by = CASE WHEN EXISTS (
+        SELECT 1 FROM outbox WHERE outbox.chat = :chat AND outbox.state IN ('queued', 'surplus')
+    ) THEN shown_by END
 WHERE chat = :chat;
 
--- name: reset_pending
-UPDATE chats SET pending = 0 WHERE chat = :chat;
+-- name: count_pending
+UPDATE chats SET pending = (
+    SELECT count(*) FROM inbox WHERE inbox.chat = :chat AND inbox.state = 'queued' AND inbox.lane = 'turn'
+) WHERE chat = :chat;
 
 -- name: less_pending
-UPDATE chats SET pending = max(0, pending - :done) WHERE chat = :chat;
+UPDATE chats SET pending = CASE WHEN pending > :done THEN pending - :done ELSE 0 END WHERE chat = :chat;
 
 -- name: waiting_rows
+-- A reset may have come while the chat was being claimed.
 SELECT id, platform, author, joins, payload, said, received FROM inbox
-WHERE chat = :chat AND state = 'queued' AND lane = 'turn' ORDER BY id LIMIT :limit;
+WHERE chat = :chat AND state = 'queued' AND lane = 'turn'
+  AND NOT EXISTS (SELECT 1 FROM inbox AS first WHERE first.chat = :chat AND first.state = 'queued' AND first.lane = 'control')
+ORDER BY id LIMIT :limit;
 
 -- name: take_row
 UPDATE inbox SET state = 'taken', turn = :turn WHERE id = :id;
@@ -93,13 +108,16 @@ UPDATE turns SET attempts = :attempt WHERE id = :turn;
 -- name: chat_state
 -- By the key under which it is kept now.
 SELECT chat, fence, epoch, stop, seq, turn, head FROM chats
-WHERE chat = coalesce((SELECT new FROM moves WHERE old = :chat), :chat);
+WHERE chat = coalesce((SELECT new FROM moves WHERE old = :chat), :chat)
+-- postgres: FOR UPDATE OF chats
+;
 
 -- name: finish_rows
 UPDATE inbox SET state = :state, error = :error WHERE turn = :turn AND state = 'taken' RETURNING id;
 
 -- name: finish_turn
-UPDATE turns SET state = :state, address = :address, question = :question, answer = :answer, report = :report, ended = :now
+UPDATE turns SET state = :state, address = :address, question = :question, answer = :answer, report = :report,
+    fence = :fence, ended = :now
 WHERE id = :turn;
 
 -- name: control_rows
@@ -117,8 +135,8 @@ UPDATE inbox SET state = 'closed' WHERE chat = :chat AND state = 'queued' AND la
 -- name: begin_epoch
 INSERT INTO chats (chat, epoch) VALUES (:chat, 1)
 ON CONFLICT (chat) DO UPDATE SET
-    epoch = chats.epoch + 1, head = NULL, pending = max(0, chats.pending - :closed),
-    stop = CASE WHEN chats.turn IS NULL THEN chats.stop ELSE max(chats.stop, chats.seq) END;
+    epoch = chats.epoch + 1, head = NULL, pending = CASE WHEN chats.pending > :closed THEN chats.pending - :closed ELSE 0 END,
+    stop = CASE WHEN chats.turn IS NOT NULL AND chats.seq > chats.stop THEN chats.seq ELSE chats.stop END;
 
 -- name: next_seq
 INSERT INTO chats (chat, seq) VALUES (:chat, 1)
@@ -128,6 +146,11 @@ ON CONFLICT (chat) DO UPDATE SET seq = chats.seq + 1 RETURNING seq, epoch;
 INSERT INTO turns (chat, seq, epoch, state, stop_key, address, started, ended)
 VALUES (:chat, :seq, :epoch, 'command', '', :address, :now, :now) RETURNING id;
 
--- name: free_all_chats
--- At the start of the only worker, under its lock.
-UPDATE chats SET owner = NULL WHERE owner IS NOT NULL;
+-- name: owned_chats
+SELECT chat, turn FROM chats WHERE owner = :worker;
+
+-- name: disown_chat
+UPDATE chats SET owner = NULL WHERE chat = :chat;
+
+-- name: finished_turn
+SELECT id FROM turns WHERE id = :turn AND fence = :fence AND ended IS NOT NULL;

@@ -1,3 +1,13 @@
+-- name: add_within
+-- One statement, so that no two calls find the same money.
+INSERT INTO days (day, cost) VALUES (:day, :cost)
+ON CONFLICT (day) DO UPDATE SET cost = days.cost + excluded.cost WHERE days.cost + excluded.cost <= :limit
+RETURNING cost;
+
+-- name: give_up_calls
+-- Nobody will settle them: what was held back for them stays counted.
+UPDATE ledger SET state = 'estimated' WHERE turn = :turn AND state = 'reserved';
+
 -- name: spent
 SELECT cost FROM days WHERE day = :day;
 

@@ -40,8 +40,36 @@ SELECT outbox.turn, slot, number, piece, message, generation, outbox.state, turn
 FROM outbox JOIN turns ON turns.id = outbox.turn
 WHERE outbox.chat = :chat AND outbox.state IN ('queued', 'surplus') ORDER BY outbox.turn, slot, number;
 
--- name: waiting_chats
-SELECT DISTINCT chat FROM outbox WHERE state IN ('queued', 'surplus');
+-- name: may_show
+SELECT chat FROM chats WHERE chat = coalesce((SELECT new FROM moves WHERE old = :chat), :chat) AND shown_by = :worker
+-- postgres: FOR UPDATE OF chats
+;
+
+-- name: show_by
+-- Whoever shows the chat already goes on to; else this worker does.
+UPDATE chats SET shown_by = coalesce(shown_by, :worker) WHERE chat = :chat RETURNING shown_by;
+
+-- name: all_shown
+UPDATE chats SET shown_by = NULL WHERE chat = :chat AND owner IS NULL AND NOT EXISTS (
+    SELECT 1 FROM outbox WHERE outbox.chat = :chat AND outbox.state IN ('queued', 'surplus')
+);
+
+-- name: unshown_chats
+SELECT chat FROM chats WHERE shown_by IS NULL AND chat IN (
+    SELECT outbox.chat FROM outbox WHERE outbox.state IN ('queued', 'surplus')
+)
+-- postgres: FOR UPDATE OF chats SKIP LOCKED
+;
+
+-- name: chats_to_show
+SELECT chat FROM chats WHERE shown_by = :worker AND chat IN (
+    SELECT outbox.chat FROM outbox WHERE outbox.state IN ('queued', 'surplus')
+);
+
+-- name: piece_waits
+SELECT turn, slot, number, piece, message, generation, outbox.state, turns.state AS finish
+FROM outbox JOIN turns ON turns.id = outbox.turn
+WHERE outbox.turn = :turn AND outbox.state IN ('queued', 'surplus') ORDER BY slot, number;
 
 -- name: drop_chat_pieces
 UPDATE outbox SET state = 'dropped', error = :error WHERE chat = :chat AND state IN ('queued', 'surplus');

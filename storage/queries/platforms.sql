@@ -1,11 +1,19 @@
 -- name: notes
-SELECT name, value FROM notes WHERE name >= :prefix AND name < :beyond;
+SELECT name, value FROM notes WHERE substr(name, 1, length(:prefix)) = :prefix;
 
 -- name: set_note
 INSERT INTO notes (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- name: keep_note
+INSERT INTO notes (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = notes.value RETURNING value;
+
 -- name: next_version
-SELECT coalesce(max(version), 0) + 1 AS version FROM board;
+INSERT INTO boards (chat, version, title, changed) VALUES (:chat, 1, :title, :created)
+ON CONFLICT (chat) DO UPDATE SET
+    version = boards.version + 1,
+    title = CASE WHEN boards.title = '' THEN excluded.title ELSE boards.title END,
+    changed = CASE WHEN excluded.changed > boards.changed THEN excluded.changed ELSE boards.changed END
+RETURNING version;
 
 -- name: put_card
 INSERT INTO board (chat, id, version, role, body, media, mime, buttons, files, done, removed, created)
@@ -21,9 +29,7 @@ SELECT * FROM board WHERE chat = :chat AND version > :version ORDER BY version L
 SELECT * FROM board WHERE chat = :chat AND id = :id;
 
 -- name: board_chats
-SELECT chat, max(created) AS last,
-    (SELECT body FROM board AS first WHERE first.chat = board.chat AND first.role = 'person' ORDER BY created LIMIT 1) AS title
-FROM board GROUP BY chat ORDER BY last DESC LIMIT 500;
+SELECT chat, changed, title FROM boards ORDER BY changed DESC LIMIT 500;
 
 -- name: redirect_moves
 -- A chat that moves again is found by its first key in one step.

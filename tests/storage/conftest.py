@@ -8,18 +8,25 @@ from pathlib import Path
 import pytest
 
 from storage import Store, open_store
+from tests.postgres import Postgres
 
-BACKENDS = ("sqlite",)
+BACKENDS = ("sqlite", "postgresql")
 
 
 @pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a database that does not exist yet."""
-    assert request.param == "sqlite"
-    return f"sqlite:///{tmp_path / 'magpie.db'}"
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """Of a database that does not exist yet, or is empty."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'magpie.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres_server")
+    async with server.database() as url:
+        yield url
 
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[Store]:
     async with open_store(url) as store:
+        if store.lease:
+            await store.enrol()
         yield store

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from bot.lanes import Lane
 from bot.messages import Address, Answered, Asked, Change, ChatKey, Event, Finish, Finished, Piece
 from bot.ports import ButtonRow, Claim, Final, Outcome, Overtaken, Replying, Row
-from storage import Store
+from storage import Store, open_store
 
 HOME = ChatKey("telegram", "10")
 AWAY = ChatKey("telegram", "20")
@@ -80,6 +81,17 @@ def bodies(finals: Sequence[Final]) -> list[str]:
 
 def payloads(claim: Claim) -> list[str]:
     return [row.payload for row in claim.rows]
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Store]:
+    """A worker. When it ends, the next one finds what it has left, as after a crash."""
+    async with open_store(url) as store:
+        if store.lease:
+            await store.enrol()
+        yield store
+        if store.lease:
+            await store.resign()
 
 
 async def claims(store: Store, limit: int = 100) -> Sequence[Claim]:

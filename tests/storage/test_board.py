@@ -6,16 +6,17 @@ import asyncio
 from dataclasses import replace
 
 from bot.ports import Card
-from storage import Store, open_store
+from storage import Store
+from tests.storage.saying import opened
 
 # --- notes -------------------------------------------------------------------------------------------------------------
 
 
 async def test_notes_survive_and_the_last_value_counts(url: str) -> None:
-    async with open_store(url) as store:
+    async with opened(url) as store:
         await store.note({"discord/1": "100", "discord/2": "200"})
         await store.note({"discord/1": "101"})
-    async with open_store(url) as store:
+    async with opened(url) as store:
         assert await store.notes("discord/") == {"discord/1": "101", "discord/2": "200"}
 
 
@@ -75,10 +76,10 @@ async def test_changes_come_in_their_order_from_any_version_on(store: Store) -> 
 
 
 async def test_versions_are_unique_under_load_and_after_a_restart(url: str) -> None:
-    async with open_store(url) as store:
+    async with opened(url) as store:
         versions = await asyncio.gather(*(store.put(card(str(number % 10))) for number in range(100)))
         assert len(set(versions)) == 100
-    async with open_store(url) as store:
+    async with opened(url) as store:
         assert await store.put(card("1")) > max(versions)
 
 

@@ -7,7 +7,7 @@ import pytest
 from bot.errors import FencedOut, Superseded
 from bot.messages import Address, ChatKey, Configured, Finish, Piece
 from bot.ports import ButtonRow, Overtaken
-from storage import Store, open_store
+from storage import Store
 from tests.storage.saying import (
     ANN,
     AWAY,
@@ -23,6 +23,7 @@ from tests.storage.saying import (
     exchange,
     head_of,
     only_claim,
+    opened,
     outcome,
     payloads,
     pieces,
@@ -134,11 +135,11 @@ async def test_reset_of_a_chat_never_heard_of(store: Store) -> None:
 
 
 async def test_an_interrupted_turn_is_reset_too(url: str) -> None:
-    async with open_store(url) as store:
+    async with opened(url) as store:
         await store.accept([said("1")])
         await only_claim(store)
         row = await waiting_control(store, "2")
-    async with open_store(url) as store:
+    async with opened(url) as store:
         assert not await claims(store)
         await store.reset(row, HOME, SILENTLY)
         again = await only_claim(store)
@@ -158,7 +159,7 @@ async def test_leaving_stops_the_turn_and_drops_what_was_to_be_shown(store: Stor
     await store.accept([said("2")])
     running = await only_claim(store)
     assert await store.leave(HOME, "kicked") == Overtaken(turn=running.turn)
-    assert not await store.waiting_chats()
+    assert not await store.take()
     with pytest.raises(Superseded):
         await store.complete(running, outcome())
     assert await store.leave(AWAY, "kicked") == Overtaken()
@@ -186,7 +187,7 @@ async def test_everything_moves_along(store: Store) -> None:
     await store.accept([said("2")])
     await store.move(HOME, NEW)
     await store.move(HOME, NEW)
-    assert await store.waiting_chats() == [NEW]
+    assert await store.take() == [NEW]
     [(address, final)] = await store.waiting(NEW)
     assert (address.chat, final.id) == (NEW, "p0")
     button = await store.button("x")
@@ -207,7 +208,7 @@ async def test_a_running_turn_completes_after_the_move(store: Store) -> None:
     await store.move(HOME, NEW)
     await store.sent(HOME, claim.turn, 0, 1, "p1")
     await store.complete(claim, outcome(*exchange("1", "one", None), pieces=pieces(claim, "a", "b", "c")))
-    assert await store.waiting_chats() == [NEW]
+    assert await store.take() == [NEW]
     assert [(address.chat, final.id) for address, final in await store.waiting(NEW)] == [
         (NEW, "p0"),
         (NEW, "p1"),
@@ -291,7 +292,7 @@ async def test_what_the_control_lane_read_under_the_old_key_acts_on_the_new_one(
     assert await store.reset(second, HOME, replying("new")) == Overtaken(turn=running.turn)
     assert await store.leave(HOME, "kicked") == Overtaken(turn=running.turn)
     await store.complete(running, outcome(reason=Finish.STOPPED, pieces=pieces(running, "half")))
-    assert await store.waiting_chats() == [NEW]
+    assert await store.take() == [NEW]
     assert await head_of(store, "4") is None
 
 
@@ -322,12 +323,12 @@ async def test_a_chat_that_moves_back_is_found_by_both_keys(store: Store) -> Non
 
 
 async def test_a_turn_that_was_stopped_or_reset_before_a_crash_comes_back_as_stopped(url: str) -> None:
-    async with open_store(url) as store:
+    async with opened(url) as store:
         await store.accept([said("1"), said("a", chat=AWAY), said("b", chat=NEW)])
         assert not any(claim.stopped for claim in await claims(store))
         await stop(store, "2")
         await store.accept([control("3", chat=AWAY)])
         ((row, chat),) = await store.control(10)
         await store.reset(row, chat, SILENTLY)
-    async with open_store(url) as store:
+    async with opened(url) as store:
         assert {claim.chat: claim.stopped for claim in await claims(store)} == {HOME: True, AWAY: True, NEW: False}

@@ -93,7 +93,7 @@ async def test_after_an_edit_the_message_is_the_edited_question(store: Store) ->
     assert before is not None and before.turn == first
     await store.replace(claim, first)
     sibling = outcome(*exchange("better", "best", None), pieces=pieces(claim, "best"))
-    await store.shown(await store.complete(claim, sibling))
+    await store.shown(HOME, await store.complete(claim, sibling))
     after = await store.exchange(HOME, "m1")
     assert after is not None and after.question is not None and after.answer is not None
     assert (after.turn, after.question.text, after.answer.text, after.latest) == (claim.turn, "better", "best", True)
@@ -160,5 +160,5 @@ async def _shown(store: Store, event: str, *messages: str, chat_is_away: bool = 
     for number, message in enumerate(messages):
         await store.sent(chat, claim.turn, 0, number, message)
     answer = outcome(*exchange(event, f"re {event}", claim.head), pieces=pieces(claim, *messages))
-    await store.shown(await store.complete(claim, answer))
+    await store.shown(chat, await store.complete(claim, answer))
     return claim.turn

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.ports import Ledger
 from storage import Store, open_store
-from tests.storage.saying import HOME
+from tests.storage.saying import HOME, opened
 
 DAY = "2026-11-22"
 
@@ -68,9 +68,9 @@ async def test_an_estimate_is_not_settled_again(store: Store) -> None:
 
 
 async def test_a_call_cut_off_by_a_crash_stays_counted(url: str) -> None:
-    async with open_store(url) as store:
+    async with opened(url) as store:
         await reserve(store, 200)
-    async with open_store(url) as store:
+    async with opened(url) as store:
         assert await store.spent(DAY) == 200
 
 

@@ -71,6 +71,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.known: list[Event] = []
         self.control: list[tuple[Waiting, ChatKey]] = []
         self.late: list[Claim] = []
+        self.done: list[Claim] = []
         self.accepted: set[str] = set()
         self.settled: list[str] = []
         self.store: Store
@@ -164,14 +165,22 @@ class Lifecycle(RuleBasedStateMachine):
         if not turn.reset:
             chat.told = [*turn.base, question, answer]
         self.settled += events
-        self.late.append(turn.claim)
-        self._refused(turn.claim)
+        self.done.append(turn.claim)
         chat.running, chat.since = None, next(self.ticks)
 
     @precondition(lambda self: self.late)
     @rule(data=st.data())
     def complete_too_late(self, data: st.DataObject) -> None:
         self._refused(data.draw(st.sampled_from(self.late)))
+
+    @precondition(lambda self: self.done)
+    @rule(data=st.data())
+    def complete_again(self, data: st.DataObject) -> None:
+        """As after a commit of which the worker was not told: nothing is left to do, and nothing changes."""
+        assert (
+            self.do(self.store.complete(data.draw(st.sampled_from(self.done)), outcome(*exchange("?", "!", None))))
+            == []
+        )
 
     def _refused(self, claim: Claim) -> None:
         with pytest.raises(FencedOut):

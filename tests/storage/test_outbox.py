@@ -6,8 +6,19 @@ from dataclasses import replace
 
 from bot.messages import Address, ChatKey
 from bot.ports import Claim, Final, Outcome
-from storage import Store, open_store
-from tests.storage.saying import AWAY, HOME, bodies, only_claim, outcome, pieces, replying, said, waiting_control
+from storage import Store
+from tests.storage.saying import (
+    AWAY,
+    HOME,
+    bodies,
+    only_claim,
+    opened,
+    outcome,
+    pieces,
+    replying,
+    said,
+    waiting_control,
+)
 
 
 async def test_pieces_wait_in_the_order_of_turns_slots_and_numbers(store: Store) -> None:
@@ -22,21 +33,21 @@ async def test_pieces_wait_in_the_order_of_turns_slots_and_numbers(store: Store)
 async def test_what_stands_waits_no_more(store: Store) -> None:
     claim = await _opened(store, "1")
     first, second = await store.complete(claim, outcome(pieces=pieces(claim, "a", "b")))
-    await store.shown([replace(first, id="p1")])
+    await store.shown(HOME, [replace(first, id="p1")])
     assert await store.waiting(HOME) == [(Address(HOME), second)]
-    await store.shown([replace(second, id="p2")])
+    await store.shown(HOME, [replace(second, id="p2")])
     assert await store.waiting(HOME) == []
-    assert await store.waiting_chats() == []
+    assert await store.take() == []
 
 
 async def test_where_a_piece_goes_comes_with_it_after_a_restart(url: str) -> None:
     address = Address(HOME, reply_to="m1", via="token", group=True)
-    async with open_store(url) as store:
+    async with opened(url) as store:
         claim = await _opened(store, "1")
         told: Outcome = replace(outcome(pieces=pieces(claim, "a")), address=address)
         finals = await store.complete(claim, told)
-    async with open_store(url) as store:
-        assert await store.waiting_chats() == [HOME]
+    async with opened(url) as store:
+        assert await store.take() == [HOME]
         assert await store.waiting(HOME) == [(address, final) for final in finals]
 
 
@@ -51,7 +62,7 @@ async def test_a_preview_alone_waits_for_nothing(store: Store) -> None:
     claim = await _opened(store, "1")
     await store.sent(HOME, claim.turn, 0, 0, "p1")
     await store.sent(HOME, claim.turn, 0, 0, "p2")
-    assert await store.waiting_chats() == []
+    assert await store.take() == []
     [final] = await store.complete(claim, outcome(pieces=pieces(claim, "a")))
     assert final.id == "p2"
 
@@ -61,11 +72,11 @@ async def test_a_repeated_send_has_the_same_nonce_and_one_after_a_deletion_anoth
     await store.sent(HOME, claim.turn, 0, 0, "p1")
     finals = await store.complete(claim, outcome(pieces=pieces(claim, "a", "b")))
     assert [final for _, final in await store.waiting(HOME)] == finals
-    await store.gone(finals[0])
+    await store.gone(HOME, finals[0])
     [(_, again), (_, other)] = await store.waiting(HOME)
     assert (again.id, again.piece, other) == ("", finals[0].piece, finals[1])
     assert len({again.nonce, finals[0].nonce, other.nonce}) == 3
-    await store.gone(again)
+    await store.gone(HOME, again)
     assert (await store.waiting(HOME))[0][1].nonce not in {again.nonce, finals[0].nonce}
 
 
@@ -75,26 +86,26 @@ async def test_a_surplus_preview_waits_until_it_is_removed_or_found_gone(store: 
         await store.sent(HOME, claim.turn, 0, 1, f"p{event}")
         [kept, surplus] = await store.complete(claim, outcome(pieces=pieces(claim, "a")))
         assert (kept.surplus, surplus.surplus, surplus.id) == (False, True, f"p{event}")
-        await store.shown([replace(kept, id="k")])
+        await store.shown(HOME, [replace(kept, id="k")])
         assert [final for _, final in await store.waiting(HOME)] == [surplus]
-        await (store.gone(surplus) if gone else store.shown([surplus]))
-        assert await store.waiting_chats() == []
+        await (store.gone(HOME, surplus) if gone else store.shown(HOME, [surplus]))
+        assert await store.take() == []
 
 
 async def test_what_is_dropped_is_never_shown(store: Store) -> None:
     claim = await _opened(store, "1")
     first, second = await store.complete(claim, outcome(pieces=pieces(claim, "a", "b")))
-    await store.drop([first], "rejected")
+    await store.drop(HOME, [first], "rejected")
     assert [final for _, final in await store.waiting(HOME)] == [second]
 
 
 async def test_only_chats_with_something_to_show_are_named_once_each(store: Store) -> None:
-    assert await store.waiting_chats() == []
+    assert await store.take() == []
     for event, chat in (("1", HOME), ("2", AWAY), ("3", ChatKey("web", "quiet"))):
         claim = await _opened(store, event, chat)
         shown: tuple[Final, ...] = () if chat.platform == "web" else pieces(claim, "a", "b")
         await store.complete(claim, outcome(pieces=shown))
-    assert sorted(await store.waiting_chats(), key=str) == [HOME, AWAY]
+    assert sorted(await store.take(), key=str) == [HOME, AWAY]
 
 
 async def _opened(store: Store, event: str, chat: ChatKey = HOME) -> Claim:

@@ -11,7 +11,17 @@ import pytest
 
 from storage.transaction import Statement, statements
 
-FILES = ("history.sql", "inbox.sql", "ledger.sql", "moving.sql", "outbox.sql", "platforms.sql")
+FILES = (
+    "copying.sql",
+    "dead.sql",
+    "fleet.sql",
+    "history.sql",
+    "inbox.sql",
+    "ledger.sql",
+    "moving.sql",
+    "outbox.sql",
+    "platforms.sql",
+)
 STATEMENTS = [
     pytest.param(statement, id=f"{file.removesuffix('.sql')}-{statement.name}")
     for file in FILES
@@ -27,10 +37,21 @@ WALKS = {
     # at a start
     "all_moves": "SCAN moves",
     # the partial index holds only what waits
-    "waiting_chats": "SCAN outbox USING INDEX outbox_waiting",
+    "chats_to_show": "SCAN outbox USING INDEX outbox_waiting",
+    "unshown_chats": "SCAN outbox USING INDEX outbox_waiting",
     "control_rows": "SCAN inbox USING INDEX inbox_control",
     # when somebody opens the page
-    "board_chats": "SCAN board USING INDEX board_chat",
+    "board_chats": "SCAN boards USING INDEX boards_changed",
+    # of few rows: one for each process, one for each duty
+    "dead_workers": "SCAN workers",
+    "other_workers": "SCAN workers USING COVERING INDEX sqlite_autoindex_workers_1",
+    "free_duties": "SCAN duties",
+    # when an operator asks
+    "letters": "SCAN inbox",
+    "living_workers": "SCAN workers",
+    "forget_progress": "SCAN notes",
+    # when a duty begins
+    "notes": "SCAN notes",
 }
 STEPS = re.compile(r"SCAN (?!line\b).*")  # `line` is the recursion's own table
 

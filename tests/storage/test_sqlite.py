@@ -9,6 +9,7 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from textwrap import indent
 
@@ -40,9 +41,9 @@ def ask(sql: str) -> Transaction[str | int]:
 
 async def test_each_commit_is_synced_to_the_disk(path: Path) -> None:
     async with open_sqlite(path) as database:
-        assert await database.run(ask("PRAGMA journal_mode")) == "wal"
-        assert await database.run(ask("PRAGMA synchronous")) == 2  # FULL
-        assert await database.run(ask("PRAGMA fullfsync")) == 1
+        assert await database.run(partial(ask, "PRAGMA journal_mode")) == "wal"
+        assert await database.run(partial(ask, "PRAGMA synchronous")) == 2  # FULL
+        assert await database.run(partial(ask, "PRAGMA fullfsync")) == 1
 
 
 async def test_what_waits_while_a_commit_runs_shares_the_next_one(path: Path) -> None:
@@ -71,9 +72,13 @@ async def test_a_failing_transaction_undoes_only_itself(path: Path) -> None:
     async with open_sqlite(path) as database:
         store = Store(database)
         results = await asyncio.gather(
-            store.note({"a": "1"}), database.run(failing("b")), store.note({"c": "1"}), database.run(twice("d")),
-            store.note({"e": "1"}), return_exceptions=True,
-        )  # fmt: skip
+            store.note({"a": "1"}),
+            database.run(partial(failing, "b")),
+            store.note({"c": "1"}),
+            database.run(partial(twice, "d")),
+            store.note({"e": "1"}),
+            return_exceptions=True,
+        )
         assert [type(result) for result in results] == [
             type(None), Oops, type(None), sqlite3.IntegrityError, type(None)
         ]  # fmt: skip
@@ -112,7 +117,7 @@ async def test_closing_commits_what_was_handed_in_and_refuses_the_rest(path: Pat
 
 async def test_a_clock_that_is_set_back_keeps_nobody_waiting(path: Path) -> None:
     async with open_sqlite(path) as database:
-        await database.run(inbox.accept([said("1")], now=time.time() + 3600))
+        await database.run(partial(inbox.accept, [said("1")], now=time.time() + 3600))
         assert payloads(await only_claim(Store(database))) == ["1"]
 
 
@@ -148,7 +153,9 @@ async def test_a_full_database_accepts_nothing_and_works_again_with_room(path: P
     async with open_sqlite(path) as database:
         store = Store(database)
         await store.accept([said("first")])
-        await database.run(ask(f"PRAGMA max_page_count = {await database.run(ask('PRAGMA page_count'))}"))
+        await database.run(
+            partial(ask, f"PRAGMA max_page_count = {await database.run(partial(ask, 'PRAGMA page_count'))}")
+        )
         kept, refused = ["first"], 0
         for number in range(40):
             group = [said(f"{number}.{part}", f"{number}.{part} " + "x" * 900) for part in range(5)]
@@ -159,11 +166,11 @@ async def test_a_full_database_accepts_nothing_and_works_again_with_room(path: P
                 assert "full" in str(error)
                 refused += 1
         assert refused > 30
-        await database.run(ask("PRAGMA max_page_count = 1000000"))
+        await database.run(partial(ask, "PRAGMA max_page_count = 1000000"))
         await store.accept([said("last")])
         taken = [text.split(" ")[0] for claim in await claims(store) for text in payloads(claim)]
         assert taken == [*kept, "last"][:100]
-        assert await database.run(ask("PRAGMA integrity_check")) == "ok"
+        assert await database.run(partial(ask, "PRAGMA integrity_check")) == "ok"
 
 
 async def test_a_full_disk_accepts_nothing_and_works_again_with_room(path: Path) -> None:

@@ -1,0 +1,227 @@
+"""One commit of many transactions on PostgreSQL. Which connection runs it, and what follows a failure, is `postgres`'s
+matter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import asyncpg
+
+from bot.errors import StorageError
+from bot.ports import Topic
+from storage.dialect import numbered, tagged
+from storage.postgres_open import LOST, told
+from storage.transaction import Making, Record, Statement, Step, Transaction, Values, storable
+
+# Every chat of the batch, in the order of their keys: no two batches wait for each other.
+LOCK = """
+SELECT chat FROM chats WHERE chat = ANY($1::text[]) OR chat IN (SELECT new FROM moves WHERE old = ANY($1::text[]))
+ORDER BY chat FOR UPDATE
+"""
+IN_THE_WAY = asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError
+
+
+class NotCommitted(Exception):
+    """The connection was lost before the end: surely nothing happened."""
+
+
+class Retry(Exception):
+    """Nothing happened, and it may go better another time, or alone."""
+
+
+class _Broken(Exception):
+    """A transaction raised after its first change: all of the batch is undone with it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+@dataclass(slots=True)
+class Job:
+    """A transaction that somebody waits for. `chats`: the keys of those that it changes, None for any of them."""
+
+    making: Making[Any]
+    chats: Sequence[str] | None
+    tells: Sequence[Topic]
+    done: asyncio.Future[Any]
+    tries: int = 0
+
+    def fail(self, error: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    transaction: Transaction[Any]
+    step: Step
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class _Results:
+    """What each job is told, once the commit stands."""
+
+    values: list[tuple[Job, Any]] = field(default_factory=list)
+    errors: list[tuple[Job, BaseException]] = field(default_factory=list)
+
+    def tell(self) -> None:
+        for job, value in self.values:
+            if not job.done.done():
+                job.done.set_result(value)
+        for job, error in self.errors:
+            job.fail(error)
+
+
+async def commit(connection: asyncpg.Connection[Any], batch: Sequence[Job], company: bool) -> None:
+    """All jobs of the batch in one transaction; each is told its result. With `company`, other workers are told of it.
+
+    Raises Retry and NotCommitted: nothing happened and nobody was told anything; what `LOST` names: nobody knows.
+    """
+    results = _Results()
+    try:
+        await connection.execute("BEGIN")
+        if keys := sorted({chat for job in batch for chat in job.chats or ()}):
+            await connection.fetch(LOCK, keys)
+        for wave in _waves(batch):
+            await _advance(connection, wave, results)
+    except IN_THE_WAY as error:
+        await _roll_back(connection)
+        raise Retry from error
+    except asyncpg.PostgresError as error:
+        await _roll_back(connection)
+        if len(batch) > 1:
+            raise Retry from error  # alone, each meets its own error
+        batch[0].fail(_own_error(error))
+        return
+    except LOST as error:
+        raise NotCommitted(told(error)) from error
+    except _Broken as error:
+        await _roll_back(connection)
+        if len(batch) > 1:
+            raise Retry from error
+        batch[0].fail(error.error)
+        return
+    except BaseException:
+        connection.terminate()
+        raise
+    topics = {topic for job in batch for topic in job.tells} if company else ()
+    await connection.execute("".join(f"NOTIFY magpie, '{topic}'; " for topic in topics) + "COMMIT")
+    results.tell()
+
+
+async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
+    try:
+        await connection.execute("ROLLBACK")
+    except LOST as error:
+        raise NotCommitted(told(error)) from error
+
+
+def _own_error(error: asyncpg.PostgresError) -> Exception:
+    ours = asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError, asyncpg.DataError
+    if isinstance(error, ours) and not isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return error  # a mistake in a statement: trying again is no use
+    translated = StorageError(f"PostgreSQL: {error}")
+    translated.__cause__ = error
+    return translated
+
+
+def _waves(batch: Sequence[Job]) -> Iterable[list[Job]]:
+    """Jobs that may move in step: of each chat one at a time, in their order; one that may change any chat goes alone."""
+    left = list(batch)
+    while left:
+        wave, later, busy = list[Job](), list[Job](), set[str]()
+        for index, job in enumerate(left):
+            if job.chats is None:
+                if not wave and not later:
+                    wave, later = [job], left[1:]
+                else:
+                    later += left[index:]
+                break
+            if busy.isdisjoint(job.chats):
+                wave.append(job)
+            else:
+                later.append(job)
+            busy.update(job.chats)
+        yield wave
+        left = later
+
+
+async def _advance(connection: asyncpg.Connection[Any], wave: Sequence[Job], results: _Results) -> None:
+    running = [one for job in wave if (one := _begin(job, results))]
+    while running:
+        groups: dict[Statement, list[_Running]] = {}
+        for one in running:
+            groups.setdefault(one.step[0], []).append(one)
+        running = []
+        for statement, members in groups.items():
+            prepared = _prepared(statement)
+            found = await _execute(connection, prepared, [one.step[1] for one in members])
+            for one, rows in zip(members, found, strict=True):
+                one.changed |= prepared.changes
+                if _continue(one, rows, results):
+                    running.append(one)
+
+
+def _begin(job: Job, results: _Results) -> _Running | None:
+    transaction = job.making()
+    try:
+        return _Running(job, transaction, next(transaction))
+    except StopIteration as stop:
+        results.values.append((job, stop.value))
+    except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked for this transaction
+        results.errors.append((job, error))
+    return None
+
+
+def _continue(one: _Running, rows: Sequence[Record], results: _Results) -> bool:
+    try:
+        one.step = one.transaction.send(rows)
+        return True
+    except StopIteration as stop:
+        results.values.append((one.job, stop.value))
+    except Exception as error:  # as above
+        if one.changed:
+            raise _Broken(error) from error
+        results.errors.append((one.job, error))
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A statement in PostgreSQL's words, the names of its values in their order, and what it does."""
+
+    sql: str
+    names: tuple[str, ...]
+    returns: bool
+    changes: bool
+
+
+@cache
+def _prepared(statement: Statement) -> _Prepared:
+    sql, names = numbered(statement.sql)
+    text, returns = tagged(sql, len(names) + 1)
+    return _Prepared(text, names, returns, changes=not sql.upper().startswith(("SELECT", "WITH")))
+
+
+async def _execute(
+    connection: asyncpg.Connection[Any], prepared: _Prepared, values: Sequence[Values]
+) -> Sequence[Sequence[Record]]:
+    """The rows of each."""
+    arguments = [_arguments(prepared.names, storable(one)) for one in values]
+    if not prepared.returns:
+        await connection.executemany(prepared.sql, arguments)
+        return [()] * len(values)
+    found: list[list[Record]] = [[] for _ in values]
+    for row in await connection.fetchmany(prepared.sql, [(*one, job) for job, one in enumerate(arguments)]):
+        found[row["job"]].append(row)
+    return found
+
+
+def _arguments(names: Sequence[str], values: Values) -> tuple[Any, ...]:
+    return tuple(values[name] for name in names)

@@ -1,0 +1,51 @@
+"""The transactions of a worker among others: its heartbeat, the dead whose work it shares out, its duties."""
+
+from __future__ import annotations
+
+from bot.ports import Beat
+from storage.transaction import Transaction, statements
+
+FLEET = statements("fleet.sql")
+
+
+def enrol(worker: str, host: str, version: str, now: float, lease: float) -> Transaction[None]:
+    yield FLEET["enrol"], {"worker": worker, "until": now + lease, "host": host, "version": version}
+
+
+def beat(worker: str, now: float, lease: float, *, reap: bool) -> Transaction[Beat]:
+    ours = yield FLEET["beat"], {"worker": worker, "until": now + lease}
+    if not ours:
+        return Beat(alive=False)
+    freed = 0
+    if reap:
+        for dead in (yield FLEET["dead_workers"], {"now": now}):
+            yield from _share_out(dead["id"])
+            freed += 1
+    others = (yield FLEET["other_workers"], {"worker": worker})[0]["workers"]
+    ended = yield FLEET["turns_to_end"], {"worker": worker}
+    return Beat(others=others, freed=freed, ended=tuple(row["id"] for row in ended))
+
+
+def _share_out(worker: str) -> Transaction[None]:
+    yield FLEET["chats_of"], {"worker": worker}  # locked in the order of their keys
+    yield FLEET["free_owned"], {"worker": worker}
+    yield FLEET["free_shown"], {"worker": worker}
+    yield FLEET["free_duties"], {"worker": worker}
+    yield FLEET["forget_worker"], {"worker": worker}
+
+
+def resign(worker: str) -> Transaction[None]:
+    """What a worker leaves behind, others take up at once."""
+    yield from _share_out(worker)
+
+
+def take_duty(worker: str, name: str) -> Transaction[bool]:
+    return bool((yield FLEET["take_duty"], {"name": name, "worker": worker}))
+
+
+def leave_duty(worker: str, name: str) -> Transaction[None]:
+    yield FLEET["leave_duty"], {"name": name, "worker": worker}
+
+
+def due(cause: str, every: float, now: float) -> Transaction[bool]:
+    return bool((yield FLEET["due_alarm"], {"cause": cause, "now": now, "before": now - every}))

@@ -1,0 +1,228 @@
+"""PostgreSQL by asyncpg: for many workers. It does the locking, the ordering, the durability and the wake-up.
+
+Everything that waits while a commit runs becomes the next commit, as in `sqlite.py`. Here its transactions move in step: what
+all of them ask for next is one pipelined round trip for each kind of statement. Transactions of one chat take turns, and
+their chats' rows are locked before the first step, in the order of their keys: per chat everything is serial, between workers
+as well.
+
+Beside it: `batch` (running a commit), `postgres_open` (the first connection: what can be wrong with it, and the schema).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+
+from bot.errors import StorageError
+from bot.ports import Topic
+from storage.batch import Job, NotCommitted, Retry, commit
+from storage.postgres_open import LOST, connect, prepare, told
+from storage.transaction import Making
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+COMMITTERS = 2  # connections that commit: while one waits for the disk the other goes on
+BATCH = 500  # transactions that share a commit
+TRIES = 3  # of a commit that surely left nothing behind: a deadlock, a connection lost before its end
+LEASE = 3.0  # seconds for which a heartbeat keeps a worker alive
+RECONNECT = (0.1, 2.0)  # seconds between attempts: the first wait and the longest
+CHANNEL = "magpie"
+
+
+@asynccontextmanager
+async def open_postgres(url: str) -> AsyncIterator[Postgres]:
+    """Connect and migrate. Raises StorageRefused with what to do."""
+    await prepare(url)
+    database = Postgres(url)
+    # Awaited below. No TaskGroup: it would wrap every error of those who use the store into a group.
+    tasks = [
+        asyncio.create_task(database.serve(queue, listens=queue is database.urgent), name="postgres")
+        for queue in (database.urgent, *[database.ordinary] * COMMITTERS)
+    ]
+    try:
+        yield database
+    finally:
+        database.close()
+        await asyncio.gather(*tasks)
+
+
+class _Queue:
+    """What waits for a commit."""
+
+    def __init__(self) -> None:
+        self._jobs: list[Job] = []
+        self._some = asyncio.Event()
+        self.closed = False
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        self._jobs += jobs
+        self._some.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._some.set()
+
+    async def take(self) -> list[Job]:
+        """The next batch; empty when closed."""
+        while not self._jobs and not self.closed:
+            self._some.clear()
+            await self._some.wait()
+        batch, self._jobs = self._jobs[:BATCH], self._jobs[BATCH:]
+        return batch
+
+    def fail(self, why: str) -> None:
+        jobs, self._jobs = self._jobs, []
+        for job in jobs:
+            job.fail(StorageError(why))
+
+
+class Postgres:
+    """A `storage.store.Database`. `others`: how many more workers there are, as far as we know."""
+
+    lease: float | None = LEASE
+
+    def __init__(self, url: str) -> None:
+        self.worker = ""
+        self.others = 1
+        self.ordinary, self.urgent = _Queue(), _Queue()
+        self._url = url
+        self._offset = 0.0  # what the database's clock is ahead of our monotonic one
+        self._ours: set[int] = set()  # the server's processes that serve us: their wake-ups are our own
+        self._heard: dict[Topic, list[Callable[[], None]]] = {topic: [] for topic in Topic}
+        self.renew()
+        self._offset = time.time() - time.monotonic()
+
+    def renew(self) -> str:
+        """Another worker from now on: whatever the old one still does is refused."""
+        self.worker = f"{socket.gethostname()}-{secrets.token_hex(6)}"
+        return self.worker
+
+    def now(self) -> float:
+        """The database's clock, as of the last heartbeat: that of this machine may be wrong, or jump."""
+        return time.monotonic() + self._offset
+
+    def subscribe(self, topic: Topic, heard: Callable[[], None]) -> None:
+        self._heard[topic].append(heard)
+
+    async def run(
+        self,
+        making: Making[T],
+        *,
+        chats: Sequence[str] | None = (),
+        tells: Sequence[Topic] = (),
+        urgent: bool = False,
+    ) -> T:
+        queue = self.urgent if urgent else self.ordinary
+        if queue.closed:
+            raise StorageError("The store is closed.")
+        job = Job(making, chats, tells, asyncio.get_running_loop().create_future())
+        queue.put([job])
+        result: T = await job.done
+        return result
+
+    def close(self) -> None:
+        """Take no more; what was taken is committed."""
+        self.ordinary.close()
+        self.urgent.close()
+
+    # --- one connection ------------------------------------------------------------------------------------------------
+
+    async def serve(self, queue: _Queue, *, listens: bool) -> None:
+        """Commit what the queue holds until it is closed, over as many connections as it takes."""
+        wait = RECONNECT[0]
+        while True:
+            try:
+                connection = await connect(self._url)
+            except LOST as error:
+                queue.fail(f"PostgreSQL cannot be reached: {told(error)}")
+                if queue.closed:
+                    return
+                log.warning("PostgreSQL cannot be reached: %s", told(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RECONNECT[1])
+                continue
+            pid = connection.get_server_pid()
+            self._ours.add(pid)
+            try:
+                if await self._work(connection, queue, listens=listens):
+                    return
+                wait = RECONNECT[0]
+            finally:
+                self._ours.discard(pid)
+                connection.terminate()
+
+    async def _work(self, connection: asyncpg.Connection[Any], queue: _Queue, *, listens: bool) -> bool:
+        """True when the queue is closed and empty; False when the connection is lost."""
+        try:
+            if listens:
+                await self._listen(connection)
+            while batch := await queue.take():
+                if connection.is_closed():  # while nobody asked anything of it
+                    queue.put(batch)
+                    return False
+                if not await self._commit(connection, batch, queue):
+                    return False
+        except LOST as error:
+            log.warning("PostgreSQL: connection lost: %s", told(error))
+            return False
+        await connection.close(timeout=1.0)
+        return True
+
+    async def _commit(self, connection: asyncpg.Connection[Any], batch: Sequence[Job], queue: _Queue) -> bool:
+        """False when the connection is of no use any more."""
+        try:
+            await commit(connection, batch, self.others > 0)
+            return True
+        except Retry:
+            alone = len(batch) > 1
+            for job in batch:
+                job.tries += 1
+            again = [job for job in batch if job.tries < TRIES]
+            for job in batch:
+                if job.tries >= TRIES:
+                    job.fail(StorageError("PostgreSQL: other transactions were in the way."))
+            if alone:
+                for job in again:
+                    await self._commit(connection, [job], queue)
+            else:
+                queue.put(again)
+            return True
+        except NotCommitted as error:  # nothing of it happened: another connection may do better
+            for job in batch:
+                job.tries += 1
+                if job.tries >= TRIES:
+                    job.fail(StorageError(f"PostgreSQL: {error}"))
+            queue.put([job for job in batch if job.tries < TRIES])
+            log.warning("PostgreSQL: connection lost: %s", error)
+            return False
+        except LOST as error:  # in the middle of COMMIT: nobody knows
+            for job in batch:
+                job.fail(StorageError(f"PostgreSQL: connection lost in a commit: {told(error)}"))
+            raise
+        except BaseException:  # cancelled, or a bug: nobody waits for ever
+            for job in batch:
+                job.fail(StorageError("The store was closed in the middle of a commit."))
+            raise
+
+    async def _listen(self, connection: asyncpg.Connection[Any]) -> None:
+        def hear(_: object, pid: int, channel: str, payload: object) -> None:
+            if pid not in self._ours:
+                for heard in self._heard[Topic(str(payload))]:
+                    heard()
+
+        before = time.monotonic()
+        clock: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+        self._offset = clock - (before + time.monotonic()) / 2
+        await connection.add_listener(CHANNEL, hear)
+        for topic in Topic:  # whatever was told while nobody listened
+            for heard in self._heard[topic]:
+                heard()
