@@ -77,6 +77,11 @@ class Magpie:
             os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
 
+    def send_signal(self, number: int) -> None:
+        """To the whole process group: SIGSTOP pauses it, SIGCONT lets it go on."""
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
     async def end(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit code."""
         assert self._process is not None
