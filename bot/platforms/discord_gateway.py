@@ -179,7 +179,9 @@ class Gateway:
 
     async def _open(self, client: discord.Client, session: _Session) -> DiscordWebSocket:
         async with asyncio.timeout(None) as deadline, AsyncExitStack() as turn:
-            url = session.url or await turn.enter_async_context(self._tenure.starts.turn(self._tenure.shard))
+            url = session.url if session.id else None
+            if url is None:
+                url = await turn.enter_async_context(self._tenure.starts.turn(self._tenure.shard))
             deadline.reschedule(asyncio.get_running_loop().time() + CONNECT_SECONDS)
             socket = await DiscordWebSocket.from_client(
                 client,

@@ -33,8 +33,8 @@ SPARED_STARTS = 10  # of the sessions that Discord allows in a day: who begins o
 ATTEMPTS_AT_MOST = 60.0  # seconds between two attempts
 RENUMBERED_SECONDS = 60.0  # between two looks at the number of shards
 # For each shard that a process holds it leaves the others so many seconds before it asks for one more; a shard that it then
-# gets only later than PROMPT has been somebody's meanwhile, and the others are waiting for it again.
-COURTESY, MOST_COURTESY, PROMPT = 1.5, 4, 5.0
+# gets only later than PROMPT has been somebody's meanwhile, and the others are waiting for it again. They look every second.
+COURTESY, MOST_COURTESY, PROMPT = 1.2, 4, 5.0
 
 T = TypeVar("T")
 

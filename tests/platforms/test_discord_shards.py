@@ -12,7 +12,7 @@ from bot.platforms import discord_inbox, discord_shards
 from bot.platforms.discord_shards import Shard
 from tests.platforms.discord_house import House, Inbox, Notes, Rota, Worker, house
 from tests.servers.discord import APPLICATION_ID, DiscordServer
-from tests.servers.discord_gateway import HELLO
+from tests.servers.discord_gateway import HELLO, IDENTIFY, Frame
 from tests.servers.discord_interactions import DEFERRED
 from tests.servers.discord_state import Channel, User
 
@@ -300,6 +300,22 @@ async def test_who_was_paused_does_not_identify(server: DiscordServer) -> None:
         worker.come_back()
         await processes.hold((worker, 2))
         assert server.gateway.identifies == 4
+
+
+async def test_a_connection_that_breaks_before_it_is_ready_waits_for_its_turn_again() -> None:
+    broken = False
+
+    def cut(frame: Frame) -> None:
+        nonlocal broken
+        if (frame.direction, frame.op) == ("in", IDENTIFY) and not broken:
+            broken = True
+            server.close_gateway(None)
+
+    async with DiscordServer(identify_seconds=0.15, on_frame=cut) as server, fleet(server) as processes:
+        _, worker = await processes.start()
+        await server.wait_for(lambda: server.gateway.identifies == 2)
+        await processes.hold((worker, 1))
+        assert server.gateway.hasty == 0
 
 
 async def test_two_holders_of_one_shard_hear_everything_twice_and_take_it_once(

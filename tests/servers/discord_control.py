@@ -139,8 +139,15 @@ def _print_frame(frame: Frame) -> None:
         print(f"gateway {frame.direction:5} {name}", flush=True)
 
 
-async def _serve(port: int, token: str) -> None:
-    server = DiscordServer(token=token, port=port, on_call=lambda call: print(call, flush=True), on_frame=_print_frame)
+async def _serve(port: int, token: str, shards: int) -> None:
+    server = DiscordServer(
+        token=token,
+        port=port,
+        shards=shards,
+        identify_seconds=5.0,
+        on_call=lambda call: print(call, flush=True),
+        on_frame=_print_frame,
+    )
     await server.start(Control(server).routes())
     ann, bob = server.user("ann"), server.user("bob")
     server.channel(server.guild("house", members=[ann, bob]), "general")
@@ -159,8 +166,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A stand-in for Discord on the loopback interface")
     parser.add_argument("--port", type=int, default=9001)
     parser.add_argument("--token", default="stand-in-token")
+    parser.add_argument("--shards", type=int, default=1)
     options = parser.parse_args()
     try:
-        asyncio.run(_serve(options.port, options.token))
+        asyncio.run(_serve(options.port, options.token, options.shards))
     except KeyboardInterrupt:
         print("stopped")
