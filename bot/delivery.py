@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
+from bot import logs
 from bot.answer import Place, teaser
 from bot.errors import (
     ChatMoved,
@@ -91,6 +92,7 @@ class Delivery:
         return resumed
 
     async def _resumed(self, chat: ChatKey, throttle: Throttle) -> None:
+        logs.about(platform=chat.platform, chat=str(chat))
         try:
             await self._drain(chat, throttle)
         finally:

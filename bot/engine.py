@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from bot import phrases
+from bot import logs, metrics, phrases
 from bot.answer import Answer
 from bot.delivery import Delivery
 from bot.errors import FencedOut, MagpieError, StorageError, Superseded
@@ -242,9 +242,11 @@ class Engine:
 
     async def _guarded_turn(self, claim: Claim) -> None:
         """The turn's slot is free once it is completed: a chat that may not be shown anything for an hour blocks nobody."""
+        logs.about(platform=claim.chat.platform, chat=str(claim.chat), turn=claim.turn)
         try:
             try:
-                showing = await self._turn(claim)
+                with metrics.RUNNING.track_inprogress():
+                    showing = await self._turn(claim)
             except FencedOut as error:
                 log.warning("%s", error)
                 showing = None
@@ -408,6 +410,7 @@ class Engine:
             finals = await insist(lambda: self._inbox.complete(claim, outcome))
         except Superseded:
             running.stopped = True
-            stopped = running.outcome(layout, running.preview.address, seconds)
-            finals = await insist(lambda: self._inbox.complete(claim, stopped))
+            outcome = running.outcome(layout, running.preview.address, seconds)
+            finals = await insist(lambda: self._inbox.complete(claim, outcome))
+        metrics.turn_ended(outcome)
         return partial(self._delivery.finish, running.preview.address, finals, running.preview.stands)

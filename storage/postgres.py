@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from bot import metrics
 from bot.errors import StorageError
 from bot.ports import Topic
 from storage.batch import Job, NotCommitted, Retry, commit
@@ -180,7 +181,8 @@ class Postgres:
     async def _commit(self, connection: asyncpg.Connection[Any], batch: Sequence[Job], queue: _Queue) -> bool:
         """False when the connection is of no use any more."""
         try:
-            await commit(connection, batch, self.others > 0)
+            with metrics.COMMITS.time():
+                await commit(connection, batch, self.others > 0)
             return True
         except Retry:
             alone = len(batch) > 1

@@ -20,6 +20,7 @@ from typing import IO, Any, TypeVar
 
 import aiosqlite
 
+from bot import metrics
 from bot.errors import StorageError, StorageRefused
 from bot.ports import Topic
 from storage.fleet import FLEET
@@ -139,7 +140,8 @@ class SQLite:
 
     async def _commit(self, batch: list[_Job]) -> None:
         try:
-            results = await self._connection.hop(lambda connection: _commit(connection, batch))
+            with metrics.COMMITS.time():
+                results = await self._connection.hop(lambda connection: _commit(connection, batch))
         except sqlite3.Error as error:
             _fail(batch, f"SQLite: {error}", error)
             return
