@@ -22,6 +22,7 @@ from bot.files import FileStore
 from bot.messages import ChatKey, Finished, Notice
 from bot.models import Limits, Roster, open_models
 from bot.platforms import discord_account, telegram_account
+from bot.platforms.telegram_webhook import same_url
 from bot.ports import Ledger, Line, ModelCard, Prompt
 from bot.settings import MILLIONTHS, Settings
 from storage import Store, open_store
@@ -189,7 +190,7 @@ async def _telegram(report: Report, settings: Settings, session: aiohttp.ClientS
 
 def _webhook(report: Report, settings: Settings, account: telegram_account.Account) -> None:
     now, ours = urlsplit(account.webhook).hostname, urlsplit(settings.webhook_url).hostname
-    if account.webhook != settings.webhook_url:
+    if not same_url(account.webhook, settings.webhook_url):
         then = f"sends them to {ours}" if ours else "asks for them itself"
         if now:
             report.note(f"Telegram: its updates go to {now} now; Magpie {then} when it starts.")

@@ -51,6 +51,12 @@ def secret_of(token: str) -> str:
     return hmac.new(token.encode(), b"magpie telegram webhook, secret v1", hashlib.sha256).hexdigest()
 
 
+def same_url(told: str, ours: str) -> bool:
+    """Telegram tells a URL with its host in lower case, and a path where it was given none."""
+    one, other = urlsplit(told), urlsplit(ours)
+    return (one.scheme, one.netloc.lower(), one.path or "/") == (other.scheme, other.netloc.lower(), other.path or "/")
+
+
 class Receiver:
     """The ASGI application. `take` keeps one update, of whatever shape, or raises StorageError."""
 
@@ -138,7 +144,7 @@ async def keep_set(caller: Caller, url: str, secret: str, heard: Callable[[], No
     while True:
         await asyncio.sleep(every)
         info = _info(await caller.insist("getWebhookInfo"))
-        if info.url != url:
+        if not same_url(info.url, url):
             _log.warning("Telegram's webhook was changed by another program that has the bot's token; I set it again")
             await caller.insist("setWebhook", wanted)
         elif info.failed > failed and info.waiting:

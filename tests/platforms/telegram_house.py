@@ -188,10 +188,11 @@ async def taking(
     duties: Duties | None = None,
     notes: Notes | None = None,
     listening: bool = True,
+    url: str = "http://127.0.0.1:{port}/telegram/hook",
 ) -> AsyncIterator[House]:
     """The adapter behind a webhook at `server`, once it is set or, not `listening`, before anything."""
     port = port or free_port()
-    webhook = Webhook(f"http://127.0.0.1:{port}/telegram/hook", "127.0.0.1", port)
+    webhook = Webhook(url.format(port=port), "127.0.0.1", port)
     async with (
         adapter(server, allowed=allowed, webhook=webhook, duties=duties, notes=notes) as house,
         asyncio.TaskGroup() as tasks,

@@ -291,6 +291,16 @@ async def test_a_webhook_changed_by_others_is_set_again(
     assert "changed by another program" in caplog.text
 
 
+@pytest.mark.parametrize("url", ["http://LocalHost:{port}", "http://127.0.0.1:{port}/a%20path/of~its-own"])
+async def test_a_webhook_that_telegram_writes_differently_is_ours(server: TelegramServer, url: str) -> None:
+    async with taking(server, url=url) as house:
+        ann = server.user("Ann")
+        server.say(server.private(ann), ann, "hello")
+        await house.inbox.wait()
+        await server.wait_for(lambda: len(server.calls("getWebhookInfo")) == 3)
+    assert len(server.calls("setWebhook")) == 1
+
+
 async def test_what_telegram_says_of_failed_deliveries_is_told(
     server: TelegramServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -24,6 +24,14 @@ FIRST_RETRY, LAST_RETRY = 0.05, 1.0
 TIMEOUT = 60.0  # seconds for an answer
 
 
+def _plain(url: str) -> str:
+    """As TDLib writes a URL that it has read."""
+    parts = urlsplit(url)
+    return (
+        f"{parts.scheme}://{parts.netloc.lower()}{parts.path or '/'}{url.partition('?')[1]}{parts.query}" if url else ""
+    )
+
+
 class Webhook:
     """`local`: as a Bot API server of one's own started with --local, which calls http and any port."""
 
@@ -47,7 +55,7 @@ class Webhook:
         updates.allow(params.get("allowed_updates"))
         if params.get("drop_pending_updates"):
             updates.pending.clear()
-        self._url, self._secret, self._error = url, secret or None, None
+        self._url, self._secret, self._error = _plain(url), secret or None, None
         self._connections = min(max(connections if isinstance(connections, int) else CONNECTIONS, 1), MOST_CONNECTIONS)
         updates.webhook_active = bool(url)
         if url:
