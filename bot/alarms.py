@@ -23,6 +23,7 @@ from bot import metrics, phrases
 from bot.errors import ModelError, PlatformError, RetryLater, StorageError, Trouble, Unreachable, Unsure
 from bot.health import unheard
 from bot.messages import Address
+from bot.metrics import Backlog
 from bot.phrases import Phrase
 from bot.ports import Confiding, Platform
 
@@ -71,8 +72,12 @@ class Alarm:
 
 
 class AlarmBook(Protocol):
+    """What the store is to the alarms. Both raise StorageError."""
+
     async def due(self, cause: str, every: float) -> bool:
-        """True once per `every` seconds for this cause, for all workers together. Raises StorageError."""
+        """True once per `every` seconds for this cause, for all workers together."""
+
+    async def backlog(self) -> Backlog: ...
 
 
 @dataclass(slots=True)
@@ -130,9 +135,11 @@ class Alarms:
     # --- looking -------------------------------------------------------------------------------------------------------
 
     async def _watch(self, platforms: Mapping[str, Platform]) -> None:
+        dead = await self._dead_letters(None)
         while True:
             before = time.monotonic()
             await asyncio.sleep(self._look)
+            dead = await self._dead_letters(dead)
             if time.monotonic() - before > 2 * self._look:  # we slept ourselves (a suspended machine): nobody was heard
                 continue
             for name in unheard(platforms, self._deaf):
@@ -143,6 +150,17 @@ class Alarms:
                     self.ring(Cause.DISK)
             except OSError as error:
                 log.warning("Cannot look at the disk of %s: %s", self._data_dir, error.strerror)
+
+    async def _dead_letters(self, known: int | None) -> int | None:
+        """How many there are, where the store tells; more than were `known` ring."""
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                dead = (await self._book.backlog()).dead
+        except (StorageError, TimeoutError):
+            return known
+        if known is not None and dead > known:
+            self.ring(Cause.DEAD_LETTER)
+        return dead
 
     # --- telling -------------------------------------------------------------------------------------------------------
 

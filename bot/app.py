@@ -197,7 +197,7 @@ def _platforms(
         menu=menu,
         banner=Banner(simulated=settings.simulated, variables=("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY")),
         ready=Readiness(store, platforms, ready.is_set),
-        figures=metrics.Exposition(None, platforms),
+        figures=metrics.Exposition(store, platforms),
         token=token,
         public_url=settings.web_url,
     )

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Protocol, TypeVar
 
 from bot.messages import Address, ChatKey, Event, Shown
+from bot.metrics import Backlog
 from bot.ports import (
     Beat,
     ButtonRow,
@@ -24,7 +25,7 @@ from bot.ports import (
     Row,
     Topic,
 )
-from storage import control, fleet, history, inbox, ledger, moving, outbox, platforms
+from storage import backlog, control, fleet, history, inbox, ledger, moving, outbox, platforms
 from storage.transaction import Making
 
 T = TypeVar("T")
@@ -205,6 +206,9 @@ class Store:
     async def due(self, cause: str, every: float) -> bool:
         """True once in `every` seconds for this cause, for all workers together."""
         return await self._run(partial(fleet.due, cause, every, self._now))
+
+    async def backlog(self) -> Backlog:
+        return await self._run(partial(backlog.backlog, self._now))
 
     # Ledger
 

@@ -16,6 +16,7 @@ from bot import phrases
 from bot.alarms import CAUSES, LEAST_SHARE, Alarm, Alarms, Cause, nearly_full
 from bot.errors import Forbidden, ModelError, RetryLater, Revoked, StorageError, Trouble, Unreachable, Unsure
 from bot.messages import ChatKey
+from bot.metrics import Backlog
 from bot.ports import Platform
 from storage import open_store
 from tests.stage import until
@@ -31,6 +32,7 @@ class Book:
     told: dict[str, float] = field(default_factory=dict)
     asked: int = 0
     broken: bool = False
+    dead: int = 0
 
     async def due(self, cause: str, every: float) -> bool:
         self.asked += 1
@@ -41,6 +43,11 @@ class Book:
             return False
         self.told[cause] = now
         return True
+
+    async def backlog(self) -> Backlog:
+        if self.broken:
+            raise StorageError("disk full")
+        return Backlog(waiting=0, oldest=0.0, unshown=0, dead=self.dead)
 
 
 class Place(Window):
@@ -231,6 +238,22 @@ async def test_a_process_that_was_paused_does_not_take_its_own_sleep_for_silence
         await settled()
 
     assert scene.told == [[], [], []]
+
+
+async def test_a_dead_letter_is_noticed_and_those_of_before_are_not(scene: Scene, tmp_path: Path) -> None:
+    book = Book(dead=3)
+    async with running(alarms(book, tmp_path, look=0.02), scene.platforms):
+        await settled()
+        assert scene.told == [[], [], []]
+        book.broken = True
+        await settled()
+        book.broken, book.dead = False, 2  # one was tried again
+        await settled()
+        assert scene.told == [[], [], []]
+        book.dead = 3
+        await until(lambda: all(scene.told))
+
+    assert "magpie dead" in scene.web.told("1")[0]
 
 
 def test_only_what_the_owner_can_mend_rings() -> None:

@@ -19,6 +19,7 @@ CREATE INDEX chats_shown ON chats (shown_by) WHERE shown_by IS NOT NULL;
 -- The fence under which the turn was finished: whoever is told late that its commit succeeded knows it by this.
 ALTER TABLE turns ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
 
+CREATE INDEX inbox_dead ON inbox (id) WHERE state = 'dead';
 CREATE INDEX ledger_turn ON ledger (turn) WHERE state = 'reserved';
 
 -- A chat of the page. Its version grows with each change of its board, under the row's lock: whoever reads on from a version

@@ -12,6 +12,7 @@ import pytest
 from storage.transaction import Statement, statements
 
 FILES = (
+    "backlog.sql",
     "copying.sql",
     "dead.sql",
     "fleet.sql",
@@ -40,6 +41,10 @@ WALKS = {
     "chats_to_show": "SCAN outbox USING INDEX outbox_waiting",
     "unshown_chats": "SCAN outbox USING INDEX outbox_waiting",
     "control_rows": "SCAN inbox USING INDEX inbox_control",
+    "waiting": "SCAN inbox USING INDEX inbox_waiting",
+    "unshown": "SCAN outbox USING INDEX outbox_waiting",
+    "dead": "SCAN inbox USING INDEX inbox_dead",
+    "letters": "SCAN inbox USING INDEX inbox_dead",
     # when somebody opens the page
     "board_chats": "SCAN boards USING INDEX boards_changed",
     # of few rows: one for each process, one for each duty
@@ -47,7 +52,6 @@ WALKS = {
     "other_workers": "SCAN workers USING COVERING INDEX sqlite_autoindex_workers_1",
     "free_duties": "SCAN duties",
     # when an operator asks
-    "letters": "SCAN inbox",
     "living_workers": "SCAN workers",
     "forget_progress": "SCAN notes",
     # when a duty begins
