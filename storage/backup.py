@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bot.errors import StorageRefused
@@ -26,13 +24,11 @@ def backup(url: str, file: Path, *, replace: bool = False) -> list[str]:
     path = sqlite_path(url)
     if path is None:
         raise StorageRefused(f"PostgreSQL backs itself up: pg_dump --format=custom --file={file} '{shown(url)}'")
-    if not path.exists():
-        raise StorageRefused(f"There is no database at {path} to back up: is DATA_DIR the one of the running Magpie?")
-    if file.exists() and not replace:
-        raise StorageRefused(f"{file} is there already and was left alone: name another file, or add --replace.")
-    if file.exists() and file.samefile(path):
+    if _same(file, path):
         raise StorageRefused(f"{file} is the database itself: name another file.")
-    with _ours(path) as (connection, version):
+    if not replace and _there(file):
+        raise StorageRefused(f"{file} is there already and was left alone: name another file, or add --replace.")
+    with migrating.opened(path) as (connection, version):
         snapshot.take(connection, file)
         told = _contents(connection)
     return [f"{path} is backed up to {file}: schema {version}, {_size(file)}, {told}."]
@@ -51,8 +47,8 @@ async def restore(url: str, file: Path) -> list[str]:
 
 
 def _check(path: Path, file: Path) -> None:
-    with _ours(file, still=True) as (connection, _):
-        if path.exists() and file.samefile(path):
+    with migrating.opened(file, still=True) as (connection, _):
+        if _same(file, path):
             raise StorageRefused(f"{file} is the database itself: name a backup of it.")
         snapshot.check(connection)
 
@@ -61,7 +57,7 @@ def _put(path: Path, file: Path) -> list[str]:
     """Under the lock. Until the last rename `….restored` is there, and no Magpie starts beside it (`migrating.examine`): a kill
     in between is no start on half of the old database."""
     fresh = path.with_name(path.name + migrating.RESTORED)
-    with _ours(file, still=True) as (connection, version):
+    with migrating.opened(file, still=True) as (connection, version):
         snapshot.take(connection, fresh)
         lines = [f"{path} is restored from {file}: schema {version}, {_contents(connection)}."]
     kept = path.with_name(f"{path.name}.replaced-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -87,21 +83,18 @@ def _put(path: Path, file: Path) -> list[str]:
     return lines
 
 
-@contextmanager
-def _ours(file: Path, *, still: bool = False) -> Iterator[tuple[sqlite3.Connection, int]]:
-    """The file, open to read, and its schema. Raises StorageRefused when it is no database of ours or cannot be read."""
+def _there(file: Path) -> bool:
     try:
-        with file.open("rb"):
-            pass
-    except OSError as error:
-        raise StorageRefused(f"{file} cannot be read ({error.strerror}); nothing was changed.") from error
+        return file.exists()
+    except OSError:  # in a directory that is closed to us: whoever writes tells
+        return False
+
+
+def _same(file: Path, path: Path) -> bool:
     try:
-        with closing(snapshot.open_to_read(file, still=still)) as connection:
-            yield connection, migrating.identify(connection, file)
-    except sqlite3.Error as error:
-        raise StorageRefused(
-            f"{file} is no database of Magpie, or it is damaged ({error}); nothing was changed."
-        ) from error
+        return file.samefile(path)
+    except OSError:  # one is not there, or not to be seen: whoever opens it tells
+        return False
 
 
 def _may_miss_its_log(file: Path) -> bool:

@@ -20,7 +20,7 @@ from bot.errors import StorageRefused
 from storage import platforms
 from storage.address import open_database, shown, sqlite_path
 from storage.fleet import FLEET
-from storage.migrating import migrations
+from storage.migrating import migrations, opened
 from storage.moving import PLATFORMS
 from storage.store import Database
 from storage.transaction import Statement, Transaction, Value, Values, statements, storable
@@ -104,8 +104,9 @@ async def copy(source_url: str, target_url: str, tell: Tell) -> None:
     if name == _name(target_url):
         raise StorageRefused(f"FROM and TO are the same database, {name}.")
     path = sqlite_path(source_url)
-    if path is not None and not path.exists():
-        raise StorageRefused(f"There is no database at {path} to copy.")
+    if path is not None:
+        with opened(path):
+            pass  # before anything is written to what may be another program's
     async with open_database(source_url) as source, open_database(target_url) as target:
         await _alone(source, name)
         await _alone(target, _name(target_url))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
-from bot.errors import StorageRefused
 from bot.ports import Topic
-from storage import migrating, snapshot
+from storage import migrating
 from storage.address import open_database, sqlite_path
 from storage.inbox import INBOX
 from storage.transaction import Record, Transaction, statements
@@ -37,15 +35,9 @@ async def letters(url: str) -> list[DeadLetter]:
     if path is None:
         async with open_database(url) as database:
             return await database.run(_letters)
-    if not path.exists():
-        raise StorageRefused(f"There is no database at {path}: is DATA_DIR the one of the running Magpie?")
-    try:
-        with closing(snapshot.open_to_read(path)) as connection:
-            migrating.identify(connection, path)
-            connection.row_factory = sqlite3.Row
-            return [_letter(row) for row in connection.execute(DEAD["letters"].sql)]
-    except sqlite3.Error as error:
-        raise StorageRefused(f"{path} cannot be read ({error}).") from error
+    with migrating.opened(path) as (connection, _):
+        connection.row_factory = sqlite3.Row
+        return [_letter(row) for row in connection.execute(DEAD["letters"].sql)]
 
 
 async def retry(url: str, ids: Sequence[int], now: float) -> list[int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -42,8 +43,28 @@ def refuse_newer(version: int, known: int) -> None:
         )
 
 
-def identify(connection: sqlite3.Connection, path: Path) -> int:
-    """The version of a database that must be ours, whole or not. Raises StorageRefused."""
+@contextmanager
+def opened(path: Path, *, still: bool = False) -> Iterator[tuple[sqlite3.Connection, int]]:
+    """A database of ours, to read (`snapshot.open_to_read`), and its schema. Raises StorageRefused when it is none or cannot be
+    read, and for what goes wrong while it is."""
+    try:
+        with path.open("rb"):
+            pass
+    except FileNotFoundError as error:
+        raise StorageRefused(f"There is no database at {path}: is it the right place? Nothing was changed.") from error
+    except OSError as error:
+        raise StorageRefused(f"{path} cannot be read ({error.strerror}); nothing was changed.") from error
+    try:
+        with closing(snapshot.open_to_read(path, still=still)) as connection:
+            yield connection, _identify(connection, path)
+    except sqlite3.Error as error:
+        raise StorageRefused(
+            f"{path} is no database of Magpie, or it is damaged ({error}); nothing was changed."
+        ) from error
+
+
+def _identify(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a database that must be ours, whole or not."""
     found = _tables(connection)
     if "inbox" not in found:
         raise StorageRefused(f"{path} is no database of Magpie; nothing was changed.")

@@ -142,7 +142,7 @@ def test_a_file_that_is_there_stays_unless_it_is_to_be_replaced(path: Path, file
 
 
 def test_what_cannot_be_backed_up_is_told(path: Path, file: Path) -> None:
-    with pytest.raises(StorageRefused, match=r"There is no database at .*magpie\.db to back up: is DATA_DIR"):
+    with pytest.raises(StorageRefused, match=r"There is no database at .*magpie\.db: is it the right place"):
         backup(_url(path), file)
     _fill(path)
     for place in (file / "x.db", Path("/proc/magpie/x.db")):
@@ -381,7 +381,7 @@ BAD: list[tuple[Callable[[Path], None], str]] = [
     (_of_another_program, r"is no database of Magpie; nothing was changed"),
     (_of_another_program_with_our_words, r"is no database of Magpie \(it lacks board, buttons, .*\); nothing was"),
     (_newer, r"written by a newer Magpie \(schema 99; .*Update Magpie"),
-    (_missing, r"cannot be read \(No such file or directory\); nothing was changed"),
+    (_missing, r"There is no database at .*kept\.db: is it the right place\? Nothing was changed"),
     (_a_directory, r"cannot be read \(Is a directory\); nothing was changed"),
 ]
 

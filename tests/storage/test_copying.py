@@ -240,7 +240,11 @@ async def test_wrong_urls_are_told(source: str, target: str, tmp_path: Path) -> 
     await _filled(source)
     with pytest.raises(StorageRefused, match="are the same database"):
         await copy(source, source, quiet)
-    with pytest.raises(StorageRefused, match=r"There is no database at .*nothing\.db to copy"):
+    with closing(sqlite3.connect(tmp_path / "other.db")) as database:
+        database.execute("CREATE TABLE moz_places (id)")
+    with pytest.raises(StorageRefused, match=r"other\.db is no database of Magpie"):
+        await copy(f"sqlite:///{tmp_path}/other.db", target, quiet)
+    with pytest.raises(StorageRefused, match=r"There is no database at .*nothing\.db: is it the right place"):
         await copy(f"sqlite:///{tmp_path}/nothing.db", target, quiet)
     for wrong in ("mysql://me:hush@localhost/x", "from.db", "sqlite://from.db", ""):
         with pytest.raises(SettingsError) as refused:

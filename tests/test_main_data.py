@@ -1,0 +1,257 @@
+"""What an operator does with the data, as typed: each command says what it did, or why not, in a sentence and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from storage import open_store
+from tests.postgres import Postgres
+from tests.process import ROOT, Magpie
+from tests.storage.rich import fill
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A DATA_DIR with a database of all kinds of rows, among them the dead letters 19 and 20."""
+
+    async def filled() -> None:
+        async with open_store(f"sqlite:///{directory / 'magpie.db'}") as store:
+            await fill(store)
+
+    directory = tmp_path / "data"
+    asyncio.run(filled())
+    return directory
+
+
+def magpie(data: Path, *words: str | Path, as_nobody: bool = False, **environ: str) -> tuple[int, str]:
+    """The exit code and all that was said."""
+    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if as_nobody else []
+    ended = subprocess.run(
+        [*become, sys.executable, "-m", "bot", *words],
+        cwd=data.parent,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATA_DIR": str(data), **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert "Traceback" not in ended.stdout
+    return ended.returncode, ended.stdout
+
+
+def rows(path: Path, state: str = "%") -> int:
+    with closing(sqlite3.connect(path)) as database:
+        count: int = database.execute("SELECT count(*) FROM inbox WHERE state LIKE ?", (state,)).fetchone()[0]
+        return count
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    code, said = magpie(tmp_path / "data", "--help")
+
+    assert code == 0
+    for word in ("run", "doctor", "backup", "restore", "copy", "dead"):
+        assert f"\n    {word} " in said
+
+
+# --- backup and restore ------------------------------------------------------------------------------------------------
+
+
+async def test_a_running_magpie_is_backed_up_and_keeps_answering(tmp_path: Path) -> None:
+    file = tmp_path / "kept.db"
+    async with Magpie(tmp_path / "data") as running, aiohttp.ClientSession() as session:
+        url, origin = f"{running.url}/api/chats/main/messages", {"Origin": running.url}
+        async with session.post(url, json={"id": "message-1", "text": "hello"}, headers=origin) as response:
+            assert response.status in (200, 202)
+        code, said = await asyncio.to_thread(magpie, running.data_dir, "backup", file)
+        async with session.post(url, json={"id": "message-2", "text": "and again"}, headers=origin) as response:
+            assert response.status in (200, 202)
+        refused, why = await asyncio.to_thread(magpie, running.data_dir, "restore", file)
+        assert await running.end() == 0
+
+    assert (code, rows(file)) == (0, 1)
+    assert "is backed up to" in said
+    assert (refused, rows(tmp_path / "data" / "magpie.db")) == (1, 2)
+    assert why.startswith("magpie restore:\n  - Another Magpie is running on")
+
+
+def test_a_backup_comes_back(data: Path) -> None:
+    file = data.parent / "kept.db"
+    (data / "files").mkdir()
+    code, said = magpie(data, "backup", file)
+    assert code == 0
+    assert f"cp -Rn {data / 'files'} {data.parent}" in said
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = rows(data / "magpie.db")
+    (data / "magpie.db").write_bytes(b"?" * 9000)
+
+    code, said = magpie(data, "restore", file)
+
+    assert code == 0
+    assert "is restored from" in said
+    assert "What was there is kept as" in said
+    assert rows(data / "magpie.db") == before
+
+
+def test_what_is_no_backup_is_refused_in_a_sentence(data: Path) -> None:
+    file = data.parent / "diary"
+    file.write_text("Dear diary, " * 100)
+    before = (data / "magpie.db").read_bytes()
+
+    code, said = magpie(data, "restore", file)
+
+    assert code == 1
+    assert said.startswith("magpie restore:\n  - ")
+    assert "no database of Magpie, or it is damaged (file is not a database); nothing was changed." in said
+    assert (data / "magpie.db").read_bytes() == before
+
+
+def test_a_backup_that_is_there_is_not_overwritten_unless_told(data: Path) -> None:
+    file = data.parent / "kept.db"
+    file.write_text("precious")
+
+    code, said = magpie(data, "backup", file)
+
+    assert (code, file.read_text()) == (1, "precious")
+    assert "--replace" in said
+    assert magpie(data, "backup", file, "--replace")[0] == 0
+    assert rows(file) == rows(data / "magpie.db")
+
+
+def test_without_permission_nothing_is_written_and_the_file_is_named(data: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or subprocess.run(["setpriv", "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("needs root and setpriv")
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    file = tmp_path / "kept.db"
+    assert magpie(data, "backup", file)[0] == 0  # of root, for root alone
+
+    code, said = magpie(tmp_path / "other", "restore", file, as_nobody=True)
+    assert code == 1
+    assert f"{file} cannot be read (Permission denied); nothing was changed." in said
+
+    data.chmod(0o755)
+    (data / "magpie.db").chmod(0o600)
+    code, said = magpie(data, "backup", tmp_path / "mine.db", as_nobody=True)
+    assert code == 1
+    assert f"{data / 'magpie.db'} cannot be read (Permission denied)" in said
+
+    (data / "magpie.db").chmod(0o644)
+    code, said = magpie(data, "backup", tmp_path / "mine.db", as_nobody=True)
+    assert code == 1
+    assert f"Cannot write a copy of the database to {tmp_path / 'mine.db'} (Permission denied)" in said
+
+
+@pytest.mark.parametrize(("command", "tool"), [("backup", "pg_dump"), ("restore", "pg_restore")])
+def test_postgresql_has_its_own_tools(data: Path, command: str, tool: str) -> None:
+    code, said = magpie(data, command, "kept.dump", STORAGE_URL="postgresql://me:hush@db.example.org/magpie")
+
+    assert code == 1
+    assert tool in said
+    assert "'postgresql://me@db.example.org/magpie'" in said
+    assert "hush" not in said
+
+
+# --- copy --------------------------------------------------------------------------------------------------------------
+
+
+async def test_everything_goes_to_postgresql_and_the_bot_runs_on_it(data: Path, postgres_server: Postgres) -> None:
+    async with postgres_server.database() as target:
+        code, said = await asyncio.to_thread(magpie, data, "copy", f"sqlite:///{data / 'magpie.db'}", target)
+        assert code == 0
+        assert f"inbox: {rows(data / 'magpie.db')} rows, the same on both sides" in said
+        assert "write TO into STORAGE_URL" in said
+        async with Magpie(data, {"STORAGE_URL": target}) as running:
+            async with aiohttp.ClientSession() as session, session.get(f"{running.url}/api/chats") as response:
+                assert {chat["id"] for chat in await response.json()} >= {"main", "c2"}
+            busy, why = await asyncio.to_thread(magpie, data, "copy", target, f"sqlite:///{data / 'back.db'}")
+            assert await running.end() == 0
+        assert busy == 1
+        assert "Magpie runs on postgresql://magpie@127.0.0.1" in why
+        assert "secret" not in said + why
+
+
+@pytest.mark.parametrize("wrong", ["mysql://me:hush@localhost/x", "magpie.db", "sqlite://magpie.db"])
+def test_a_url_of_no_store_is_refused_by_its_form(data: Path, wrong: str) -> None:
+    code, said = magpie(data, "copy", f"sqlite:///{data / 'magpie.db'}", wrong)
+
+    assert code == 2
+    assert "write sqlite:///path/to/magpie.db or postgresql://" in said
+    assert "hush" not in said
+
+
+# --- dead letters ------------------------------------------------------------------------------------------------------
+
+
+def test_dead_letters_are_listed_without_what_was_said(data: Path) -> None:
+    code, said = magpie(data, "dead")
+
+    assert code == 0
+    lines = said.splitlines()
+    assert lines[0].split() == ["ID", "RECEIVED", "PLATFORM", "CHAT", "WHO", "WHY"]
+    assert lines[1].startswith("19  20")
+    assert lines[1].endswith("discord   900719925474099312  2    cannot be read: no such field 'text'")
+    assert lines[3] == "2 in all. Try again when the cause is mended: magpie dead retry ID"
+    assert "a message that broke it" not in said
+    assert "a message that broke it 🐦" in magpie(data, "dead", "--show")[1]
+
+
+def test_what_people_wrote_does_not_reach_the_terminal_as_an_order(data: Path) -> None:
+    with closing(sqlite3.connect(data / "magpie.db")) as database, database:
+        database.execute(
+            "UPDATE inbox SET payload = ?, error = ? WHERE id = 20", ("\x1b]0;own\x07\x9b2J", "a\x1b[2Jb\nc")
+        )
+
+    said = magpie(data, "dead", "--show")[1]
+
+    assert "a [2Jb c" in said
+    assert not {"\x1b", "\x07", "\x9b"} & set(said)
+
+
+def test_a_dead_letter_is_queued_again(data: Path) -> None:
+    waiting = rows(data / "magpie.db", "queued")
+
+    code, said = magpie(data, "dead", "retry", "19", "20")
+
+    assert (code, rows(data / "magpie.db", "queued")) == (0, waiting + 2)
+    assert "Queued again" in said
+    assert magpie(data, "dead") == (0, "No dead letters.\n")
+
+
+@pytest.mark.parametrize("ids", [["7"], ["19", "999"]])
+def test_an_unknown_dead_letter_is_told_and_nothing_is_changed(data: Path, ids: list[str]) -> None:
+    code, said = magpie(data, "dead", "retry", *ids)
+
+    assert code == 1
+    assert f"There is no dead letter {ids[-1]}; nothing was changed. `magpie dead` lists those there are." in said
+    assert rows(data / "magpie.db", "dead") == 2
+
+
+@pytest.mark.parametrize(
+    "words", [["dead", "retry", "x"], ["dead", "retry"], ["dead", "bury"], ["backup"], ["copy", "a"]]
+)
+def test_wrong_words_are_answered_with_the_right_ones(data: Path, words: list[str]) -> None:
+    code, said = magpie(data, *words)
+
+    assert code == 2
+    assert said.startswith(f"usage: magpie {words[0]}")
+
+
+def test_a_wrong_data_dir_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    for words in (["dead"], ["backup", "kept.db"]):
+        code, said = magpie(tmp_path / "elsewhere", *words)
+        assert code == 1
+        assert f"There is no database at {tmp_path / 'elsewhere' / 'magpie.db'}: is it the right place?" in said
+    assert not (tmp_path / "elsewhere").exists()
