@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 from bot.simulator import Simulator
 from tests.figures import grown, parse
+from tests.process import Magpie
 from tests.product import Member, Page, Person, house, magpie, on_discord, on_telegram, repeat, rows, until
 from tests.servers.discord import DiscordServer
 from tests.servers.telegram import TelegramServer
@@ -64,6 +66,10 @@ async def test_the_figures_of_an_evening(tmp_path: Path) -> None:
         await ann.ask("hello again")
         more = grown(before, await figures(here.page))
 
+    assert more['magpie_turns_total{state="stop"}'] == 2
+    assert more['magpie_turns_total{state="command"}'] == 1
+    assert more["magpie_answer_seconds_count"] == more["magpie_first_text_seconds_count"] == 2
+    assert more["magpie_store_commit_seconds_count"] > 5
     assert more['magpie_tokens_total{kind="prompt",model="glm-4.7-flash"}'] > 0
     assert more['magpie_rate_limited_total{by="telegram"}'] >= 1
     assert not [name for name in more if str(ann.chat.id) in name or str(ann.user.id) in name]
@@ -78,3 +84,21 @@ async def test_a_telegram_that_is_away_for_a_moment_leaves_it_alive_and_ready(tm
             await asyncio.sleep(0.1)
         age = (await figures(here.page))['magpie_platform_unheard_seconds{platform="telegram"}']
         assert 0 <= age < 20
+
+
+async def test_the_lines_of_a_turn_say_whose_they_are_and_never_what_was_said(tmp_path: Path) -> None:
+    async with TelegramServer() as telegram, Simulator(first_token=0) as models:
+        ann = Person.alone(telegram)
+        environment = {
+            **on_telegram(telegram),
+            "ZHIPUAI_API_KEY": BAD_KEY,
+            "ZHIPUAI_BASE_URL": models.glm_url,
+            "LOG_FORMAT": "json",
+        }
+        async with Magpie(tmp_path / "data", environment) as program:
+            await ann.ask("MYSECRETWORDS")
+            await until(lambda: "bad key" in program.said())
+            lines = [json.loads(line) for line in program.said().splitlines()]
+    [line] = [line for line in lines if line["logger"] == "bot.models.guarded"]
+    assert (line["chat"], line["platform"]) == (f"telegram:{ann.chat.id}", "telegram") and line["turn"] > 0
+    assert "MYSECRETWORDS" not in program.said()
