@@ -96,7 +96,7 @@ class Chat:
         return [name for line in self.lines() if line.whole for name in NAMED.findall(line.text)]
 
     def settled(self, *, refusals: bool) -> bool:
-        """Whether nothing is owed to the last question any more, nor to those before it."""
+        """Whether nothing seems to be owed any more."""
         if set(self.answered()) >= set(self.asked):
             return True
         lines = self.lines()
@@ -107,18 +107,24 @@ class Chat:
 
     def wrong(self, *, refusals: bool) -> Iterator[str]:
         """What should not be, when all is over."""
-        lines = self.lines()
         names = self.answered()
         if len(names) != len(set(names)):
             yield "answered twice"
         if names != sorted(names, key=self.asked.index):
             yield "out of order"
-        refused = sum(line.refusal for line in lines)
-        if missing := [name for name in self.asked if name not in names]:
-            if not (refusals and refused):
-                yield f"no answer to {', '.join(missing)}"
-        elif refused:
-            yield "answered and refused"
+        for name in self.asked:
+            if name not in names and not (refusals and self._refused(name)):
+                yield f"no answer to {name}" + (" and no reason" if refusals else "")
+        if sum(line.of_bot for line in self.lines()) - self.orphans() > len(self.asked):
+            yield "more answers than questions"
+
+    def _refused(self, name: str) -> bool:
+        """Whether a reason stands between this question and the answer to any later one."""
+        lines = self.lines()
+        later = self.asked[self.asked.index(name) + 1 :]
+        begin = next(at for at, line in enumerate(lines) if line.text == f"{name} please")
+        answers = (at for at, line in enumerate(lines) if line.whole and set(later) & set(NAMED.findall(line.text)))
+        return any(line.refusal for line in lines[begin : next(answers, None)])
 
     def orphans(self) -> int:
         """Previews that nobody will finish."""
@@ -245,8 +251,11 @@ class Campaign:
         if not await _until(lambda: all(chat.settled(refusals=refusals) for chat in chats), limit):
             problems.append(f"still owing after {limit:g} s")
         self.recoveries[link].append(time.monotonic() - healed)
-        if not problems and not await self._asked(chats, PROMPT):
+        if not problems and not await self._asked([house.newcomer()], PROMPT):
             problems.append(f"well again, and no answer within {PROMPT:g} s")
+        # The reason that was seen may have been an earlier question's: what is answered now is the end of all before it.
+        if not problems and not await self._asked(chats, limit):
+            problems.append("well again, and stuck")
         problems += {problem for chat in chats for problem in chat.wrong(refusals=refusals)}
         orphans = sum(chat.orphans() for chat in chats)
         if orphans and link != "telegram":  # there a send whose answer is lost cannot be made good
