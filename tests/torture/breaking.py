@@ -37,7 +37,7 @@ def fault(kind: str, chance: random.Random) -> Fault:
         case "half-open":
             return HalfOpen(ways=chance.choice((BOTH, frozenset({Way.ANSWERS}), frozenset({Way.REQUESTS}))))
         case "cut":
-            return Cut(after=chance.randrange(1500), way=chance.choice((Way.ANSWERS, Way.REQUESTS)))
+            return Cut(after=chance.randrange(400), way=chance.choice((Way.ANSWERS, Way.ANSWERS, Way.REQUESTS)))
         case "slow loris":
             return SlowLoris(pause=chance.uniform(0.005, 0.1))
         case _:
