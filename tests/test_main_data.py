@@ -14,10 +14,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from storage import open_store
 from tests.postgres import Postgres
 from tests.process import ROOT, Magpie
-from tests.storage.rich import fill
+from tests.storage.rich import database
 
 NOBODY = 65534
 
@@ -25,13 +24,9 @@ NOBODY = 65534
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A DATA_DIR with a database of all kinds of rows, among them the dead letters 19 and 20."""
-
-    async def filled() -> None:
-        async with open_store(f"sqlite:///{directory / 'magpie.db'}") as store:
-            await fill(store)
-
     directory = tmp_path / "data"
-    asyncio.run(filled())
+    directory.mkdir(mode=0o700)
+    (directory / "magpie.db").write_bytes(database())
     return directory
 
 
@@ -53,8 +48,8 @@ def magpie(data: Path, *words: str | Path, as_nobody: bool = False, **environ: s
 
 
 def rows(path: Path, state: str = "%") -> int:
-    with closing(sqlite3.connect(path)) as database:
-        count: int = database.execute("SELECT count(*) FROM inbox WHERE state LIKE ?", (state,)).fetchone()[0]
+    with closing(sqlite3.connect(path)) as connection:
+        count: int = connection.execute("SELECT count(*) FROM inbox WHERE state LIKE ?", (state,)).fetchone()[0]
         return count
 
 
@@ -78,13 +73,30 @@ async def test_a_running_magpie_is_backed_up_and_keeps_answering(tmp_path: Path)
         code, said = await asyncio.to_thread(magpie, running.data_dir, "backup", file)
         async with session.post(url, json={"id": "message-2", "text": "and again"}, headers=origin) as response:
             assert response.status in (200, 202)
-        refused, why = await asyncio.to_thread(magpie, running.data_dir, "restore", file)
         assert await running.end() == 0
 
     assert (code, rows(file)) == (0, 1)
     assert "is backed up to" in said
-    assert (refused, rows(tmp_path / "data" / "magpie.db")) == (1, 2)
-    assert why.startswith("magpie restore:\n  - Another Magpie is running on")
+    assert rows(tmp_path / "data" / "magpie.db") == 2
+
+
+async def test_what_writes_is_refused_while_magpie_runs(data: Path) -> None:
+    file, other = data.parent / "kept.db", f"sqlite:///{data.parent / 'other.db'}"
+    for path in (file, data.parent / "other.db"):
+        path.write_bytes(database())
+    url = f"sqlite:///{data / 'magpie.db'}"
+    commands = (["restore", str(file)], ["copy", url, f"{other}2"], ["copy", other, url], ["dead", "retry", "19"])
+    async with Magpie(data) as running:
+        ended = await asyncio.gather(*(asyncio.to_thread(magpie, data, *words) for words in commands))
+        listed = await asyncio.to_thread(magpie, data, "dead")
+        assert await running.end() == 0
+
+    for (code, said), words in zip(ended, commands, strict=True):
+        assert code == 1
+        assert said.startswith(
+            f"magpie {words[0]}:\n  - Another Magpie is running on {data / 'magpie.db'}. Stop it first"
+        )
+    assert "broke down 10 times" in listed[1]
 
 
 def test_a_backup_comes_back(data: Path) -> None:
@@ -209,8 +221,8 @@ def test_dead_letters_are_listed_without_what_was_said(data: Path) -> None:
 
 
 def test_what_people_wrote_does_not_reach_the_terminal_as_an_order(data: Path) -> None:
-    with closing(sqlite3.connect(data / "magpie.db")) as database, database:
-        database.execute(
+    with closing(sqlite3.connect(data / "magpie.db")) as connection, connection:
+        connection.execute(
             "UPDATE inbox SET payload = ?, error = ? WHERE id = 20", ("\x1b]0;own\x07\x9b2J", "a\x1b[2Jb\nc")
         )
 

@@ -10,6 +10,7 @@ import sqlite3
 import sys
 import tempfile
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from bot.messages import Answered, Asked, ChatKey, Configured, Finish
@@ -117,18 +118,27 @@ async def _platforms(store: Store) -> None:
     await ask(store, "page", chat=PAGE)
 
 
-async def _fill(path: Path) -> None:
-    async with open_store(f"sqlite:///{path}") as store:
-        await fill(store)
+@cache
+def database() -> bytes:
+    """A whole database file, made once."""
+
+    async def filled(path: Path) -> None:
+        async with open_store(f"sqlite:///{path}") as store:
+            await fill(store)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "magpie.db"
+        asyncio.run(filled(path))  # the last connection leaves no log behind
+        return path.read_bytes()
 
 
 def _write(file: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "magpie.db"
-        asyncio.run(_fill(path))
-        with closing(sqlite3.connect(path)) as database:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            lines = [f"-- Schema {version}, by tests/storage/rich.py.", *database.iterdump()]
+    with tempfile.NamedTemporaryFile() as copy:
+        copy.write(database())
+        copy.flush()
+        with closing(sqlite3.connect(copy.name)) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            lines = [f"-- Schema {version}, by tests/storage/rich.py.", *connection.iterdump()]
             file.write_text("\n".join(lines) + f"\nPRAGMA user_version = {version};\n", "utf-8")
 
 

@@ -19,7 +19,7 @@ from storage.backup import backup, restore
 from storage.migrating import RESTORED, migrations
 from storage.snapshot import open_to_read
 from tests.storage.killing import kills
-from tests.storage.rich import fill
+from tests.storage.rich import database
 from tests.storage.saying import claims, payloads, said
 
 ROOT = Path(__file__).parents[2]
@@ -42,11 +42,8 @@ def _url(path: Path) -> str:
 
 
 def _fill(path: Path) -> None:
-    async def filled() -> None:
-        async with open_store(_url(path)) as store:
-            await fill(store)
-
-    asyncio.run(filled())
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(database())
 
 
 def _accept(path: Path, *events: str) -> None:
@@ -289,22 +286,11 @@ def test_a_restore_that_is_killed_at_any_step_loses_neither_database(path: Path,
     assert _rows(path) == then
 
 
-async def test_a_restore_is_refused_while_magpie_runs(path: Path, file: Path) -> None:
-    async with open_store(_url(path)) as store:
-        await fill(store)
-        backup(_url(path), file)
-        with pytest.raises(StorageRefused, match=r"Another Magpie is running on .* Stop it first"):
-            await restore(_url(path), file)
-        await store.accept([said("goes on")])
-    assert "goes on" in _events(path)
-    assert "goes on" not in _events(file)
-
-
 def test_an_older_backup_is_restored_and_brought_up_to_date_at_the_next_start(path: Path, file: Path) -> None:
     if len(migrations()) == 1:
         pytest.skip("there is no older one yet")
-    with closing(sqlite3.connect(file)) as database:
-        database.executescript((Path(__file__).parent / "fixtures" / "0001.sql").read_text("utf-8"))
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript((Path(__file__).parent / "fixtures" / "0001.sql").read_text("utf-8"))
     lines = _restore(path, file)
     assert "older version: the next start brings it up to date" in lines[-1]
     _starts(path)
@@ -348,19 +334,19 @@ def _empty(file: Path) -> None:
 
 def _of_another_program(file: Path) -> None:
     file.unlink()
-    with closing(sqlite3.connect(file)) as database:
-        database.executescript("CREATE TABLE moz_places (id INTEGER PRIMARY KEY); PRAGMA user_version = 77")
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript("CREATE TABLE moz_places (id INTEGER PRIMARY KEY); PRAGMA user_version = 77")
 
 
 def _of_another_program_with_our_words(file: Path) -> None:
     file.unlink()
-    with closing(sqlite3.connect(file)) as database:
-        database.executescript("CREATE TABLE inbox (id INTEGER PRIMARY KEY); PRAGMA user_version = 1")
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript("CREATE TABLE inbox (id INTEGER PRIMARY KEY); PRAGMA user_version = 1")
 
 
 def _newer(file: Path) -> None:
-    with closing(sqlite3.connect(file)) as database:
-        database.execute("PRAGMA user_version = 99")
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 99")
 
 
 def _missing(file: Path) -> None:
@@ -425,12 +411,12 @@ def _beside(path: Path) -> list[Path]:
 
 
 def _rows(path: Path) -> dict[str, list[str]]:
-    with closing(open_to_read(path, still=True)) as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {table: sorted(map(repr, database.execute(f"SELECT * FROM {table}"))) for table in tables}
+    with closing(open_to_read(path, still=True)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: sorted(map(repr, connection.execute(f"SELECT * FROM {table}"))) for table in tables}
 
 
 def _events(path: Path) -> set[str]:
-    with closing(open_to_read(path)) as database:
-        return {event for (event,) in database.execute("SELECT event FROM inbox")}
+    with closing(open_to_read(path)) as connection:
+        return {event for (event,) in connection.execute("SELECT event FROM inbox")}

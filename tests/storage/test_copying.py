@@ -194,18 +194,6 @@ async def test_a_source_that_changes_meanwhile_is_noticed(source: str, target: s
         await _start(target)
 
 
-async def test_a_running_magpie_on_a_file_refuses_the_copy(source: str, target: str) -> None:
-    await _filled(source)
-    await _filled(f"{source}2")
-    async with open_store(source), open_store(target):
-        refused = await asyncio.gather(
-            copy(source, f"{target}2", quiet), copy(f"{source}2", target, quiet), return_exceptions=True
-        )
-    for error, busy in zip(refused, (source, target), strict=True):
-        assert isinstance(error, StorageRefused)
-        assert f"Another Magpie is running on {busy.removeprefix('sqlite:///')}. Stop it first" in str(error)
-
-
 @pytest.mark.parametrize("side", ["source", "target"])
 async def test_a_living_worker_on_postgresql_refuses_the_copy(
     source: str, side: str, postgres_server: Postgres

@@ -100,15 +100,6 @@ async def test_an_unknown_one_is_told_and_nothing_is_changed(url: str) -> None:
     assert [one.id for one in await letters(url)] == [dead]
 
 
-async def test_a_retry_beside_a_running_magpie_is_refused_on_a_file(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'magpie.db'}"
-    async with open_store(url) as store:
-        dead = await _bury(store, "1")
-        with pytest.raises(StorageRefused, match=r"Another Magpie is running .* Stop it first"):
-            await retry(url, [dead], time.time())
-    assert [one.id for one in await letters(url)] == [dead]
-
-
 async def test_a_retry_beside_a_running_worker_is_taken_up(request: pytest.FixtureRequest) -> None:
     async with request.getfixturevalue("postgres_server").database() as url, open_store(url) as store:
         await _enrol(store)
