@@ -85,7 +85,11 @@ class Dispatches:
         if self._chance.random() < 0.1:
             made["poll"] = {"question": {"text": "which?"}, "answers": [], "allow_multiselect": False}
         if not nested and self._chance.random() < 0.4:
-            made["message_reference"] = {"type": self._chance.choice((0, 1)), "message_id": "8", "channel_id": self._room}
+            made["message_reference"] = {
+                "type": self._chance.choice((0, 1)),
+                "message_id": "8",
+                "channel_id": self._room,
+            }
             made["referenced_message"] = self._chance.choice((None, self.message(nested=True)))
         if not nested and self._chance.random() < 0.1:
             made["message_snapshots"] = [{"message": self.message(nested=True)}]
@@ -125,7 +129,12 @@ class Dispatches:
             "roles": ["5"],
             "joined_at": "2026-01-01T00:00:00+00:00",
         }
-        return {"channel_id": self._room, "guild_id": self._guild, "member": member, "channel": {"id": self._room, "parent_id": None}}
+        return {
+            "channel_id": self._room,
+            "guild_id": self._guild,
+            "member": member,
+            "channel": {"id": self._room, "parent_id": None},
+        }
 
     def _channel(self) -> Json:
         last = self._chance.choice((None, self._snowflake()))

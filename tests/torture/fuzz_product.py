@@ -1,5 +1,5 @@
-"""The whole product under updates that no platform would send: batches of mutants with good messages among them. The poller lives,
-every good one is answered, nothing waits for ever, and no traceback of ours is in the log.
+"""The whole product under updates that no platform would send: batches of mutants with good messages among them. The poller
+lives, every good one is answered, nothing waits for ever, and no traceback of ours is in the log.
 """
 
 from __future__ import annotations
@@ -102,13 +102,19 @@ async def _batches(
             push()
         for person in good:
             tally.tried[f"{name}: good ones among them"] += 1
-            try:
-                await until(lambda person=person: person.texts.count(f"You said: good {sent}") == 1, ANSWER)  # type: ignore[misc]
-            except TimeoutError:
+            if not await _hears(person, f"You said: good {sent}"):
                 tally.wrong.append(f"{name}: good {sent} is not answered, but {person.texts[-3:]}")
                 return
         sent += BATCH
         tally.tried[f"{name} updates through the product"] += BATCH
+
+
+async def _hears(person: Person | Member, answer: str) -> bool:
+    try:
+        await until(lambda: person.texts.count(answer) == 1, ANSWER)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _settled(tally: Tally, directory: Path, name: str) -> None:

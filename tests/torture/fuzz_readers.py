@@ -54,14 +54,12 @@ def fuzz(tally: Tally, chance: random.Random, enough: Callable[[int], bool]) -> 
         count += MUTANTS + 1
 
 
-def _each(
-    tally: Tally, chance: random.Random, name: str, sound: Any, take: Take, *refusals: type[Exception]
-) -> None:
+def _each(tally: Tally, chance: random.Random, name: str, sound: Any, take: Take, *refusals: type[Exception]) -> None:
     for update in (sound, *(mutated(sound, chance) for _ in range(MUTANTS))):
         tally.tried[f"{name} updates"] += 1
         try:
             what = _once(chance, update, take, refusals)
-        except Exception as error:  # whatever comes out that is not documented is what this looks for
+        except Exception as error:  # noqa: BLE001  # what comes out that is not documented is what this looks for
             tally.wrong.append(f"{name}: {error!r} from {_told(update)}")
         else:
             tally.tried[f"{name} {what}"] += 1
@@ -195,14 +193,27 @@ def _take_interaction(data: Any) -> tuple[Event | None, Read]:
     return (taken(data, _DISCORD, place) if taken else None), _read_discord
 
 
-_DISCORD_TAKES = {"MESSAGE_CREATE": _take_message, "MESSAGE_UPDATE": _take_edit, "INTERACTION_CREATE": _take_interaction}
+_DISCORD_TAKES = {
+    "MESSAGE_CREATE": _take_message,
+    "MESSAGE_UPDATE": _take_edit,
+    "INTERACTION_CREATE": _take_interaction,
+}
 
 
 def _said(chance: random.Random) -> Any:
     kind = chance.choice(("message", "edited", "pressed"))
     picture = {"name": "0123456789abcdef.png", "title": "a.png", "mime": "image/png", "size": 12}
-    body = {"id": f"browser-{chance.randrange(10**6)}", "text": chance.choice(("hello", "/stop", "你好", " ")), "files": [picture]}
-    return {"kind": kind, "chat": "chat-1", "at": 1.5, "body": body | {"replies_to": "1.0.0", "button": "b", "language": "zh"}}
+    body = {
+        "id": f"browser-{chance.randrange(10**6)}",
+        "text": chance.choice(("hello", "/stop", "你好", " ")),
+        "files": [picture],
+    }
+    return {
+        "kind": kind,
+        "chat": "chat-1",
+        "at": 1.5,
+        "body": body | {"replies_to": "1.0.0", "button": "b", "language": "zh"},
+    }
 
 
 def _take_web(told: Any) -> tuple[Event | None, Read]:

@@ -1,5 +1,5 @@
-"""What must hold for any bytes at all: each target takes some and raises when it does not. For Hypothesis, for a coverage-guided
-fuzzer (`fuzz_guided.py`), and for whoever has bytes that once went wrong.
+"""What must hold for any bytes at all: each target takes some and raises when it does not. For Hypothesis, for a
+coverage-guided fuzzer (`fuzz_guided.py`), and for whoever has bytes that once went wrong.
 """
 
 from __future__ import annotations
