@@ -10,7 +10,7 @@ from bot.errors import Rejected
 from bot.messages import Piece
 from bot.platforms import discord_inbox, discord_shards
 from bot.platforms.discord_shards import Shard
-from tests.platforms.discord_house import House, Inbox, Notes, Rota, Worker, house
+from tests.platforms.discord_house import House, Inbox, Notes, Rota, Worker, address, house
 from tests.servers.discord import APPLICATION_ID, DiscordServer
 from tests.servers.discord_gateway import HELLO, IDENTIFY, Frame
 from tests.servers.discord_interactions import DEFERRED
@@ -158,6 +158,18 @@ async def test_commands_are_registered_once(server: DiscordServer) -> None:
     assert len(server.calls(COMMANDS)) == 1
 
 
+async def test_commands_are_left_to_the_holder_of_shard_0(server: DiscordServer, ann: User) -> None:
+    general = room(server, 1, 2, ann)
+    async with fleet(server) as processes:
+        processes.rota.take(f"discord/{APPLICATION_ID}/0/2", Worker(processes.rota))
+        home, worker = await processes.start()
+        await processes.hold((worker, 1))
+        server.say(general, ann, "hey", mention_bot=True)
+        await home.heard()
+        await home.platform.working(address(general))  # a call after the one that must not be made
+        assert server.calls(COMMANDS) == ()
+
+
 # Taking over
 
 
@@ -186,8 +198,22 @@ async def test_nothing_is_lost_or_doubled_when_a_holder_is_killed(server: Discor
         ]
         assert [text for text in said if text.startswith("there")] == [f"there {number}" for number in range(3)]
         assert len(said) == len(set(said)) == 11
-        asked = {call.channel_id for call in server.calls(HISTORY)}
-        assert asked == {dm.id, general.id}, "only what the new shard hears is caught up"
+        assert {call.channel_id for call in server.calls(HISTORY)} == {dm.id, general.id}
+
+
+async def test_only_what_the_shard_hears_is_caught_up(server: DiscordServer, ann: User) -> None:
+    dm, general, other = server.dm(ann), room(server, 0, 2, ann), room(server, 1, 2, ann)
+    async with fleet(server) as processes:
+        started = [await processes.start() for _ in range(2)]
+        await processes.hold(*((worker, 1) for _, worker in started))
+        for channel in (dm, general, other):
+            server.say(channel, ann, "before", mention_bot=True)
+        await started[0][0].heard(3)
+        [second] = [worker for _, worker in started if processes.rota.shards(worker) == [1]]
+        await processes.kill(second)
+        server.say(other, ann, "meanwhile", mention_bot=True)
+        await started[0][0].heard(4)
+        assert {call.channel_id for call in server.calls(HISTORY)} == {other.id}
 
 
 async def test_a_new_holder_begins_where_the_last_one_was(
@@ -303,15 +329,16 @@ async def test_who_was_paused_does_not_identify(server: DiscordServer) -> None:
 
 
 async def test_a_connection_that_breaks_before_it_is_ready_waits_for_its_turn_again() -> None:
-    broken = False
+    async with DiscordServer(identify_seconds=0.15) as server, fleet(server) as processes:
+        record = server.gateway.on_frame
 
-    def cut(frame: Frame) -> None:
-        nonlocal broken
-        if (frame.direction, frame.op) == ("in", IDENTIFY) and not broken:
-            broken = True
-            server.close_gateway(None)
+        def cut(frame: Frame) -> None:
+            record(frame)
+            if (frame.direction, frame.op) == ("in", IDENTIFY):
+                server.gateway.on_frame = record
+                server.close_gateway(None)
 
-    async with DiscordServer(identify_seconds=0.15, on_frame=cut) as server, fleet(server) as processes:
+        server.gateway.on_frame = cut
         _, worker = await processes.start()
         await server.wait_for(lambda: server.gateway.identifies == 2)
         await processes.hold((worker, 1))
