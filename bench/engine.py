@@ -1,4 +1,4 @@
-"""The engine on its SQLite store, without network: how many messages it gets through, and what a long history costs.
+"""The engine on its stores, without network: how many messages it gets through, and what a long history costs.
 
 Nothing here is a stand-in for the store or the engine: only the platform and the model are small objects that take no time.
 """
@@ -21,6 +21,7 @@ from bench.measure import median
 from bot.delivery import Delivery
 from bot.engine import Engine
 from bot.files import FileStore
+from bot.fleet import Alone, Fleet
 from bot.manager import ConversationManager
 from bot.messages import (
     Address,
@@ -62,6 +63,7 @@ class Quiet:
         self._ids = itertools.count(1)
         self.answered = 0
         self.changed = asyncio.Event()
+        self._expected: dict[str, asyncio.Event] = {}
 
     async def listen(self, intake: Intake) -> None:
         raise NotImplementedError("events are handed to the engine directly")
@@ -81,6 +83,13 @@ class Quiet:
         if not piece.body.endswith("▌"):
             self.answered += 1
             self.changed.set()
+            if to.chat.chat in self._expected:
+                self._expected.pop(to.chat.chat).set()
+
+    def expect(self, chat: str) -> asyncio.Event:
+        """Set when the chat's answer stands."""
+        self._expected[chat] = asyncio.Event()
+        return self._expected[chat]
 
     async def remove(self, to: Address, message: str) -> None: ...
 
@@ -140,21 +149,25 @@ async def running(store: Store, handler: Handler, platform: Quiet) -> AsyncItera
     def moved(old: str, new: str) -> None: ...
 
     platforms = {platform.name: platform}
+    fleet = Fleet(store) if store.lease else Alone()
     engine = Engine(
         inbox=store,
         control=store,
         platforms=platforms,
         handler=handler,
-        delivery=Delivery(store, platforms, moving),
+        delivery=Delivery(store, platforms, moving, fleet.may_act),
         moved=moved,
+        fleet=fleet,
     )
     async with asyncio.TaskGroup() as tasks:
-        work = tasks.create_task(engine.run())
+        work = tasks.create_task(engine.run()), tasks.create_task(fleet.run(engine.heard))
         try:
+            await fleet.begun()
             yield engine
             await engine.drain(10)
         finally:
-            work.cancel()
+            for task in work:
+                task.cancel()
 
 
 def event(number: int, chat: str) -> Event:
@@ -189,12 +202,12 @@ class Burst:
         return self.messages / self.seconds
 
 
-async def burst(folder: Path, messages: int, chats: int) -> Burst:
+async def burst(url: str, messages: int, chats: int) -> Burst:
     """All messages at once, in polls of 100, the chats in turn; each is a turn of its own."""
     platform = Quiet()
     events = [event(number, str(number % chats)) for number in range(messages)]
     async with (
-        open_store(f"sqlite:///{folder / 'burst.db'}") as store,
+        open_store(url) as store,
         running(store, Slow(), platform) as engine,
     ):
         spent, began = time.process_time(), time.monotonic()
@@ -204,6 +217,26 @@ async def burst(folder: Path, messages: int, chats: int) -> Burst:
             await platform.until(messages)
         seconds, cpu = time.monotonic() - began, time.process_time() - spent
     return Burst(messages, chats, seconds, cpu)
+
+
+async def paced(url: str, messages: int, per_second: float) -> float:
+    """Median milliseconds that a turn takes beyond its model's time, while lone messages come at this pace."""
+    platform = Quiet()
+    took: list[float] = []
+    async with open_store(url) as store, running(store, Slow(), platform) as engine, asyncio.TaskGroup() as tasks:
+        for number in range(messages):
+            tasks.create_task(_timed(engine, platform, number, took))
+            await asyncio.sleep(1 / per_second)
+    return (median(took[messages // 10 :]) - THINKING) * 1000
+
+
+async def _timed(engine: Engine, platform: Quiet, number: int, took: list[float]) -> None:
+    began = time.monotonic()
+    shown = platform.expect(f"paced{number}")
+    await engine.accept([event(number, f"paced{number}")])
+    async with asyncio.timeout(30):
+        await shown.wait()
+    took.append(time.monotonic() - began)
 
 
 # --- a long history ----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ matter."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,7 +15,7 @@ from bot.errors import StorageError
 from bot.ports import Topic
 from storage.dialect import numbered, tagged
 from storage.postgres_open import LOST, told
-from storage.transaction import Making, Record, Statement, Step, Transaction, Values, storable
+from storage.transaction import Making, Record, Statement, Step, Steps, Transaction, Values, storable
 
 # Every chat of the batch, in the order of their keys: no two batches wait for each other.
 LOCK = """
@@ -59,8 +59,11 @@ class Job:
 class _Running:
     job: Job
     transaction: Transaction[Any]
-    step: Step
+    step: Step | Steps
     changed: bool = False
+
+    def steps(self) -> Sequence[Step]:
+        return self.step if isinstance(self.step, Steps) else (self.step,)
 
 
 @dataclass(slots=True)
@@ -155,17 +158,18 @@ def _waves(batch: Sequence[Job]) -> Iterable[list[Job]]:
 async def _advance(connection: asyncpg.Connection[Any], wave: Sequence[Job], results: _Results) -> None:
     running = [one for job in wave if (one := _begin(job, results))]
     while running:
-        groups: dict[Statement, list[_Running]] = {}
+        groups: dict[Statement, list[tuple[_Running, int, Values]]] = {}
+        found: dict[tuple[int, int], Sequence[Record]] = {}
         for one in running:
-            groups.setdefault(one.step[0], []).append(one)
-        running = []
+            for place, (statement, values) in enumerate(one.steps()):
+                groups.setdefault(statement, []).append((one, place, values))
         for statement, members in groups.items():
             prepared = _prepared(statement)
-            found = await _execute(connection, prepared, [one.step[1] for one in members])
-            for one, rows in zip(members, found, strict=True):
+            rows = await _execute(connection, prepared, [values for _, _, values in members])
+            for (one, place, _), its in zip(members, rows, strict=True):
                 one.changed |= prepared.changes
-                if _continue(one, rows, results):
-                    running.append(one)
+                found[id(one), place] = its
+        running = [one for one in running if _continue(one, found, results)]
 
 
 def _begin(job: Job, results: _Results) -> _Running | None:
@@ -179,9 +183,10 @@ def _begin(job: Job, results: _Results) -> _Running | None:
     return None
 
 
-def _continue(one: _Running, rows: Sequence[Record], results: _Results) -> bool:
+def _continue(one: _Running, found: Mapping[tuple[int, int], Sequence[Record]], results: _Results) -> bool:
+    rows = [found[id(one), place] for place in range(len(one.steps()))]
     try:
-        one.step = one.transaction.send(rows)
+        one.step = one.transaction.send(rows if isinstance(one.step, Steps) else rows[0])
         return True
     except StopIteration as stop:
         results.values.append((one.job, stop.value))

@@ -26,7 +26,7 @@ from bot.ports import Claim, Final, Outcome, Row
 from storage.ledger import LEDGER, settle
 from storage.moving import move
 from storage.records import dump_address, dump_names, dump_piece, dump_report, load_final
-from storage.transaction import Record, Transaction, Value, statements
+from storage.transaction import Record, Transaction, Value, statements, together
 
 INBOX = statements("inbox.sql")
 HISTORY = statements("history.sql")
@@ -38,6 +38,16 @@ LONGEST_SETTLE = 1.0  # seconds that a claim may wait for the rest of an album
 
 def accept(events: Sequence[Event], now: float) -> Transaction[list[int]]:
     """Insert what is new; the turns that an edit of their question stops."""
+    if any(event.moves_to for event in events):
+        return (yield from _accept(events, now))
+    chats: dict[ChatKey, list[Event]] = {}
+    for event in events:
+        chats.setdefault(event.chat, []).append(event)
+    stopped = yield from together([_accept(said, now) for said in chats.values()])
+    return [turn for turns in stopped for turn in turns]
+
+
+def _accept(events: Sequence[Event], now: float) -> Transaction[list[int]]:
     stopped: list[int] = []
     for event in events:
         values: dict[str, Value] = {
@@ -94,20 +104,20 @@ def _is_settled_edit(event: Event, chat: str, row: int, stopped: list[int]) -> T
 
 
 def claim(worker: str, limit: int, now: float) -> Transaction[tuple[list[Claim], float | None]]:
-    claims = []
     yield INBOX["clock_set_back"], {"now": now, "horizon": now + LONGEST_SETTLE}
     chats = yield INBOX["ready_chats"], {"now": now, "limit": limit, "worker": worker}
-    for chat in chats:
-        if chat["turn"] is None:
-            claimed = yield from _open_turn(chat, worker, now)
-        else:
-            claimed = yield from _reopen_turn(chat, worker)
-        if claimed is None:
-            yield INBOX["count_pending"], {"chat": chat["chat"]}
-        else:
-            claims.append(claimed)
+    claims = yield from together([_claim(chat, worker, now) for chat in chats])
     later = (yield INBOX["next_ready"], {"now": now})[0]["ready"]
-    return claims, None if later is None else later - now
+    return [claim for claim in claims if claim], None if later is None else later - now
+
+
+def _claim(chat: Record, worker: str, now: float) -> Transaction[Claim | None]:
+    if chat["turn"] is not None:
+        return (yield from _reopen_turn(chat, worker))
+    claim = yield from _open_turn(chat, worker, now)
+    if claim is None:
+        yield INBOX["count_pending"], {"chat": chat["chat"]}
+    return claim
 
 
 def release(worker: str, kept: Collection[int]) -> Transaction[None]:

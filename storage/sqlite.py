@@ -25,7 +25,7 @@ from bot.errors import StorageError, StorageRefused
 from bot.ports import Topic
 from storage.fleet import FLEET
 from storage.migrating import examine, migrate
-from storage.transaction import Making, Transaction, storable
+from storage.transaction import Making, Step, Steps, Transaction, storable
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -202,15 +202,21 @@ def _drive(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
     try:
         step = next(transaction)
         while True:
-            statement, values = step
-            try:
-                rows = connection.execute(statement.sql, values).fetchall()
-            except UnicodeEncodeError:
-                rows = connection.execute(statement.sql, storable(values)).fetchall()
-            step = transaction.send(rows)
+            if isinstance(step, Steps):
+                step = transaction.send([_execute(connection, one) for one in step])
+            else:
+                step = transaction.send(_execute(connection, step))
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+def _execute(connection: sqlite3.Connection, step: Step) -> list[sqlite3.Row]:
+    statement, values = step
+    try:
+        return connection.execute(statement.sql, values).fetchall()
+    except UnicodeEncodeError:
+        return connection.execute(statement.sql, storable(values)).fetchall()
 
 
 # --- opening -----------------------------------------------------------------------------------------------------------

@@ -27,8 +27,41 @@ class Statement:
 
 
 Step = tuple[Statement, Values]
-Transaction = Generator[Step, Sequence[Record], T]
+
+
+class Steps(list[Step]):
+    """Several at once, of which none needs another's rows; what comes back are their rows, in the same order."""
+
+
+# Receives the rows of a step; of steps, a sequence of such sequences.
+Transaction = Generator[Step | Steps, Sequence[Any], T]
 Making = Callable[[], Transaction[T]]
+
+
+def together(parts: Sequence[Transaction[T]]) -> Transaction[list[T]]:
+    """Parts of one transaction that touch nothing of each other, in step: a driver for which each step is a journey makes one
+    for all of them."""
+    results: dict[int, T] = {}
+    steps: dict[int, Step] = {}
+
+    def advance(number: int, rows: Sequence[Record] | None) -> None:
+        try:
+            step = next(parts[number]) if rows is None else parts[number].send(rows)
+        except StopIteration as stop:
+            results[number] = stop.value
+            steps.pop(number, None)
+        else:
+            assert not isinstance(step, Steps), "parts have no parts"
+            steps[number] = step
+
+    for number in range(len(parts)):
+        advance(number, None)
+    while steps:
+        waiting = list(steps)
+        found = yield Steps(steps.values())
+        for number, rows in zip(waiting, found, strict=True):
+            advance(number, rows)
+    return [results[number] for number in range(len(parts))]
 
 
 def storable(values: Values) -> Values:
@@ -38,6 +71,8 @@ def storable(values: Values) -> Values:
 
 
 def _clean(text: str) -> str:
+    if text.isascii() and "\0" not in text:
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
