@@ -114,11 +114,13 @@ async def test_info_tells_the_owner_more_than_others(tmp_path: Path) -> None:
         told = (await ann.ask("/info")).text
         for line in ("• Model: glm-4.7-flash", "• HTTP status and code: 200", "• Finish reason: stop", "• Cost: 0 CNY"):
             assert line in told
+        await olga.ask("hello")
         here.models.fail(Fault(vendor="glm", code="1113", times=2))
-        for person, sentence in ((olga, "The vendor says: 余额不足"), (ann, "That means: The call failed")):
+        for person, sentence in ((ann, "That means: The call failed"), (olga, "The vendor says: 余额不足")):
             await person.ask("hello")
             info = (await person.ask("/info")).text
             assert "429 1113" in info and sentence in info
+            await olga.sees(lambda texts: "Top it up at the vendor" in texts[1])  # the alarm, once
 
 
 # --- pictures ----------------------------------------------------------------------------------------------------------
