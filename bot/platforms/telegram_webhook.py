@@ -32,7 +32,7 @@ BODY = 1_000_000  # bytes; an update has some ten thousand at most
 BODY_SECONDS = 10.0  # for the whole of it to arrive
 AGAIN = "1"  # Retry-After in seconds: without one Telegram waits longer each time, up to two minutes
 DELIVERIES = 40  # at once, over all processes; Telegram's default
-CHECK = 60.0  # seconds between looks whether the webhook still stands
+CHECK = 30.0  # seconds between looks whether the webhook stands and is reached: a few before it is taken for deaf
 
 _log = logging.getLogger(__name__)
 
