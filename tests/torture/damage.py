@@ -115,6 +115,8 @@ async def torture(effort: Effort) -> Tally:
             tally.tried[f"damage: {came}"] += 1
         except Wrong as error:
             tally.wrong.append(f"damage {number}: {what}: {error}")
+        except Exception as error:  # noqa: BLE001  # a breakdown is a finding, the others go on
+            tally.wrong.append(f"damage {number}: {what}: it broke down: {error!r}")
         number += 1
     return tally
 

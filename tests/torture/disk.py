@@ -127,6 +127,8 @@ async def _tried(tally: Tally, case: object, trial: Trial, directory: Path) -> N
         tally.tried[f"disk: {await trial(directory)}"] += 1
     except Wrong as error:
         tally.wrong.append(f"disk: {case}: {error}")
+    except Exception as error:  # noqa: BLE001  # a breakdown is a finding, the others go on
+        tally.wrong.append(f"disk: {case}: it broke down: {error!r}")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -219,6 +219,8 @@ async def torture(effort: Effort) -> Tally:
                 tally.tried["power: images"] += 1
             except Wrong as error:
                 tally.wrong.append(f"power: {image.name} ({image.accepted} accepted): {error}")
+            except Exception as error:  # noqa: BLE001  # a breakdown is a finding, the others go on
+                tally.wrong.append(f"power: {image.name}: it broke down: {error!r}")
 
     async with asyncio.TaskGroup() as tasks:
         for worker in range(AT_ONCE):
