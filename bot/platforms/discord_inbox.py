@@ -31,7 +31,7 @@ BATCH = 200
 MOST_WAITING = 5000  # messages in memory, while the store cannot take them
 CATCH_UP_SECONDS, CATCH_UP_MESSAGES, PAGE = 24 * 3600.0, 200, 100
 AT_ONCE = 4  # channels caught up at the same time
-LONGEST_PAUSE = 30.0  # seconds between two attempts
+LONGEST_PAUSE = 12.0  # seconds between two attempts
 
 Reader = Callable[[JsonObject, Place], Event | None]
 
@@ -274,6 +274,6 @@ class MessageInbox:
     def _read_past(self, data: JsonObject, place: Place) -> Event | None:
         try:
             return self._read(data, place)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
             log.exception("Discord: a message of the history that cannot be read was left out")
             return None
