@@ -28,7 +28,7 @@ SETTLE = 1.0  # seconds for the rest of an album, or of a text that the client c
 LONG = 4000  # UTF-16 units: a text this long may be the first part of a longer one
 ME = "me"  # our addition to an update: the name by which the bot was addressed when it came
 
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 _FILES = ("photo", "document", "voice", "audio", "video", "video_note", "animation")
 _NAMED = {
     "sticker": "sticker",

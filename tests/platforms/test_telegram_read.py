@@ -234,3 +234,14 @@ def test_whatever_comes_is_keyed_or_refused_and_then_read_or_refused(body: Any, 
 def test_widened_text_has_one_character_per_utf16_unit(text: str) -> None:
     assert len(widened(text)) == units(text)
     assert narrowed(widened(text)) == text
+
+
+def test_an_update_too_deep_to_be_written_is_refused() -> None:
+    """Its text is deep enough to be read, and a level too deep to be kept."""
+    inside: Any = 1
+    for _ in range(100_000):
+        inside = [inside]
+    with pytest.raises(Unreadable):
+        key({"update_id": 1, "message": {**message(PRIVATE), "new": inside}}, ME)
+    while isinstance(inside, list):  # level by level: C's own recursion frees it otherwise
+        inside = inside.pop()

@@ -8,7 +8,7 @@ import sys
 
 
 def main(target: str, seconds: str, seed: str, corpus: str) -> None:
-    import atheris  # type: ignore[import-not-found]  # no dependency: the campaign fetches it where it can
+    import atheris  # type: ignore[import-untyped, unused-ignore]  # no dependency: the campaign fetches it where it can
 
     with atheris.instrument_imports(include=["bot.text", "bot.lanes", "bot.files", "bot.models.sse", "bot.platforms"]):
         from tests.torture.fuzz_targets import TARGETS

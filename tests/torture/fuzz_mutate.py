@@ -36,6 +36,17 @@ def mutated(document: Json, chance: random.Random) -> Json:
     return made
 
 
+def depth(document: Json) -> int:
+    """How many objects and lists stand in each other, at most."""
+    deepest, waiting = 0, [(document, 1)]
+    while waiting:
+        holder, level = waiting.pop()
+        if isinstance(holder, dict | list):
+            deepest = max(deepest, level)
+            waiting.extend((inner, level + 1) for inner in (holder.values() if isinstance(holder, dict) else holder))
+    return deepest
+
+
 def _slots(document: Json) -> Iterator[Slot]:
     waiting = [document]
     while waiting:

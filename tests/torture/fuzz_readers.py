@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from bot.errors import Unreadable
 from bot.messages import ChatKey, Event, Incoming, Moved
@@ -30,7 +30,13 @@ TOLD = 2_000  # characters of an update
 Read = Callable[[str], Incoming]
 Take = Callable[[Any], tuple[Event | None, Read]]  # raises what is documented for its platform
 
-_DISCORD_REFUSALS = (KeyError, TypeError, ValueError, AttributeError)  # a line in the log, and the next event
+_DISCORD_REFUSALS = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+)  # a line in the log, and the next event
 _STORED_TEXTS = ("platform", "bot", "event", "author", "message", "joins", "digest", "payload")
 
 
@@ -68,7 +74,9 @@ def _each(tally: Tally, chance: random.Random, name: str, sound: Any, take: Take
 def _once(chance: random.Random, update: Any, take: Take, refusals: tuple[type[Exception], ...]) -> str:
     try:
         event, read = take(update)
-    except (*refusals, Unreadable):
+    except Unreadable:
+        return "refused"
+    except refusals:
         return "refused"
     if event is None:
         return "ignored"
@@ -127,7 +135,7 @@ def _check(value: Any, wanted: Any, where: str) -> None:
             _check(one, inner[0], where)
     elif is_dataclass(wanted):
         assert isinstance(value, typing.cast(type, wanted)), f"{where} is {value!r:.100}"
-        for name, hint in _hints(wanted).items():
+        for name, hint in _hints(typing.cast(type, wanted)).items():
             _check(getattr(value, name), hint, f"{where}.{name}")
     elif wanted is float:
         assert type(value) in (int, float) and math.isfinite(value), f"{where} is {value!r:.100}"
@@ -144,9 +152,9 @@ def _fits(value: Any, wanted: Any) -> bool:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind)}
+def _hints(kind: type) -> dict[str, Any]:
+    hints: dict[str, Any] = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(typing.cast(Any, kind))}
 
 
 def _told(update: Any) -> str:
@@ -218,6 +226,7 @@ def _said(chance: random.Random) -> Any:
 
 def _take_web(told: Any) -> tuple[Event | None, Read]:
     """The kind, the chat and an edited message's id come from the path, and are what the page's routes let through."""
-    kind = told.get("kind") if told.get("kind") in ("message", "edited", "pressed") else "message"
+    kinds: dict[str, Literal["message", "edited", "pressed"]] = {"edited": "edited", "pressed": "pressed"}
+    kind = kinds.get(str(told.get("kind")), "message")
     id = "browser-1" if kind == "edited" else ""
     return web_payload.parse_said(kind, str(told.get("chat")), told.get("body"), 1.5, id=id).event(), web_payload.read

@@ -155,8 +155,8 @@ class Updates:
 def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
     """Each JSON field of a class: its type, and whether it is always there."""
     found: dict[str, tuple[Any, bool]] = {}
-    for name, parameter in inspect.signature(kind.__init__).parameters.items():
-        if name in ("self", "api_kwargs") or parameter.kind is parameter.VAR_KEYWORD:
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if name == "api_kwargs" or parameter.kind is parameter.VAR_KEYWORD:
             continue
         json_name = "from" if name == "from_user" else name
         found[json_name] = (_resolved(parameter.annotation), parameter.default is parameter.empty)

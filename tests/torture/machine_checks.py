@@ -60,10 +60,13 @@ async def facts(walk: Walk) -> Facts:
         "SELECT turn, number, outbox.state, message, coalesce(piece, ''), turns.state "
         "FROM outbox JOIN turns ON turns.id = turn ORDER BY turn, slot, number"
     )
-    pieces = [Sent(*row[:4], json.loads(row[4])[0] if row[4] else "", row[5]) for row in sent]
-    ledger = [tuple(row) for row in await walk.rows("SELECT day, cost, state FROM ledger")]
-    days = dict(map(tuple, await walk.rows("SELECT day, cost FROM days")))
-    return Facts({row[0]: Row(*row) for row in rows}, pieces, ledger, days)  # type: ignore[arg-type]  # raw rows
+    pieces = [
+        Sent(turn, number, state, message, json.loads(piece)[0] if piece else "", finish)
+        for turn, number, state, message, piece, finish in sent
+    ]
+    ledger = [(day, cost, state) for day, cost, state in await walk.rows("SELECT day, cost, state FROM ledger")]
+    days = {day: cost for day, cost in await walk.rows("SELECT day, cost FROM days")}  # noqa: C416  # rows are no pairs
+    return Facts({row[0]: Row(*row) for row in rows}, pieces, ledger, days)
 
 
 async def broken(walk: Walk) -> list[str]:
@@ -163,8 +166,8 @@ def _shown(walk: Walk, known: Facts) -> Iterator[str]:
 
 
 def _repeated(walk: Walk, known: Facts, orphans: Sequence[str]) -> Iterator[str]:
-    """What stands without anybody's knowing: where sends cannot be repeated safely, a kill leaves one preview for the send under
-    way in each chat; replies of commands, which are sent whole, may stand twice; never an answer. Elsewhere nothing."""
+    """What stands without anybody's knowing: where sends cannot be repeated safely, a kill leaves one preview for the send
+    under way in each chat; replies of commands, which are sent whole, may stand twice; never an answer. Elsewhere nothing."""
     replies = {sent.body for sent in known.sent if sent.finish == "command"}
     previews = [body for body in orphans if body.endswith(CURSOR)]
     answers = [body for body in orphans if body not in replies and not body.endswith(CURSOR)]

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from bot.delivery import Delivery
 from bot.engine import Engine
@@ -46,6 +46,7 @@ from storage.store import Database, Store
 from tests.conversations import KeptFiles
 from tests.window import Window
 
+T = TypeVar("T")
 LIMIT = 50_000_000  # millionths of a CNY a day: more than a walk can spend
 SLOW, FAILS = "slow", "fails"  # words in a question that the vendor understands
 CARDS = (
@@ -171,17 +172,17 @@ class Seat:
     async def fetch(self, attachment: Attachment, limit: int) -> bytes:
         raise Gone(attachment.ref)
 
-    async def _alive(self, call: Callable[[], Awaitable[Any]]) -> Any:
+    async def _alive(self, call: Callable[[], Awaitable[T]]) -> T:
         """A call takes a moment on its way there and one on its way back: the worker may die in either."""
-        for work in (None, call):
-            await asyncio.sleep(0)
-            if self.dead:
-                raise asyncio.CancelledError
-            result = await work() if work else None
+        await self._moment()
+        result = await call()
+        await self._moment()
+        return result
+
+    async def _moment(self) -> None:
         await asyncio.sleep(0)
         if self.dead:
             raise asyncio.CancelledError
-        return result
 
 
 class Mortal:

@@ -131,8 +131,8 @@ class Walk:
                     event = _picked(self._events[-20:], step.pick)
                     await self._engine(step).accept([event])
             case "delete":
-                if found := [(key, number) for key in place.keys for number, _ in enumerate(self.window.ids(key))]:
-                    self.window.delete(*_picked(found, step.pick))
+                if answers := [(key, number) for key in place.keys for number, _ in enumerate(self.window.ids(key))]:
+                    self.window.delete(*_picked(answers, step.pick))
                     place.disturbed = True
             case "kick":
                 place.disturbed = True
@@ -159,8 +159,8 @@ class Walk:
     def _text(self, step: Step) -> str:
         return f"c{step.chat}t{next(self._numbers)} {step.word}".strip()
 
-    async def _say(self, step: Step, text: str, **more: str) -> None:
-        await self._accept(step, self._event(step, "message", text=text, **more))
+    async def _say(self, step: Step, text: str, *, replies_to: str = "", quote: str = "") -> None:
+        await self._accept(step, self._event(step, "message", text=text, replies_to=replies_to, quote=quote))
 
     async def _edit(self, step: Step) -> None:
         """Mostly the latest message of the chat, at times an older one; now and then to the same text."""
@@ -176,7 +176,7 @@ class Walk:
         if step.kind == "reply":
             await self._say(step, self._text(step), replies_to=_picked(ids, step.pick))
         else:
-            await self._say(step, self._text(step), quote="what somebody said", quoted="Somebody")
+            await self._say(step, self._text(step), quote="what somebody said")
 
     async def _migrate(self, step: Step) -> None:
         """Told by the platform's events, in the old chat and in the new one, and by its errors."""
@@ -221,13 +221,14 @@ class Walk:
         message: str = "",
         chat: ChatKey | None = None,
         moves_to: ChatKey | None = None,
-        **more: str,
+        replies_to: str = "",
+        quote: str = "",
     ) -> Event:
         number, chat = next(self._numbers), chat or self.places[step.chat].key
         message = message or (f"m{number}" if kind == "message" else "")
         author, at = f"{step.person + 1}", time.time()
         said = {"kind": kind, "chat": str(chat), "text": text, "author": author, "message": message, "at": at}
-        payload = json.dumps({"replies_to": "", "quote": "", "quoted": "", **said, **more})
+        payload = json.dumps(said | {"replies_to": replies_to, "quote": quote, "quoted": "Somebody" if quote else ""})
         joins = author if kind == "message" and not text.startswith("/") else ""
         return Event(
             platform="window", bot="b", event=f"e{number}", chat=chat, author=author, payload=payload, at=at,
