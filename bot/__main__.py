@@ -19,6 +19,7 @@ from bot.settings import Settings, load_settings
 
 def main() -> None:
     given = _parser().parse_args()
+    given.command = given.command or "run"
     os.umask(0o077)  # whatever is written here (chats, pictures, the page's password) is for this account alone
     serving = given.command in ("run", "doctor")
     title = "Magpie cannot start:" if serving else f"magpie {given.command}:"
@@ -34,7 +35,6 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="magpie", description="A chat bot for Telegram, Discord and the browser.")
-    parser.set_defaults(command="run")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", help="without one: run")
     commands.add_parser("run", help="serve")
     commands.add_parser("doctor", help="check settings, storage, tokens and keys")

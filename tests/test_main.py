@@ -99,7 +99,7 @@ async def test_secrets_are_not_in_the_log_even_at_debug(tmp_path: Path) -> None:
 
 
 async def test_wrong_settings_are_told_all_at_once(tmp_path: Path) -> None:
-    environ = {"ADMINS": "me", "DAILY_BUDGET": "much", "TELEGRAM_TOKEN": "1:a", "STORAGE_URL": "postgresql://host/db"}
+    environ = {"ADMINS": "me", "DAILY_BUDGET": "much", "TELEGRAM_TOKEN": "1:a", "STORAGE_URL": "mysql://host/db"}
 
     code, said = await refused(Magpie(tmp_path / "data", environ))
 
