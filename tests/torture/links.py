@@ -42,7 +42,10 @@ SILENCING = ("half-open", "garbage")
 START = 30.0
 PEOPLE = 3
 LASTING = (2.0, 6.0)  # seconds
-LONG = 35.0  # seconds: longer than any call may take
+LONG = {
+    "half-open": 35.0,
+    "reset": 75.0,
+}  # seconds: longer than any call may take; until waits between tries have grown long
 
 Link = Literal["telegram", "discord", "gateway", "glm", "qwen", "postgres"]
 Platform = Literal["telegram", "discord"]
@@ -332,7 +335,7 @@ SHORTEST = (
 
 async def torture(effort: Effort) -> Tally:
     """Every link at the same time, each in a house of its own; the faults of a link in turn, shuffled, until the time is over.
-    One round of them takes about two minutes. With no time at all a few pairs in two houses, once."""
+    A round of them takes two to four minutes. With no time at all a few pairs in two houses, once."""
     campaign = Campaign()
     until = time.monotonic() + effort.seconds
     with ExitStack() as stack:
@@ -365,4 +368,4 @@ def _seconds(effort: Effort, kind: str, number: int, chance: random.Random) -> f
     """How long a fault lasts in this round."""
     if not effort.seconds:
         return 0.5
-    return LONG if kind == "half-open" and number % 3 == 0 else chance.uniform(*LASTING)
+    return LONG[kind] if kind in LONG and number % 3 == 0 else chance.uniform(*LASTING)
