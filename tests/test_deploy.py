@@ -32,7 +32,7 @@ def test_the_image_installs_what_is_pinned_and_runs_as_nobody_special() -> None:
     assert len(installs) == 2
     assert all("--require-hashes" in line or "--no-deps --no-build-isolation" in line for line in installs)
     assert found(r"^USER (\S+)$", DOCKERFILE) == "magpie"
-    assert "/healthz" in found(r"HEALTHCHECK[^\n]*\n\s+(CMD .+)", DOCKERFILE)
+    assert "/livez" in found(r"HEALTHCHECK[^\n]*\n\s+(CMD .+)", DOCKERFILE)
 
 
 def test_what_the_image_sets_are_settings() -> None:
