@@ -110,7 +110,7 @@ def _backup(settings: Settings, file: Path, *, replace: bool) -> int:
     print(*backup(settings.storage_url, file, replace=replace), sep="\n")
     pictures = settings.data_dir / "files"
     if pictures.is_dir():
-        print(f"Pictures are not in it. Copy what is new of them now: cp -Rn {pictures} {file.parent}")
+        print(f"Pictures are not in it. Copy what is new of them now: cp -Rnp {pictures} {file.parent}")
     return 0
 
 

@@ -70,6 +70,7 @@ def _put(path: Path, file: Path) -> list[str]:
                 old.rename(kept.with_name(kept.name + suffix))
                 lines.append(f"What was there is kept as {kept}{suffix}.")
         path.with_name(path.name + "-shm").unlink(missing_ok=True)
+        snapshot.hand_over(path.with_name(path.name + ".lock"))
         fresh.rename(path)
         snapshot.sync(path.parent)
     except OSError as error:

@@ -33,6 +33,7 @@ def take(source: sqlite3.Connection, path: Path) -> None:
             # The copy says of itself that it has a log beside it, as its source has; a backup is one file and needs nothing.
             target.execute("PRAGMA journal_mode=DELETE")
             check(target)
+        hand_over(part)
         sync(part)
         part.replace(path)
         sync(path.parent)
@@ -40,6 +41,14 @@ def take(source: sqlite3.Connection, path: Path) -> None:
         _clear(part)
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StorageRefused(f"Cannot write a copy of the database to {path} ({reason}).") from error
+
+
+def hand_over(path: Path) -> None:
+    """What root makes in another's directory is that other's: the account of systemd's DynamicUser, which nobody can become,
+    opens it at the next start."""
+    directory = path.parent.stat()
+    if os.geteuid() == 0 and directory.st_uid != 0:
+        os.chown(path, directory.st_uid, directory.st_gid)
 
 
 def check(connection: sqlite3.Connection) -> None:

@@ -104,7 +104,7 @@ def test_a_backup_comes_back(data: Path) -> None:
     (data / "files").mkdir()
     code, said = magpie(data, "backup", file)
     assert code == 0
-    assert f"cp -Rn {data / 'files'} {data.parent}" in said
+    assert f"cp -Rnp {data / 'files'} {data.parent}" in said
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = rows(data / "magpie.db")
     (data / "magpie.db").write_bytes(b"?" * 9000)
@@ -164,6 +164,28 @@ def test_without_permission_nothing_is_written_and_the_file_is_named(data: Path,
     code, said = magpie(data, "backup", tmp_path / "mine.db", as_nobody=True)
     assert code == 1
     assert f"Cannot write a copy of the database to {tmp_path / 'mine.db'} (Permission denied)" in said
+
+
+def test_what_root_restores_belongs_to_the_account_that_magpie_runs_as(data: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or subprocess.run(["setpriv", "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("needs root and setpriv")
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    file = tmp_path / "kept.db"
+    assert magpie(data, "backup", file)[0] == 0
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o700)
+    os.chown(theirs, NOBODY, NOBODY)
+
+    code, _ = magpie(theirs, "restore", file)
+
+    assert code == 0
+    assert {each.name: each.stat().st_uid for each in theirs.iterdir()} == {
+        "magpie.db": NOBODY,
+        "magpie.db.lock": NOBODY,
+    }
+    code, said = magpie(theirs, "dead", "retry", "19", as_nobody=True)
+    assert code == 0, said
 
 
 @pytest.mark.parametrize(("command", "tool"), [("backup", "pg_dump"), ("restore", "pg_restore")])
