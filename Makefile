@@ -9,13 +9,14 @@ DEV := $(VENV)/dev.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.14 python
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench torture clean
 
 help:
 	@echo "make run    start Magpie; without any key it answers with a built-in simulator"
 	@echo "make test   run the tests; those of the page need a Chromium"
 	@echo "make lint   check format, style and types"
 	@echo "make bench  measure speed and size beside a bare bot"
+	@echo "make torture MINUTES=90 SEED=1  kill it, cut it, fuzz it: the campaigns behind docs/reliability.md"
 	@echo "make clean  remove what the others have installed"
 
 # exec: signals reach the bot itself, and its exit code is the one that make sees.
@@ -32,6 +33,10 @@ lint: $(DEV)
 
 bench: $(DEV)
 	@$(BIN)/python -m bench $(ARGS)
+
+MINUTES ?= 10
+torture: $(DEV)
+	@$(BIN)/python -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean:
 	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

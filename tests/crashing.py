@@ -32,7 +32,8 @@ Parts = AsyncGenerator[Text | Thought | Finished, None]
 # fmt: off
 COMMITS = (
     "accept", "claim", "retry", "complete", "bury", "replace", "stop", "reset", "dismiss", "leave", "move", "sent", "shown",
-    "gone", "drop", "reserve", "settle", "note", "put",
+    "gone", "drop", "take", "reserve", "settle", "note", "put", "due", "release", "enrol", "beat", "resign", "take_duty",
+    "leave_duty",
 )
 # fmt: on
 PLATFORMS: dict[str, type[Platform]] = {"telegram": TelegramPlatform, "discord": DiscordPlatform, "web": WebPlatform}

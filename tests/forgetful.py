@@ -1,4 +1,4 @@
-"""A build with a planted bug: it never stores the ids of the messages that it sends. `tests/test_kill.py` must find it out."""
+"""A build with a planted bug: it never stores the ids of the messages that it sends. `torture/test_kills.py` finds it out."""
 
 from __future__ import annotations
 

@@ -11,15 +11,13 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.torture.checker import check
 from tests.torture.crowd import Person
 from tests.torture.part import Effort, Tally
-from tests.torture.world import World, world
+from tests.torture.world import World, empty_database, world
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +71,7 @@ async def torture(effort: Effort) -> Tally:
 async def haunt(scene: Scene, directory: Path, chance: random.Random, kills: int, people: int = 20) -> Tally:
     """One round on one scene, from an empty store to the judgement."""
     tally = Tally()
-    async with _storage(scene) as storage:
+    async with empty_database(wanted=scene.postgres) as (storage, _):
         opened = world(
             directory, chance, on=scene.on, people=people, workers=2 if scene.postgres else 1, storage=storage
         )
@@ -99,19 +97,6 @@ async def haunt(scene: Scene, directory: Path, chance: random.Random, kills: int
     tally.tried[f"previews left over, {scene.name}"] += sum(message.writing for message in run.shown)
     tally.wrong += wrong
     return tally
-
-
-@asynccontextmanager
-async def _storage(scene: Scene) -> AsyncIterator[str]:
-    """ "" for SQLite, which is in the data directory."""
-    if not scene.postgres:
-        yield ""
-        return
-    from tests.postgres import postgres  # needs a package that only this scene needs
-
-    with postgres() as server:
-        async with server.database() as url:
-            yield url
 
 
 async def _greet(made: World) -> None:

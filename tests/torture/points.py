@@ -10,25 +10,21 @@ import logging
 import random
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import aiohttp
-
-from bot import phrases
-from bot.simulator import Fault
 from tests.crashing import points
-from tests.servers.telegram import Chat, Message, TelegramServer, User, picture
+from tests.torture import ways
 from tests.torture.checker import check
-from tests.torture.crowd import Mouth, OnTelegram, Person
 from tests.torture.part import Effort, Tally
-from tests.torture.world import World, cards_of, person_on, settled, world
+from tests.torture.ways import Passing, Way
+from tests.torture.world import empty_database, person_on, world
 
 log = logging.getLogger(__name__)
 
-PASSED = 20.0  # seconds in which the point must be passed
+PASSED = 30.0  # seconds in which the point must be passed
 OFTEN = 3  # of the points that one answer passes several times, one of the first so many is taken
 SLOW = 0.05  # seconds between two chunks: an answer takes long enough for somebody to break in
 PASSED_OFTEN = frozenset(
@@ -58,225 +54,43 @@ class Fuse:
         return blown
 
 
-@dataclass(frozen=True, slots=True)
-class Passing:
-    """Somebody on their way to a point. `arm` is called when the next thing they do passes it. `unheard` are chats in which
-    nobody is left to be answered, or that bear somebody else's words: they are not judged."""
-
-    made: World
-    person: Person
-    arm: Callable[[], None]
-    unheard: list[str]
-
-    @property
-    def mouth(self) -> Mouth:
-        return self.person.mouth
-
-    async def shows(self, text: str) -> bool:
-        """Until a message of the bot in this chat holds the text."""
-        return await _until(lambda: self._holds(text))
-
-    async def _holds(self, text: str) -> bool:
-        return any(text in shown for shown in await texts(self.made, self.mouth.chat))
-
-    async def ask_and_wait(self, *, long: bool = False) -> None:
-        await self.person.ask(long=long)
-        await self.shows(f"{self.person.asked[-1].name}z")
-
-
-Way = Callable[[Passing], Awaitable[None]]
-
-
-# --- ways past the points ----------------------------------------------------------------------------------------------
-
-
-async def ask(one: Passing) -> None:
-    one.arm()
-    await one.person.ask(long=True)
-
-
-async def ask_again(one: Passing) -> None:
-    """In a chat that is known: of a private chat on Discord that was first opened while we were dying nobody can tell us."""
-    await one.ask_and_wait()
-    one.arm()
-    await one.person.ask(long=True)
-
-
-async def ask_qwen(one: Passing) -> None:
-    await one.mouth.say("/model qwen-flash")
-    await one.shows("qwen-flash")
-    one.arm()
-    await one.person.ask()
-
-
-async def draw(one: Passing) -> None:
-    one.arm()
-    await one.person.draw()
-
-
-async def draw_with_qwen(one: Passing) -> None:
-    await one.mouth.say("/model qwen-flash")
-    await one.shows("qwen-flash")
-    one.arm()
-    await one.person.draw()
-
-
-async def shorten(one: Passing) -> None:
-    """Edit a question with a long answer into one with a short one: its messages are taken over, and some are too many."""
-    await one.ask_and_wait(long=True)
-    one.arm()
-    await one.person.edit()
-
-
-async def stop(one: Passing) -> None:
-    await _begin(one)
-    one.arm()
-    await one.person.stop()
-
-
-async def reset(one: Passing) -> None:
-    await one.ask_and_wait()
-    one.arm()
-    await one.person.reset()
-    await one.person.ask()
-
-
-async def interrupted(one: Passing) -> None:
-    """A turn that a crash interrupted is begun once more."""
-    await _begin(one)
-    await one.made.workers[0].kill()
-    one.made.kills.append(time.monotonic())
-    await one.made.workers[0].start(ready=False)
-    one.arm()
-
-
-async def fail(one: Passing) -> None:
-    """The vendor refuses: the money goes back by itself."""
-    one.made.models.fail(Fault(vendor="glm", code="1214", when=lambda body: one.person.canary in str(body)))
-    one.arm()
-    await one.person.ask()
-
-
-async def leave(one: Passing) -> None:
-    """They block the bot in the middle of its answer."""
-    server, chat = _telegram(one)
-    one.unheard.append(one.mouth.chat)
-    await _begin(one)
-    one.arm()
-    server.block(chat)
-
-
-async def delete(one: Passing) -> None:
-    """They delete the bot's message while it is being written."""
-    server, chat = _telegram(one)
-    await _begin(one)
-    one.arm()
-    server.delete(next(message for message in server.messages(chat) if message.from_bot))
-
-
-async def garble(one: Passing) -> None:
-    """A control event that nobody can read."""
-    server, chat = _telegram(one)
-    one.unheard.append(one.mouth.chat)
-    said = Message(chat, server.state.new_id(chat), int(time.time()), server.state.users[chat.id], text="/stop")
-    one.arm()
-    body = server.state.message_json(said)
-    server.push_raw({"message": body | {"from": body["from"] | {"language_code": 7}}})
-
-
-async def migrate(one: Passing) -> None:
-    """A group gets another id in the middle of its conversation."""
-    server, _ = _telegram(one)
-    one.unheard.append(one.mouth.chat)
-    user: User = server.user("mover")
-    group = server.group(user)
-    server.say(group, user, f"@{server.state.bot.username} {one.person.canary}")
-    await settled(lambda: any(message.from_bot for message in server.messages(group)))
-    one.arm()
-    moved = server.migrate(group)
-    one.unheard.extend(f"telegram:{chat.id}" for chat in (group, moved))
-
-
-async def redraw(one: Passing) -> None:
-    """An answer of a picture and a line becomes one of a line alone."""
-    browser, chat = one.made.browser, one.mouth.chat.removeprefix("web:")
-    assert browser is not None
-    place = f"/api/chats/{chat}"
-    async with browser.post(f"{place}/files", data=picture(), headers={"Content-Type": "image/jpeg"}) as response:
-        kept = await response.json()
-    message = f"browser-{one.person.canary}"
-    said = {"id": message, "text": f"/image a nest {one.person.canary}", "files": [kept]}
-    async with browser.post(f"{place}/messages", json=said) as response:
-        assert response.status == 200, await response.text()
-    await one.shows(phrases.IMAGE_ALONE.en)
-    one.arm()
-    await one.mouth.edit(message, one.person.canary)
-
-
-async def _begin(one: Passing) -> None:
-    """A long answer, until its first preview stands."""
-    await one.person.ask(long=True)
-    await one.shows(f"{one.person.asked[-1].name}w1")
-
-
-def _telegram(one: Passing) -> tuple[TelegramServer, Chat]:
-    mouth, server = one.mouth, one.made.telegram
-    assert isinstance(mouth, OnTelegram)
-    assert server is not None
-    return server, mouth.place
-
-
-async def texts(made: World, chat: str) -> list[str]:
-    """What the bot has said in the chat, as it stands now."""
-    platform, _, id = chat.partition(":")
-    if platform == "telegram" and made.telegram is not None:
-        return [message.text for message in made.telegram.messages(int(id)) if message.from_bot]
-    if platform == "discord" and made.discord is not None:
-        channel, bot = made.discord.world.channels[int(id)], made.discord.bot
-        return [message.content for message in made.discord.messages(channel) if message.author == bot]
-    assert made.browser is not None
-    try:
-        return [card["body"] for card in await cards_of(made.browser, id) if card["role"] == "bot"]
-    except aiohttp.ClientError:
-        return []  # the server is dead just now
-
-
-async def _until(condition: Callable[[], Awaitable[bool]]) -> bool:
-    deadline = time.monotonic() + PASSED
-    while time.monotonic() < deadline:
-        if await condition():
-            return True
-        await asyncio.sleep(0.02)
-    return False
-
-
-# --- which way leads past which point ----------------------------------------------------------------------------------
+# Where the people are; the last is Telegram on PostgreSQL.
+PLACES = {"telegram": "telegram", "discord": "discord", "web": "web", "postgres": "telegram"}
 
 WAYS: Mapping[str, tuple[str, Way]] = {
-    **{f"store.{commit}": ("telegram", ask) for commit in ("accept", "claim", "complete", "sent", "shown", "reserve")},
-    "store.retry": ("telegram", interrupted),
-    "store.settle": ("telegram", fail),
-    "store.stop": ("telegram", stop),
-    "store.reset": ("telegram", reset),
-    "store.replace": ("telegram", shorten),
-    "store.gone": ("telegram", delete),
-    "store.drop": ("telegram", leave),
-    "store.leave": ("telegram", leave),
-    "store.bury": ("telegram", leave),
-    "store.dismiss": ("telegram", garble),
-    "store.move": ("telegram", migrate),
-    "store.note": ("discord", ask_again),
-    "store.put": ("web", ask),
-    **{f"telegram.{call}": ("telegram", ask) for call in ("send", "edit")},
-    **{f"discord.{call}": ("discord", ask_again) for call in ("send", "edit")},
-    **{f"web.{call}": ("web", ask) for call in ("send", "edit")},
-    "telegram.remove": ("telegram", shorten),
-    "discord.remove": ("discord", shorten),
-    "web.remove": ("web", redraw),
-    "glm.stream": ("telegram", ask),
-    "glm.draw": ("telegram", draw),
-    "qwen.stream": ("telegram", ask_qwen),
-    "qwen.draw": ("telegram", draw_with_qwen),
+    **{
+        f"store.{commit}": ("telegram", ways.ask)
+        for commit in ("accept", "claim", "complete", "sent", "shown", "reserve")
+    },
+    "store.retry": ("telegram", ways.interrupted),
+    "store.settle": ("telegram", ways.fail),
+    "store.stop": ("telegram", ways.stop),
+    "store.reset": ("telegram", ways.reset),
+    "store.replace": ("telegram", ways.shorten),
+    "store.gone": ("telegram", ways.delete),
+    "store.drop": ("telegram", ways.leave),
+    "store.leave": ("telegram", ways.leave),
+    "store.bury": ("telegram", ways.leave),
+    "store.dismiss": ("telegram", ways.garble),
+    "store.move": ("telegram", ways.migrate),
+    "store.note": ("discord", ways.ask_again),
+    "store.put": ("web", ways.ask),
+    **{f"telegram.{call}": ("telegram", ways.ask) for call in ("send", "edit")},
+    **{f"discord.{call}": ("discord", ways.ask_again) for call in ("send", "edit")},
+    **{f"web.{call}": ("web", ways.ask) for call in ("send", "edit")},
+    "telegram.remove": ("telegram", ways.shorten),
+    "discord.remove": ("discord", ways.shorten),
+    "web.remove": ("web", ways.redraw),
+    "store.take": ("telegram", ways.restart),
+    "store.due": ("telegram", ways.run_out_of_money),
+    **{f"store.{commit}": ("postgres", ways.restart) for commit in ("enrol", "beat", "take_duty")},
+    "store.resign": ("postgres", ways.retire),
+    "store.leave_duty": ("postgres", ways.lose_the_duty),
+    "store.release": ("postgres", ways.lose_the_database),
+    "glm.stream": ("telegram", ways.ask),
+    "glm.draw": ("telegram", ways.draw),
+    "qwen.stream": ("telegram", ways.ask_qwen),
+    "qwen.draw": ("telegram", ways.draw_with_qwen),
 }
 
 
@@ -288,7 +102,7 @@ async def torture(effort: Effort) -> Tally:
     """Every point once, and then again in another order, as often as the time allows."""
     tally, end, number = Tally(), time.monotonic() + effort.seconds, 0
     while not number or time.monotonic() < end:
-        for platform in ("telegram", "discord", "web"):
+        for platform in PLACES:
             chosen = [point for point in points() if way_of(point)[0] == platform]
             chance = effort.chance(f"points {number}")
             chance.shuffle(chosen)
@@ -304,32 +118,33 @@ async def torture(effort: Effort) -> Tally:
     return tally
 
 
-async def pass_by(chosen: Sequence[str], directory: Path, chance: random.Random, storage: str = "") -> Tally:
-    """One after the other, in one world; all of them on one platform."""
+async def pass_by(chosen: Sequence[str], directory: Path, chance: random.Random) -> Tally:
+    """One after the other, in one world; all of them in one place."""
     tally, fuse = Tally(), Fuse(directory / "point")
-    platform = {way_of(point)[0] for point in chosen}
+    (place,) = {way_of(point)[0] for point in chosen}
     unheard: list[str] = []
-    opened = world(
-        directory,
-        chance,
-        on=sorted(platform),
-        people=0,
-        storage=storage,
-        program=PROGRAM,
-        per_token=SLOW,
-        CRASH_POINT=str(fuse.file),
-    )
-    async with opened as made:
-        for point in chosen:
-            count = chance.randint(1, OFTEN) if point in PASSED_OFTEN else 1
-            person = person_on(made, *platform)
-            passing = Passing(made, person, partial(fuse.arm, point, count), unheard)
-            if not await _pass(passing, way_of(point)[1], fuse):
-                tally.wrong.append(f"{point} was never passed")
-            tally.tried["crash points passed"] += 1
-        await made.rest()
-        run = await made.run()
-        tally.wrong += _heard([*made.wrong, *check(run)], unheard)
+    async with empty_database(wanted=place == "postgres") as (storage, server):
+        opened = world(
+            directory,
+            chance,
+            on=[PLACES[place]],
+            people=0,
+            storage=storage,
+            program=PROGRAM,
+            per_token=SLOW,
+            CRASH_POINT=str(fuse.file),
+        )
+        async with opened as made:
+            made.database = server
+            for point in chosen:
+                count = chance.randint(1, OFTEN) if point in PASSED_OFTEN else 1
+                person = person_on(made, PLACES[place])
+                passing = Passing(made, person, partial(fuse.arm, point, count), unheard)
+                if not await _pass(passing, way_of(point)[1], fuse):
+                    tally.wrong.append(f"{point} was never passed")
+                tally.tried["crash points passed"] += 1
+            await made.rest()
+            tally.wrong += _heard([*made.wrong, *check(await made.run())], unheard)
     return tally
 
 

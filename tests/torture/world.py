@@ -20,6 +20,7 @@ import aiohttp
 
 from bot.simulator import Simulator
 from bot.simulator.backend import Script
+from tests.postgres import Postgres, postgres
 from tests.process import Magpie
 from tests.product import on_discord, on_telegram, until, with_glm, with_qwen
 from tests.servers.discord import DiscordServer
@@ -50,6 +51,7 @@ class World:
     telegram: TelegramServer | None = None
     discord: DiscordServer | None = None
     browser: aiohttp.ClientSession | None = None
+    database: Postgres | None = None
     people: list[Person] = field(default_factory=list)
     kills: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -230,6 +232,17 @@ def _with_password(url: str) -> str:
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{parts.username}:{DATABASE_PASSWORD}@{place}").geturl()
+
+
+@asynccontextmanager
+async def empty_database(*, wanted: bool) -> AsyncIterator[tuple[str, Postgres | None]]:
+    """A PostgreSQL of one's own and the URL of an empty database there; "" and None where none is wanted: SQLite."""
+    if not wanted:
+        yield "", None
+        return
+    with postgres() as server:
+        async with server.database() as url:
+            yield url, server
 
 
 def person_on(made: World, platform: str) -> Person:

@@ -1,0 +1,254 @@
+"""Ways past the crash points: what somebody does so that one certain thing must happen in the product."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+
+from bot import phrases
+from bot.simulator import Fault
+from tests.servers.telegram import Chat, Message, TelegramServer, User, picture
+from tests.torture.crowd import Mouth, OnTelegram, Person
+from tests.torture.world import World, cards_of, settled
+
+PATIENCE = 20.0  # seconds for what must happen on the way
+OUTAGE = 2.5  # seconds without a database: more than between two looks for work
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """Somebody on their way to a point. `arm` is called when the next thing they do passes it. `unheard` are chats in which
+    nobody is left to be answered, or that bear somebody else's words: they are not judged."""
+
+    made: World
+    person: Person
+    arm: Callable[[], None]
+    unheard: list[str]
+
+    @property
+    def mouth(self) -> Mouth:
+        return self.person.mouth
+
+    async def shows(self, text: str) -> bool:
+        """Until a message of the bot in this chat holds the text."""
+        return await _until(lambda: self._holds(text))
+
+    async def _holds(self, text: str) -> bool:
+        return any(text in shown for shown in await texts(self.made, self.mouth.chat))
+
+    async def ask_and_wait(self, *, long: bool = False) -> None:
+        await self.person.ask(long=long)
+        await self.shows(f"{self.person.asked[-1].name}z")
+
+
+Way = Callable[[Passing], Awaitable[None]]
+
+
+# --- ways past the points ----------------------------------------------------------------------------------------------
+
+
+async def ask(one: Passing) -> None:
+    one.arm()
+    await one.person.ask(long=True)
+
+
+async def ask_again(one: Passing) -> None:
+    """In a chat that is known: of a private chat on Discord that was first opened while we were dying nobody can tell us."""
+    await one.ask_and_wait()
+    one.arm()
+    await one.person.ask(long=True)
+
+
+async def ask_qwen(one: Passing) -> None:
+    await one.mouth.say("/model qwen-flash")
+    await one.shows("qwen-flash")
+    one.arm()
+    await one.person.ask()
+
+
+async def draw(one: Passing) -> None:
+    one.arm()
+    await one.person.draw()
+
+
+async def draw_with_qwen(one: Passing) -> None:
+    await one.mouth.say("/model qwen-flash")
+    await one.shows("qwen-flash")
+    one.arm()
+    await one.person.draw()
+
+
+async def shorten(one: Passing) -> None:
+    """Edit a question with a long answer into one with a short one: its messages are taken over, and some are too many."""
+    await one.ask_and_wait(long=True)
+    one.arm()
+    await one.person.edit()
+
+
+async def stop(one: Passing) -> None:
+    await _begin(one)
+    one.arm()
+    await one.person.stop()
+
+
+async def reset(one: Passing) -> None:
+    await one.ask_and_wait()
+    one.arm()
+    await one.person.reset()
+    await one.person.ask()
+
+
+async def interrupted(one: Passing) -> None:
+    """A turn that a crash interrupted is begun once more."""
+    await _begin(one)
+    await one.made.workers[0].kill()
+    one.made.kills.append(time.monotonic())
+    await one.made.workers[0].start(ready=False)
+    one.arm()
+
+
+async def restart(one: Passing) -> None:
+    await one.made.workers[0].kill()
+    one.made.kills.append(time.monotonic())
+    await one.made.workers[0].start(ready=False)
+    one.arm()
+
+
+async def retire(one: Passing) -> None:
+    """Asked to end, in the middle of an answer."""
+    await _begin(one)
+    one.arm()
+    await one.made.workers[0].end()
+
+
+async def lose_the_database(one: Passing) -> None:
+    """It goes and comes back while something waits: whether the last claim was committed is not known."""
+    server = one.made.database
+    assert server is not None
+    await _begin(one)
+    one.arm()
+    for _ in range(3):
+        await asyncio.to_thread(server.stop)
+        await asyncio.sleep(OUTAGE)  # how long it is away, not a wait for something
+        await asyncio.to_thread(server.start)
+        await one.person.ask(long=True)
+        await asyncio.sleep(OUTAGE)
+
+
+async def lose_the_duty(one: Passing) -> None:
+    """The token is refused: who polls it gives that up."""
+    server, _ = _telegram(one)
+    one.arm()
+    server.fail("getUpdates", status=401, description="Unauthorized")
+    await one.person.ask()
+
+
+async def run_out_of_money(one: Passing) -> None:
+    """The owner is told, once an hour."""
+    one.made.models.fail(Fault(vendor="glm", code="1113", when=lambda body: one.person.canary in str(body)))
+    one.arm()
+    await one.person.ask()
+
+
+async def fail(one: Passing) -> None:
+    """The vendor refuses: the money goes back by itself."""
+    one.made.models.fail(Fault(vendor="glm", code="1214", when=lambda body: one.person.canary in str(body)))
+    one.arm()
+    await one.person.ask()
+
+
+async def leave(one: Passing) -> None:
+    """They block the bot in the middle of its answer."""
+    server, chat = _telegram(one)
+    one.unheard.append(one.mouth.chat)
+    await _begin(one)
+    one.arm()
+    server.block(chat)
+
+
+async def delete(one: Passing) -> None:
+    """They delete the bot's message while it is being written."""
+    server, chat = _telegram(one)
+    await _begin(one)
+    one.arm()
+    server.delete(next(message for message in server.messages(chat) if message.from_bot))
+
+
+async def garble(one: Passing) -> None:
+    """A control event that nobody can read."""
+    server, chat = _telegram(one)
+    one.unheard.append(one.mouth.chat)
+    said = Message(chat, server.state.new_id(chat), int(time.time()), server.state.users[chat.id], text="/stop")
+    one.arm()
+    body = server.state.message_json(said)
+    server.push_raw({"message": body | {"from": body["from"] | {"language_code": 7}}})
+
+
+async def migrate(one: Passing) -> None:
+    """A group gets another id in the middle of its conversation."""
+    server, _ = _telegram(one)
+    one.unheard.append(one.mouth.chat)
+    user: User = server.user("mover")
+    group = server.group(user)
+    server.say(group, user, f"@{server.state.bot.username} {one.person.canary}")
+    await settled(lambda: any(message.from_bot for message in server.messages(group)))
+    one.arm()
+    moved = server.migrate(group)
+    one.unheard.extend(f"telegram:{chat.id}" for chat in (group, moved))
+
+
+async def redraw(one: Passing) -> None:
+    """An answer of a picture and a line becomes one of a line alone."""
+    browser, chat = one.made.browser, one.mouth.chat.removeprefix("web:")
+    assert browser is not None
+    place = f"/api/chats/{chat}"
+    async with browser.post(f"{place}/files", data=picture(), headers={"Content-Type": "image/jpeg"}) as response:
+        kept = await response.json()
+    message = f"browser-{one.person.canary}"
+    said = {"id": message, "text": f"/image a nest {one.person.canary}", "files": [kept]}
+    async with browser.post(f"{place}/messages", json=said) as response:
+        assert response.status == 200, await response.text()
+    await one.shows(phrases.IMAGE_ALONE.en)
+    one.arm()
+    await one.mouth.edit(message, one.person.canary)
+
+
+async def _begin(one: Passing) -> None:
+    """A long answer, until its first preview stands."""
+    await one.person.ask(long=True)
+    await one.shows(f"{one.person.asked[-1].name}w1")
+
+
+def _telegram(one: Passing) -> tuple[TelegramServer, Chat]:
+    mouth, server = one.mouth, one.made.telegram
+    assert isinstance(mouth, OnTelegram)
+    assert server is not None
+    return server, mouth.place
+
+
+async def texts(made: World, chat: str) -> list[str]:
+    """What the bot has said in the chat, as it stands now."""
+    platform, _, id = chat.partition(":")
+    if platform == "telegram" and made.telegram is not None:
+        return [message.text for message in made.telegram.messages(int(id)) if message.from_bot]
+    if platform == "discord" and made.discord is not None:
+        channel, bot = made.discord.world.channels[int(id)], made.discord.bot
+        return [message.content for message in made.discord.messages(channel) if message.author == bot]
+    assert made.browser is not None
+    try:
+        return [card["body"] for card in await cards_of(made.browser, id) if card["role"] == "bot"]
+    except aiohttp.ClientError:
+        return []  # the server is dead just now
+
+
+async def _until(condition: Callable[[], Awaitable[bool]]) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if await condition():
+            return True
+        await asyncio.sleep(0.02)
+    return False
