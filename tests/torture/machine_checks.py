@@ -222,8 +222,8 @@ def _money(walk: Walk, known: Facts) -> Iterator[str]:
     if len(known.ledger) < len(walk.vendor.asked):
         yield f"{len(walk.vendor.asked)} calls have {len(known.ledger)} rows"
     held = sum(state == "reserved" for _, _, state in known.ledger)
-    if held > walk.kills * len(walk.places):
-        yield f"{held} calls are still reserved after {walk.kills} kills"
+    if held:
+        yield f"{held} calls are still reserved, though none is under way"
 
 
 def _bodies(pieces: Sequence[Sent]) -> dict[int, str]:

@@ -27,16 +27,15 @@ def server() -> Iterator[Postgres]:
 @pytest.mark.parametrize("number", [0, 2])
 async def test_whatever_people_and_operators_do_the_promises_hold(tmp_path: Path, number: int) -> None:
     tally = Tally()
-    await one_walk(tally, Effort(seconds=0, seed=1, scratch=tmp_path), number, 300, None)
+    await one_walk(tally, Effort(seconds=0, seed=1, scratch=tmp_path), number, 425, None)
     assert tally.wrong == []
-    assert tally.tried["steps"] == 300 and tally.tried["kills"] and tally.tried["calls of the vendor"] > 50
+    assert tally.tried["steps"] == 425 and tally.tried["kills"] and tally.tried["calls of the vendor"] > 50
 
 
-@pytest.mark.parametrize("number", [1, 3])
-async def test_and_with_two_workers_on_one_postgresql(tmp_path: Path, number: int, server: Postgres) -> None:
+async def test_and_with_two_workers_on_one_postgresql(tmp_path: Path, server: Postgres) -> None:
     tally = Tally()
-    await one_walk(tally, Effort(seconds=0, seed=1, scratch=tmp_path), number, 200, server)
-    assert tally.wrong == []
+    await one_walk(tally, Effort(seconds=0, seed=1, scratch=tmp_path), 1, 150, server)
+    assert tally.wrong == [] and tally.tried["kills"]
 
 
 async def test_the_checks_notice_what_is_wrong(tmp_path: Path) -> None:
