@@ -39,10 +39,12 @@ async def test_who_is_affected_and_why(url: str) -> None:
     assert (two.chat, two.author, two.payload, two.why) == (str(HOME), ANN, "a question", "broke down 10 times")
 
 
-async def test_none_are_none(url: str) -> None:
-    async with open_store(url):
-        pass
-    assert await letters(url) == []
+async def test_what_nobody_wants_answered_is_none(url: str) -> None:
+    async with open_store(url) as store:
+        await _enrol(store)
+        assert await letters(url) == []
+        await _bury(store, "1", "left")
+        assert await letters(url) == []
 
 
 async def test_a_retried_message_is_a_new_turn_in_its_chat(url: str) -> None:
