@@ -20,6 +20,7 @@ from bench.engine import Burst, Turns
 from bench.measure import Machine, machine
 from bench.processes import Model
 from bench.scenario import Loaded, Start
+from tests.postgres import postgres
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +112,22 @@ class Results:
     floods: Loaded | None = None
     hurried: Loaded | None = None
     lags: dict[str, list[float]] = field(default_factory=dict)
-    bursts: list[Burst] = field(default_factory=list)
+    bursts: dict[str, list[Burst]] = field(default_factory=lambda: {"SQLite": [], "PostgreSQL": []})
+    paced: dict[str, float] = field(default_factory=dict)
     history: Turns | None = None
     after: Machine | None = None
     seconds: float = 0.0
 
 
 Say = Callable[[str], None]
+PACE = 20.0  # lone messages a second
 
 
 async def measure(plan: Plan, folder: Path, say: Say, *, quick: bool) -> Results:
     """Everything of the plan; `folder` takes the databases and logs of the bots and must be on a real disk."""
     began = time.monotonic()
     results = Results(machine(), quick, plan.lag.name, plan.long_answer)
-    say("engine alone")
-    for number in range(plan.bursts):
-        results.bursts.append(await engine.burst(made(folder / f"burst{number}"), *plan.burst))
+    await _engines(plan, folder, say, results)
     say("a long history")
     results.history = await engine.history(made(folder / "history"), plan.history, plan.turns)
     async with processes.model("short") as model:
@@ -145,6 +146,21 @@ async def measure(plan: Plan, folder: Path, say: Say, *, quick: bool) -> Results
                 results.long[kind] = await _load(stage, plan.long, model)
     results.after, results.seconds = machine(), time.monotonic() - began
     return results
+
+
+async def _engines(plan: Plan, folder: Path, say: Say, results: Results) -> None:
+    """The stores in turn, so that whatever else the machine does meets both alike."""
+    with postgres() as server:
+        say("engine alone")
+        for number in range(plan.bursts):
+            sqlite = f"sqlite:///{made(folder / f'burst{number}') / 'burst.db'}"
+            results.bursts["SQLite"].append(await engine.burst(sqlite, *plan.burst))
+            async with server.database() as url:
+                results.bursts["PostgreSQL"].append(await engine.burst(url, *plan.burst))
+        say("lone messages")
+        results.paced["SQLite"] = await engine.paced(f"sqlite:///{folder / 'paced.db'}", plan.turns, PACE)
+        async with server.database() as url:
+            results.paced["PostgreSQL"] = await engine.paced(url, plan.turns, PACE)
 
 
 async def _starts(plan: Plan, model: Model, folder: Path, say: Say, results: Results) -> None:

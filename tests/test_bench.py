@@ -59,7 +59,10 @@ def results(magpie: Loaded) -> Results:
         floods=magpie,
         hurried=magpie,
         lags={"floor": [0.001, 0.002], "glm": [0.001, 0.002]},
-        bursts=[engine.Burst(messages=100, chats=10, seconds=0.1, cpu=0.1)],
+        bursts={
+            store: [engine.Burst(messages=100, chats=10, seconds=0.1, cpu=0.1)] for store in ("SQLite", "PostgreSQL")
+        },
+        paced={"SQLite": 5.0, "PostgreSQL": 15.0},
         history=engine.Turns(1000, 10, 1.0, 1.2, 1.6, 1.0),
     )
 
@@ -78,7 +81,7 @@ async def test_a_bare_bot_is_measured(tmp_path: Path) -> None:
 
 
 async def test_the_engine_alone_answers_everything(tmp_path: Path) -> None:
-    burst = await engine.burst(tmp_path, messages=40, chats=10)
+    burst = await engine.burst(f"sqlite:///{tmp_path / 'burst.db'}", messages=40, chats=10)
     assert burst.per_second > 0
 
 
