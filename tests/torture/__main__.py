@@ -11,18 +11,19 @@ import asyncio
 import json
 import logging
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass, field
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from tests.process import ROOT
-from tests.torture.part import Effort, Tally
+from tests.torture.alone import as_json, log_plainly, read
+from tests.torture.part import Tally
 
 log = logging.getLogger("torture")
 
@@ -51,10 +52,9 @@ CAMPAIGNS = (
     Campaign("load", "tests.torture.load", 0.10, alone=True),
 )
 AT_ONCE = 2  # campaigns beside each other, where none of them measures time
+PATIENCE = 900.0  # seconds: a campaign that goes on for so long after twice its time does not end by itself
 PROGRESS = 60.0  # seconds between two lines that say what is still running
 CONFIDENCE = 3.0  # 0 in n bounds the rate at 3/n with 95 % (the rule of three)
-
-Torture = Callable[[Effort], Coroutine[None, None, Tally]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,7 +92,11 @@ class Report:
         return "\n".join([*lines, "", *wrong, ""])
 
     def json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1)
+        campaigns = {
+            name: {**as_json(tally), "seconds": round(self.seconds[name])} for name, tally in self.tallies.items()
+        }
+        whole = {"seed": self.seed, "minutes": self.minutes, "commit": self.commit, "campaigns": campaigns}
+        return json.dumps(whole, ensure_ascii=False, indent=1)
 
 
 async def run(chosen: Sequence[Campaign], minutes: float, seed: int, commit: str) -> Report:
@@ -118,21 +122,33 @@ async def run(chosen: Sequence[Campaign], minutes: float, seed: int, commit: str
 
 
 async def _play(campaign: Campaign, seconds: float, report: Report) -> None:
-    torture: Torture = import_module(campaign.module).torture
     began = time.monotonic()
     log.info("%s: begins, for about %.0f s", campaign.name, seconds)
     with tempfile.TemporaryDirectory(prefix=f"magpie-{campaign.name}-") as scratch:
+        arguments = [campaign.module, str(seconds), str(report.seed), scratch]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.torture.alone", *arguments, cwd=ROOT
+        )
         async with asyncio.TaskGroup() as tasks:
             progress = tasks.create_task(_progress(campaign, began))
-            try:
-                tally = await torture(Effort(seconds=seconds, seed=report.seed, scratch=Path(scratch)))
-            except Exception as error:  # noqa: BLE001  # the boundary: one campaign's breakdown is a finding, the others go on
-                tally = Tally(wrong=[f"the campaign itself broke down: {type(error).__name__}: {error}"])
+            ended = await _ended(process, PATIENCE + 2 * seconds)
             progress.cancel()
+        tally = read(Path(scratch)) or Tally(wrong=[f"the campaign {'broke down' if ended else 'did not end'}"])
     report.tallies[campaign.name], report.seconds[campaign.name] = tally, time.monotonic() - began
     log.info("%s: over after %.0f s, %d wrong", campaign.name, time.monotonic() - began, len(tally.wrong))
     for sentence in tally.wrong:
         log.error("%s: %s", campaign.name, sentence)
+
+
+async def _ended(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    """Whether it did so by itself. Whoever does not is asked to, so that its own processes end with it."""
+    try:
+        await asyncio.wait_for(process.wait(), seconds)
+    except TimeoutError:
+        process.send_signal(signal.SIGINT)
+        await process.wait()
+        return False
+    return True
 
 
 async def _progress(campaign: Campaign, began: float) -> None:
@@ -155,10 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=None, help="where the report goes: FILE.json and FILE.md")
     options = parser.parse_args(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout, force=True
-    )
-    logging.getLogger("aiohttp").setLevel(logging.WARNING)
+    log_plainly()
     log.info("seed %d", seed)
     git = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
