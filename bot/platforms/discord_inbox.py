@@ -180,7 +180,9 @@ class MessageInbox:
         there while we are away would never be looked for."""
         fresh = [seen for seen in batch if seen.event is not None and seen.place.channel not in self._marks]
         for seen in reversed(fresh):  # the first of several in a channel decides
-            self._marks[seen.place.channel] = int(seen.message) - 1, seen.place
+            # what an edit changed is not to be found a second time, as a message
+            before = int(seen.message) - (0 if seen.event is not None and seen.event.edits else 1)
+            self._marks[seen.place.channel] = before, seen.place
             self._unwritten.add(seen.place.channel)
         if fresh:
             await self._write_marks()

@@ -255,6 +255,22 @@ async def test_what_the_store_cannot_take_waits_in_order_and_no_watermark_passes
     assert texts(home) == ["one", "two", "three", "four", "five"]
 
 
+async def test_an_edit_of_what_was_said_before_we_were_there_is_not_found_again_as_a_message(
+    home: House, server: DiscordServer, ann: User
+) -> None:
+    dm = server.dm(ann)
+    said = server.say(dm, ann, "nobody hears this")
+    async with home.listening():
+        server.edit(said, "but this")
+        await home.heard()
+        killed = dict(home.notes.values)
+    home.notes.values = killed  # what a kill leaves: no watermark is written at the end
+    async with home.listening():
+        server.say(dm, ann, "and this")
+        await home.heard(2)
+    assert [event.edits for event in home.inbox.accepted] == [True, False]
+
+
 async def test_what_memory_cannot_hold_is_read_again(
     home: House, server: DiscordServer, ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
