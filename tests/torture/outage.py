@@ -20,6 +20,7 @@ from tests.torture.world import World, world
 ROUND = 6  # deaths between two judgements
 ALIVE = (0.3, 3.0)  # seconds between two deaths: turns take about one
 DEAD = (0.0, 4.0)  # seconds; a worker's lease is 3
+AFTERMATH = 2.0  # seconds after its return in which what was interrupted may still arrive
 THINKS = 1.5  # seconds between two acts of a person, on average
 PEOPLE = 12
 
@@ -75,10 +76,17 @@ async def _talk(person: Person, over: asyncio.Event, chance: random.Random) -> N
 
 
 async def _die(made: World, server: Postgres, chance: random.Random) -> None:
-    """A send whose id cannot be stored is as lost as one of a killed bot: it counts as a kill of each worker."""
+    """A send whose id cannot be stored is as lost as one of a killed bot: the death counts as a kill of each worker. So does the
+    return, when chats whose worker's lease is over go to the other."""
     server.kill()
     made.kills += [time.monotonic()] * len(made.workers)
     await asyncio.sleep(chance.uniform(*DEAD))
+    await _start(server)
+    await asyncio.sleep(AFTERMATH)
+    made.kills += [time.monotonic()] * len(made.workers)
+
+
+async def _start(server: Postgres) -> None:
     deadline = time.monotonic() + START
     while True:
         try:
