@@ -70,6 +70,7 @@ LOOP_LAG = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
     registry=REGISTRY,
 )
+TASKS = Gauge("magpie_tasks", "Tasks of the event loop, whether they work or wait.", registry=REGISTRY)
 ALARMS = Counter("magpie_alarms", "Alarms that were told to the owner.", ["cause"], registry=REGISTRY)
 UNHEARD = Gauge(
     "magpie_platform_unheard_seconds",
@@ -180,6 +181,7 @@ class Exposition:
                 UNHEARD.labels(name).set(now - platform.heard_at)
             else:
                 UNHEARD.remove(name)
+        TASKS.set(len(asyncio.all_tasks()))
         await self._ask()
         return generate_latest(REGISTRY)
 

@@ -164,6 +164,18 @@ async def test_a_loop_that_is_held_up_shows() -> None:
     assert more["magpie_loop_lag_seconds_sum"] > 0.2
 
 
+async def test_it_tells_how_many_tasks_there_are() -> None:
+    before = (await scrape())["magpie_tasks"]
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(asyncio.sleep(60)) for _ in range(7)]
+        during = (await scrape())["magpie_tasks"]
+        for task in waiting:
+            task.cancel()
+
+    assert during == before + 7
+    assert (await scrape())["magpie_tasks"] == before
+
+
 async def test_it_tells_what_runs_here() -> None:
     told = await scrape()
 

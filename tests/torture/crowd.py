@@ -26,16 +26,17 @@ MODELS = ("glm-4-flashx-250414", "qwen-flash", "glm-4.5-air", "qwen-plus")  # tw
 PATIENCE = 60.0  # seconds that a browser tries to be heard
 
 
-def tell(question: Question) -> Reply:
-    """Everything told so far that must not get elsewhere, then a numbered answer to each question that was put last."""
+def tell(question: Question, short: int = SHORT, at_once: int = 25) -> Reply:
+    """Everything told so far that must not get elsewhere, then a numbered answer to each question that was put last: `short`
+    words where no long one is asked for, `at_once` of them a token."""
     told = " ".join(said.text for said in question.said)
     marks = sorted({*CANARY.findall(told), *MARK.findall(told)})
     last = question.user_turns[-1].text
     chunks = [f"Given {' '.join(marks)}.\n\n"]
     for asked in dict.fromkeys(NAME.findall(last)):
-        count = LONG if f"{asked} long" in last else SHORT
+        count = LONG if f"{asked} long" in last else short
         words = [f"{asked}w{number}" for number in range(1, count + 1)]
-        chunks += [" ".join(words[at : at + 25]) + " " for at in range(0, count, 25)]
+        chunks += [" ".join(words[at : at + at_once]) + " " for at in range(0, count, at_once)]
         chunks.append(f"{asked}z\n\n")
     return Reply(chunks=tuple(chunks))
 

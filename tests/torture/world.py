@@ -164,6 +164,7 @@ async def world(
     storage: str = "",
     program: str = "bot",
     script: Script = tell,
+    first_token: float = 0.05,
     per_token: float = 0.02,
     **environment: str,
 ) -> AsyncIterator[World]:
@@ -172,7 +173,12 @@ async def world(
     _make(directory)
     async with AsyncExitStack() as stack:
         models = Simulator(
-            script=script, first_token=0.05, per_token=per_token, picture=0.2, keep_calls=100_000, api_key=MODEL_KEY
+            script=script,
+            first_token=first_token,
+            per_token=per_token,
+            picture=0.2,
+            keep_calls=100_000,
+            api_key=MODEL_KEY,
         )
         await stack.enter_async_context(models)
         telegram = await stack.enter_async_context(TelegramServer(TELEGRAM_TOKEN)) if "telegram" in on else None
