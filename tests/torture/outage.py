@@ -76,8 +76,8 @@ async def _talk(person: Person, over: asyncio.Event, chance: random.Random) -> N
 
 
 async def _die(made: World, server: Postgres, chance: random.Random) -> None:
-    """A send whose id cannot be stored is as lost as one of a killed bot: the death counts as a kill of each worker. So does the
-    return, when chats whose worker's lease is over go to the other."""
+    """A send whose id cannot be stored is as lost as one of a killed bot: the death counts as a kill of each worker. So does
+    the return, when chats whose worker's lease is over go to the other."""
     server.kill()
     made.kills += [time.monotonic()] * len(made.workers)
     await asyncio.sleep(chance.uniform(*DEAD))
