@@ -21,7 +21,7 @@ from bot.access import Access
 from bot.alarms import Alarms, Cause
 from bot.delivery import Delivery
 from bot.engine import Engine
-from bot.errors import ModelError, PlatformError, Revoked, SettingsError, StorageRefused
+from bot.errors import ModelError, PlatformError, Revoked, SettingsError, StorageError, StorageRefused
 from bot.files import FileStore
 from bot.fleet import Alone, Fleet
 from bot.health import Readiness
@@ -71,7 +71,7 @@ async def run(settings: Settings) -> None:
         beside = [fleet.run(engine.heard), _follow_moves(store, access, moved), alarms.run(platforms)]
         await _serve(engine, platforms, roster, alarms, ready, beside)
         if store.lease:
-            await store.resign()
+            await _resign(store)
 
 
 def _subscribe(store: Store, engine: Engine, fleet: Alone | Fleet, platforms: dict[str, Platform]) -> asyncio.Event:
@@ -84,6 +84,13 @@ def _subscribe(store: Store, engine: Engine, fleet: Alone | Fleet, platforms: di
     store.subscribe(Topic.BOARD, page.look)
     store.subscribe(Topic.MOVED, moved.set)
     return moved
+
+
+async def _resign(store: Store) -> None:
+    try:
+        await store.resign()
+    except StorageError as error:
+        log.warning("Other workers take over when our lease is over, in 3 s: %s", error)
 
 
 async def _follow_moves(store: Store, access: Access, moved: asyncio.Event) -> None:

@@ -35,7 +35,7 @@ from bot.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 60.0  # seconds: the longest wait between two tries of a piece
+PATIENCE = 12.0  # seconds: the longest wait between two tries of a piece
 MOST_THROTTLES = 10_000
 
 LOOK = 0.1  # seconds between looks at a lease that may come back

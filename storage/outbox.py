@@ -8,7 +8,6 @@ from bot.errors import FencedOut
 from bot.messages import Address, ChatKey
 from bot.ports import Final
 from storage.inbox import OUTBOX
-from storage.moving import home
 from storage.records import load_address, load_final
 from storage.transaction import Transaction, Value
 
@@ -53,8 +52,11 @@ def drop(worker: str, chat: str, finals: Sequence[Final], why: str) -> Transacti
     yield OUTBOX["all_shown"], {"chat": chat}
 
 
-def waiting(chat: str) -> Transaction[list[tuple[Address, Final]]]:
-    chat = yield from home(chat)
+def waiting(worker: str, chat: str) -> Transaction[list[tuple[Address, Final]]]:
+    shown = yield OUTBOX["may_show"], {"chat": chat, "worker": worker}
+    if not shown:
+        return []
+    chat = shown[0]["chat"]
     rows = yield OUTBOX["waiting_pieces"], {"chat": chat}
     return [(load_address(chat, row["address"]), load_final(row)) for row in rows]
 

@@ -173,7 +173,7 @@ class Store:
         await self._run(partial(outbox.drop, self._worker, str(chat), finals, why), chats=[str(chat)])
 
     async def waiting(self, chat: ChatKey) -> Sequence[tuple[Address, Final]]:
-        return await self._run(partial(outbox.waiting, str(chat)))
+        return await self._run(partial(outbox.waiting, self._worker, str(chat)), chats=[str(chat)])
 
     async def take(self) -> Sequence[ChatKey]:
         return await self._run(partial(outbox.take, self._worker), chats=None)

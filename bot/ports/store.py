@@ -101,12 +101,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """What a control event did: the turn that must end now (0: none), how many waiting messages were closed, and whether its
-    reply is ours to show (else another worker shows this chat)."""
+    """What a control event did: the turn that must end now (0: none), how many waiting messages were closed, and whether there is
+    a reply that is ours to show (else there is none, or another worker shows this chat)."""
 
     turn: int = 0
     closed: int = 0
-    shows: bool = True
+    shows: bool = False
 
 
 class Inbox(Protocol):
@@ -248,7 +248,7 @@ class Outbox(Protocol):
         """These can never be shown."""
 
     async def waiting(self, chat: ChatKey) -> Sequence[tuple[Address, Final]]:
-        """What is still to be shown in this chat, in order."""
+        """What is still to be shown in this chat, in order; nothing where another worker shows it."""
 
     async def take(self) -> Sequence[ChatKey]:
         """The chats in which something is still to be shown, by us: those that nobody shows are ours from now on."""

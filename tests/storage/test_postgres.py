@@ -13,14 +13,26 @@ import pytest
 
 from bot.errors import FencedOut, StorageError, StorageRefused
 from bot.messages import ChatKey
-from bot.ports import Topic
+from bot.ports import Overtaken, Topic
 from storage import Store, open_store
 from storage.migrating import migrations
 from storage.postgres import Postgres as Driver
 from storage.postgres import open_postgres
 from storage.transaction import Statement, Transaction
 from tests.postgres import Postgres, postgres
-from tests.storage.saying import HOME, claims, only_claim, opened, outcome, payloads, pieces, said
+from tests.storage.saying import (
+    HOME,
+    bodies,
+    claims,
+    only_claim,
+    opened,
+    outcome,
+    payloads,
+    pieces,
+    replying,
+    said,
+    waiting_control,
+)
 
 INSERT = Statement("insert", "INSERT INTO notes (name, value) VALUES (:name, '')")
 
@@ -82,6 +94,18 @@ async def test_what_a_dead_worker_had_is_shared_out_and_its_late_writes_are_refu
         for refused in (late.complete(claim, outcome()), late.sent(HOME, claim.turn, 0, 1, "p2")):
             with pytest.raises(FencedOut):
                 await refused
+
+
+async def test_the_reply_to_a_reset_is_shown_by_whoever_shows_the_chat(url: str) -> None:
+    async with opened(url) as one, opened(url) as two:
+        await one.accept([said("1")])
+        claim = await only_claim(one)
+        row = await waiting_control(two, "2")
+        assert await two.reset(row, HOME, replying("new")) == Overtaken(turn=claim.turn)
+        assert await one.reset(row, HOME, replying("new")) == Overtaken(), "it has acted once"
+        assert await two.take() == await two.waiting(HOME) == []
+        assert await one.take() == [HOME]
+        assert bodies([final for _, final in await one.waiting(HOME)]) == ["new"]
 
 
 async def test_a_heartbeat_learns_which_turns_must_end(url: str) -> None:
