@@ -71,6 +71,18 @@ class _Client(discord.Client):
             await asyncio.sleep(NOT_OURS_SECONDS)
 
 
+class _Socket(DiscordWebSocket):
+    """Leaves no heartbeat thread behind when it is given up before it is ours: nobody else knows of it yet."""
+
+    async def identify(self) -> None:
+        try:
+            await super().identify()
+        except BaseException:
+            if self._keep_alive:
+                self._keep_alive.stop()
+            raise
+
+
 class Gateway:
     """`handlers` get the data of each event that they name, in order, and may not wait. `ready` comes with every new session
     (events before it are lost), `resumed` sessions miss nothing. `heard` is called at every frame, also that which acknowledges
@@ -183,7 +195,7 @@ class Gateway:
             if url is None:
                 url = await turn.enter_async_context(self._tenure.starts.turn(self._tenure.shard))
             deadline.reschedule(asyncio.get_running_loop().time() + CONNECT_SECONDS)
-            socket = await DiscordWebSocket.from_client(
+            socket = await _Socket.from_client(
                 client,
                 gateway=url,
                 shard_id=self._tenure.shard.id,
