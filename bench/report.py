@@ -14,6 +14,7 @@ from bench.measure import Machine, median, percentile
 from bench.model import SCRIPTS
 from bench.scenario import Loaded
 from bench.suite import ALONE, CROWD, FIFTY, Results
+from bench.takeover import Takeover
 
 T = TypeVar("T")
 Figure = Callable[[Loaded], float]
@@ -49,6 +50,7 @@ def rows(results: Results) -> list[Row]:
         *_strained(results.floods, results.hurried),
         *(row for store, bursts in results.bursts.items() for row in _engine(store, bursts, results.paced[store])),
         *_history(results.history),
+        *_takeover(results.takeover),
     ]
 
 
@@ -189,6 +191,17 @@ def _engine(store: str, bursts: Sequence[Burst], paced: float) -> list[Row]:
     ]
 
 
+def _takeover(takeover: Takeover | None) -> list[Row]:
+    if takeover is None:
+        return []
+    what = f"two workers on PostgreSQL, {len(takeover.late)} kills of one: its chats wait"
+    longest = max(takeover.late)
+    return [
+        Row(f"{what}, median", "s", (None, takeover.median)),
+        Row(f"{what}, longest", "s", (None, longest), "≤ 5", longest <= 5),
+    ]
+
+
 def _history(history: Turns) -> list[Row]:
     made: list[Row] = []
     full = f"a turn beside {history.messages:,} messages in {history.chats:,} chats"
@@ -271,6 +284,7 @@ def save(results: Results, folder: Path) -> Path:
         },
         "paced": results.paced,
         "history": asdict(results.history) if results.history else None,
+        "takeover": asdict(results.takeover) if results.takeover else None,
     }
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, indent=1)

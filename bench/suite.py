@@ -20,6 +20,7 @@ from bench.engine import Burst, Turns
 from bench.measure import Machine, machine
 from bench.processes import Model
 from bench.scenario import Loaded, Start
+from bench.takeover import Takeover, takeover
 from tests.postgres import postgres
 
 
@@ -57,6 +58,7 @@ class Plan:
     bursts: int
     history: int  # messages
     turns: int  # measured in it
+    kills: int  # of one of two workers
 
 
 FULL = Plan(
@@ -77,6 +79,7 @@ FULL = Plan(
     bursts=7,
     history=1_000_000,
     turns=400,
+    kills=6,
 )
 QUICK = Plan(
     loads=(Load(ALONE, 1, 1, 4), Load(FIFTY, 50, 1, 2), Load(CROWD, 500, 2, spread=False)),
@@ -91,6 +94,7 @@ QUICK = Plan(
     bursts=1,
     history=20_000,
     turns=30,
+    kills=1,
 )
 
 
@@ -115,6 +119,7 @@ class Results:
     bursts: dict[str, list[Burst]] = field(default_factory=lambda: {"SQLite": [], "PostgreSQL": []})
     paced: dict[str, float] = field(default_factory=dict)
     history: Turns | None = None
+    takeover: Takeover | None = None
     after: Machine | None = None
     seconds: float = 0.0
 
@@ -132,6 +137,9 @@ async def measure(plan: Plan, folder: Path, say: Say, *, quick: bool) -> Results
     results.history = await engine.history(made(folder / "history"), plan.history, plan.turns)
     async with processes.model("short") as model:
         results.model = await own_time(model)
+        say("a worker is killed")
+        with postgres() as server:
+            results.takeover = await takeover(server, model, made(folder / "takeover"), plan.kills)
         await _starts(plan, model, folder, say, results)
         await _loads(plan, model, folder, say, results)
         await _lags(plan, model, folder, say, results)
