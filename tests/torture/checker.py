@@ -6,6 +6,7 @@ other out. Money is judged in `checker_money`; how a run is collected from the s
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -86,7 +87,7 @@ def _questions(
         elif fate in REFUSED and _has_reason(shown):
             continue
         elif fate == "closed" or fate in UNANSWERED:
-            if not excuses[message]:
+            if not (excuses[message] or whole):  # what was asked together with an edited message is answered with it
                 yield f"{chat}: {'/'.join(called)} is {fate}, though nobody stopped it"
             if fate == "closed" and called[-1] in whole:
                 yield f"{chat}: {called[-1]} is closed by a reset, and answered all the same"
@@ -129,7 +130,7 @@ def _commands(chat: str, asked: Sequence[Asked], shown: Sequence[Shown], kills: 
     for at, one in enumerate(asked):
         if one.kind != "command":
             continue
-        replies = sum(f"/{one.name}" in message.text for message in shown)
+        replies = sum(bool(re.search(rf"/{one.name}\b", message.text)) for message in shown)
         closed = any(later.kind == "reset" for later in asked[at + 1 :])
         if not (replies or closed):
             yield f"{chat}: /{one.name} has no reply"

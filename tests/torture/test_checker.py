@@ -177,6 +177,19 @@ def test_a_command_has_a_reply_and_only_a_kill_on_telegram_may_double_it() -> No
     finds(replace(twice, kills=()), "/c0q2 has 2 replies")
 
 
+def test_the_reply_to_another_command_is_not_one_to_this() -> None:
+    other = Asked(chat=CHAT, kind="command", message="2", name="c0q22", mark=NEW)
+    row = Accepted(id=5, chat=CHAT, message="2", state="done", turn="command")
+    told = shown("14", "I know no /c0q22. /help lists what there is.")
+    run = replace(with_stored(accepted=(*WELL.stored.accepted, row)), asked=(*WELL.asked, other), kills=())
+    booked = run.stored.booked[:2]
+    assert check(replace(run, shown=(*WELL.shown, told), stored=replace(run.stored, booked=booked))) == []
+
+
+def test_what_was_asked_together_with_an_edited_message_is_answered_with_it() -> None:
+    assert check(with_stored(accepted=changed(0, turn="stopped"))) == []
+
+
 def test_a_picture_is_drawn_once() -> None:
     drawn = shown("14", "a nest", picture=True)
     asked = Asked(chat=CHAT, kind="picture", message="5", mark=NEW)
