@@ -284,7 +284,10 @@ def _storage(text: str) -> str:
     if text.startswith(("postgres://", "postgresql://")):
         try:
             parts = urlsplit(text)
-            whole = bool(parts.hostname or "host=" in parts.query) and parts.port != 0 and len(parts.path) > 1
+            several = "," in parts.netloc  # hosts, of which one takes writes
+            whole = (
+                bool(parts.hostname or "host=" in parts.query) and (several or parts.port != 0) and len(parts.path) > 1
+            )
         except ValueError:
             whole = False
         if not whole or not text.isprintable():

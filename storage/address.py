@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from bot.errors import SettingsError
-from storage.store import Database
+
+if TYPE_CHECKING:  # the store is built on what finds its database here
+    from storage.store import Database
 
 POSTGRES = ("postgresql://", "postgres://")
 
 
-def open_database(url: str) -> AbstractAsyncContextManager[Database]:
-    """The driver. Raises SettingsError; StorageRefused when it is entered."""
+def open_database(url: str, *, patience: float = 5.0) -> AbstractAsyncContextManager[Database]:
+    """The driver. `patience`: seconds for which a SQLite that another process has is waited for. Raises SettingsError;
+    StorageRefused when it is entered."""
     path = sqlite_path(url)
     if path is None:
         from storage.postgres import open_postgres
@@ -22,7 +26,7 @@ def open_database(url: str) -> AbstractAsyncContextManager[Database]:
         return open_postgres(url)
     from storage.sqlite import open_sqlite
 
-    return open_sqlite(path)
+    return open_sqlite(path, patience)
 
 
 def sqlite_path(url: str) -> Path | None:

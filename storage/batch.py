@@ -96,14 +96,14 @@ async def commit(connection: asyncpg.Connection[Any], batch: Sequence[Job], comp
     except IN_THE_WAY as error:
         await _roll_back(connection)
         raise Retry from error
+    except LOST as error:  # some of them are PostgresErrors, too
+        raise NotCommitted(told(error)) from error
     except asyncpg.PostgresError as error:
         await _roll_back(connection)
         if len(batch) > 1:
             raise Retry from error  # alone, each meets its own error
         batch[0].fail(_own_error(error))
         return
-    except LOST as error:
-        raise NotCommitted(told(error)) from error
     except _Broken as error:
         await _roll_back(connection)
         if len(batch) > 1:

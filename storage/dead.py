@@ -15,6 +15,8 @@ from storage.transaction import Record, Transaction, statements
 
 DEAD = statements("dead.sql")
 
+PATIENCE = 0.5  # seconds for the lock of a SQLite: whoever has it can be asked instead
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -41,10 +43,10 @@ async def letters(url: str) -> list[DeadLetter]:
 
 
 async def retry(url: str, ids: Sequence[int], now: float) -> list[int]:
-    """Queue them again, all or none of them; those that are unknown, if any. On SQLite only while Magpie is stopped: one
-    process writes. Raises StorageRefused, SettingsError."""
-    async with open_database(url) as database:
-        return await database.run(partial(_retry, ids, now), chats=None, tells=(Topic.WORK,))
+    """Queue them again, all or none of them; those that are unknown, if any. Raises StorageRefused, SettingsError; InUse when a
+    Magpie runs on this SQLite: it alone writes, and has the same transaction (`Store.retry_dead`)."""
+    async with open_database(url, patience=PATIENCE) as database:
+        return await database.run(partial(revive, ids, now), chats=None, tells=(Topic.WORK,))
 
 
 def _letters() -> Transaction[list[DeadLetter]]:
@@ -58,7 +60,8 @@ def _letter(row: Record) -> DeadLetter:
     )
 
 
-def _retry(ids: Sequence[int], now: float) -> Transaction[list[int]]:
+def revive(ids: Sequence[int], now: float) -> Transaction[list[int]]:
+    """Those that are unknown; if there are any, nothing is changed."""
     rows = yield DEAD["letters"], {}
     known = {row["id"] for row in rows}
     unknown = [id for id in ids if id not in known]

@@ -21,7 +21,7 @@ from typing import IO, Any, TypeVar
 import aiosqlite
 
 from bot import metrics
-from bot.errors import StorageError, StorageRefused
+from bot.errors import InUse, StorageError, StorageRefused
 from bot.ports import Topic
 from storage.fleet import FLEET
 from storage.migrating import examine, migrate
@@ -45,12 +45,12 @@ PRAGMA cache_size=-16000;
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path) -> AsyncIterator[SQLite]:
+async def open_sqlite(path: Path, patience: float = LOCK_PATIENCE) -> AsyncIterator[SQLite]:
     """Lock, open and migrate the database. Raises StorageRefused with what to do."""
     if sqlite3.sqlite_version_info < OLDEST:
         raise StorageRefused(f"SQLite {sqlite3.sqlite_version} is too old: Magpie needs 3.35 or newer.")
     async with AsyncExitStack() as stack:
-        stack.enter_context(await locked(path))
+        stack.enter_context(await locked(path, patience))
         with _translated(path):
             await asyncio.to_thread(examine, path)
             _close_to_others(path)
@@ -242,9 +242,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(FLEET["free_all"].sql)
 
 
-async def locked(path: Path) -> Any:
-    """An exclusive lock beside the database, held while the context lasts. Raises StorageRefused."""
-    deadline = time.monotonic() + LOCK_PATIENCE
+async def locked(path: Path, patience: float = LOCK_PATIENCE) -> Any:
+    """An exclusive lock beside the database, held while the context lasts. Raises StorageRefused, InUse after `patience`
+    seconds."""
+    deadline = time.monotonic() + patience
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = path.with_name(path.name + ".lock").open("a")
@@ -259,7 +260,7 @@ async def locked(path: Path) -> Any:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 lock.close()
-                raise StorageRefused(
+                raise InUse(
                     f"Another Magpie is running on {path}. Stop it first, or give this one its own DATA_DIR."
                 ) from None
             await asyncio.sleep(0.1)

@@ -25,7 +25,7 @@ from bot.ports import (
     Row,
     Topic,
 )
-from storage import backlog, control, fleet, history, inbox, ledger, moving, outbox, platforms
+from storage import backlog, control, dead, fleet, history, inbox, ledger, moving, outbox, platforms
 from storage.transaction import Making
 
 T = TypeVar("T")
@@ -103,6 +103,10 @@ class Store:
 
     async def replace(self, claim: Claim, turn: int) -> Sequence[Shown]:
         return await self._run(partial(inbox.replace, claim, turn), chats=[str(claim.chat)])
+
+    async def retry_dead(self, ids: Sequence[int]) -> Sequence[int]:
+        """Queue dead letters again, all or none; those that are unknown, if any."""
+        return await self._run(partial(dead.revive, ids, self._now), chats=None, tells=[Topic.WORK])
 
     # Control
 

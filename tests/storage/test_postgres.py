@@ -254,6 +254,21 @@ async def test_the_wake_up_connection_is_made_anew_as_well(url: str) -> None:
             await heard.wait()
 
 
+async def test_a_server_that_becomes_read_only_is_left_for_one_that_takes_writes(url: str) -> None:
+    name = url.rpartition("/")[2]
+    async with opened(url) as store, beside(url) as database:
+        await database.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        await database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'magpie'"
+        )
+        with pytest.raises(StorageError, match="read-only"):
+            await store.accept([said("1")])
+        await database.execute("SET default_transaction_read_only = off")
+        await database.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+        await accepted(store, "2")
+        assert payloads(await only_claim(store)) == ["2"]
+
+
 async def test_a_worker_that_stops_in_the_middle_of_a_commit_lets_go_of_its_chats(url: str) -> None:
     async with opened(url) as store:
         await store.accept([said("1")])
