@@ -227,6 +227,8 @@ def _said(chance: random.Random) -> Any:
 def _take_web(told: Any) -> tuple[Event | None, Read]:
     """The kind, the chat and an edited message's id come from the path, and are what the page's routes let through."""
     kinds: dict[str, Literal["message", "edited", "pressed"]] = {"edited": "edited", "pressed": "pressed"}
-    kind = kinds.get(str(told.get("kind")), "message")
+    said, chat = told.get("kind"), told.get("chat")
+    kind = kinds.get(said, "message") if isinstance(said, str) else "message"
     id = "browser-1" if kind == "edited" else ""
-    return web_payload.parse_said(kind, str(told.get("chat")), told.get("body"), 1.5, id=id).event(), web_payload.read
+    said_so = web_payload.parse_said(kind, chat if isinstance(chat, str) else "", told.get("body"), 1.5, id=id)
+    return said_so.event(), web_payload.read
