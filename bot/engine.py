@@ -390,6 +390,9 @@ class Engine:
         async with aclosing(self._handler.answer(running.turn)) as items:
             async for item in items:
                 if isinstance(item, Replaces):
+                    # A send of the earlier answer may be under way, or have been cut off by a crash: first it is known where
+                    # it stands.
+                    await self._delivery.show(running.preview.address)
                     shown = await insist(partial(self._inbox.replace, claim, item.turn))
                     running.preview.adopt({(one.slot, one.piece): one.id for one in shown})
                     running.changes.append(item)

@@ -253,6 +253,7 @@ def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[list[Fin
         yield HISTORY["insert_button"], {"id": button.id, **owned}
     if outcome.finished.call is not None:
         yield from settle(outcome.finished.call, outcome.finished.cost, outcome.finished.usage.estimated)
+    yield LEDGER["give_up_calls"], {"turn": claim.turn}
     head = history.head if history.moved else state["head"]
     yield from finish(claim, chat, outcome, (history.question, history.answer), head, now)
     return finals

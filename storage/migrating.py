@@ -16,6 +16,7 @@ from storage import snapshot
 
 log = logging.getLogger(__name__)
 
+EXAMINED_WHOLLY = 30_000_000  # bytes of a database whose indexes are compared with their tables, too: under a second
 EXAMINED = 300_000_000  # bytes of a database that is read through at each start
 KEPT = 3  # copies of the database as it was before a migration
 RESTORED = ".restored"  # ends the name of a backup that is about to take the database's place
@@ -91,13 +92,23 @@ def examine(path: Path) -> None:
     size = path.stat().st_size if path.exists() else 0
     if not size:
         return
+    if path.with_name(path.name + "-journal").exists():
+        _undo(path)
     with closing(snapshot.open_to_read(path)) as connection:
         schema_version(connection)
         if size > EXAMINED:
             return
-        verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        check = "integrity_check" if size <= EXAMINED_WHOLLY else "quick_check"
+        verdict: str = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(" ".join(verdict.split()))
+
+
+def _undo(path: Path) -> None:
+    """A crash before the database was in WAL mode (at the very first start, or the first one of a restored backup) leaves a
+    journal beside it. SQLite rolls it back when it reads first, and must be allowed to write for that."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA user_version").fetchone()
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

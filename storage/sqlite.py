@@ -10,11 +10,13 @@ import asyncio
 import fcntl
 import logging
 import os
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 OLDEST = (3, 35, 0)  # RETURNING
 LOCK_PATIENCE = 5.0  # seconds: the lock of a process that was just killed may live for a moment
+UNREADABLE = "Could not decode to UTF-8"  # begins what sqlite3 says of a damaged text
+READS = re.compile(r"(\s*--.*\n)*\s*(SELECT|WITH)\b")
 BATCH = 500  # transactions that share a commit
 PRAGMAS = """
 PRAGMA journal_mode=WAL;
@@ -217,6 +221,23 @@ def _execute(connection: sqlite3.Connection, step: Step) -> list[sqlite3.Row]:
         return connection.execute(statement.sql, values).fetchall()
     except UnicodeEncodeError:
         return connection.execute(statement.sql, storable(values)).fetchall()
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith(UNREADABLE):
+            raise
+        return _read_damaged(connection, step)
+
+
+def _read_damaged(connection: sqlite3.Connection, step: Step) -> list[sqlite3.Row]:
+    """What is read, with U+FFFD where it is damaged. SQLite's own error would fail each turn of the chat, and quote the
+    text."""
+    statement, values = step
+    if not READS.match(statement.sql):
+        raise StorageError(f"SQLite: a damaged text stands in the way of {statement.name}")
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    try:
+        return connection.execute(statement.sql, values).fetchall()
+    finally:
+        connection.text_factory = str
 
 
 # --- opening -----------------------------------------------------------------------------------------------------------

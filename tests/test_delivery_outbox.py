@@ -151,3 +151,14 @@ async def test_a_store_that_does_not_commit_delays_what_is_shown(tmp_path: Path,
             await until(lambda: home.query("SELECT state FROM outbox") == [("dropped",)])
         else:
             await home.shows(chat, *expected)
+
+
+async def test_an_edit_waits_until_it_is_known_where_the_old_answer_stands(tmp_path: Path) -> None:
+    """It stands, but the store was not told its id yet: a new answer under a nonce of its own would be the second."""
+    async with house(tmp_path, Window(idempotent=True)) as home:
+        home.flaws.fails["shown"] = 1
+        question = await home.say(HOME, "old")
+        await until(lambda: home.window.standing(HOME) == ["re: old"])
+        await home.edit(HOME, question, "new")
+        await home.shows(HOME, "re: new")
+        assert len(home.window.made("send")) == 1

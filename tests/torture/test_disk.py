@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.errors import StorageRefused
+from storage import open_store
+from tests.storage.saying import said
 from tests.torture import disk
 from tests.torture.part import Effort
 from tests.torture.vfs import MISSING, Disk, Fault, wrapped
@@ -54,3 +57,21 @@ def test_a_disk_elsewhere_is_left_alone(tmp_path: Path) -> None:
     with wrapped(drive), closing(sqlite3.connect(elsewhere / "a.db", isolation_level=None)) as database:
         database.execute("CREATE TABLE t (x)")
     assert not drive.done
+
+
+@pytest.mark.parametrize("restored", [False, True])
+async def test_a_start_that_broke_off_before_the_log_was_in_use_is_made_good(tmp_path: Path, restored: bool) -> None:
+    """At the very first start, and at the first one of a restored backup: its journal stays behind, as after a crash."""
+    path = tmp_path / "magpie.db"
+    if restored:
+        async with open_store(f"sqlite:///{path}") as store:
+            await store.accept([said("kept")])
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA journal_mode=DELETE")
+    with wrapped(Disk(tmp_path, fault=Fault("delete", 1))), pytest.raises(StorageRefused, match="disk I/O error"):
+        async with open_store(f"sqlite:///{path}"):
+            pass
+    assert path.with_name("magpie.db-journal").exists()
+    async with open_store(f"sqlite:///{path}") as store:
+        claims, _ = await store.claim(10)
+        assert [row.payload for claim in claims for row in claim.rows] == ["kept"] * restored
