@@ -1,0 +1,206 @@
+"""The product for as long as one likes, with a little of every fault all the time: what it holds (memory, descriptors, tasks)
+must not grow, and in the end everything must have come to rest as if nothing had happened.
+
+The first half warms it up: caches fill, connections open, the allocator takes what it needs. Then everybody is silent until all
+is at rest, and once more in the end: between the two rests nothing may have been added. Meanwhile a look every few seconds
+gives the slopes of the second half.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import shutil
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from tests.servers.proxy import FaultProxy
+from tests.torture.checker import check
+from tests.torture.checker_money import wrong_money
+from tests.torture.crowd import Person
+from tests.torture.drizzle import Drizzle
+from tests.torture.gauges import Gauges, look, slope, watched
+from tests.torture.part import Effort, Tally
+from tests.torture.world import PAGE_TOKEN, World, cards_of, empty_database, world
+
+log = logging.getLogger(__name__)
+
+PEOPLE = 30
+THINKS = 1.0  # seconds between two acts of a person, on average
+LOOK = 2.0  # seconds
+SILENCE = 6.0  # seconds at rest before a look: connections that browsers left are closed after 5
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    name: str
+    workers: int = 1
+    postgres: bool = False
+
+
+SCENES = (Scene(name="SQLite"), Scene(name="two workers on PostgreSQL", workers=2, postgres=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Something that a process holds. `added` may come between two rests, and `grows` over the second half by its slope."""
+
+    name: str
+    of: Callable[[Gauges], float]
+    added: float
+    grows: float
+
+
+HELD = (
+    Held(name="RSS, MB", of=lambda gauges: gauges.rss, added=8.0, grows=8.0),
+    Held(name="descriptors", of=lambda gauges: gauges.descriptors, added=8, grows=8),
+    Held(name="tasks", of=lambda gauges: gauges.tasks, added=4, grows=8),
+)
+
+
+async def torture(effort: Effort) -> Tally:
+    """Both scenes, half of the time each; with no time at all SQLite alone, a few seconds."""
+    tally = Tally()
+    scenes = SCENES if effort.seconds else SCENES[:1]
+    for scene in scenes:
+        place = effort.scratch / scene.name.replace(" ", "-")
+        found = await soak(scene, place, effort.chance(scene.name), effort.seconds / len(scenes))
+        found.wrong = [f"{scene.name}, seed {effort.seed}: {sentence}" for sentence in found.wrong]
+        tally.add(found)
+        if not found.wrong:
+            shutil.rmtree(place)
+    return tally
+
+
+async def soak(scene: Scene, directory: Path, chance: random.Random, seconds: float, people: int = PEOPLE) -> Tally:
+    """One scene, from an empty store to the judgement; what grows is judged where there was time to see it."""
+    tally = Tally()
+    async with _place(scene, directory, chance, people) as (made, drizzle):
+        await _quiet(made)
+        await _talk(made, drizzle, seconds / 2)
+        before = await _rest(made)
+        async with AsyncExitStack() as stack:
+            looking = [watched(worker, PAGE_TOKEN, LOOK) for worker in made.workers]
+            seen = [await stack.enter_async_context(one) for one in looking]
+            await _talk(made, drizzle, seconds / 2)
+        after = await _rest(made)
+        run = replace(await made.run(), kills=drizzle.lost)
+        tally.wrong += dict.fromkeys([*made.wrong, *check(run), *wrong_money(replace(run, kills=()))])
+    tally.tried[f"things said, {scene.name}"] += len(run.asked)
+    tally.tried[f"calls of vendors, {scene.name}"] += len(run.called)
+    tally.tried.update({f"{kind}, {scene.name}": count for kind, count in drizzle.struck.items()})
+    tally.tried[f"previews left over, {scene.name}"] += sum(message.writing for message in run.shown)
+    for number in range(scene.workers):
+        name = f"{scene.name}, worker {number}" if scene.workers > 1 else scene.name
+        for held in HELD:
+            figures, wrong = _grown(held, name, before[number], after[number], seen[number])
+            tally.figures |= figures
+            tally.wrong += wrong
+    return tally
+
+
+def _grown(
+    held: Held, name: str, before: Gauges, after: Gauges, seen: Sequence[Gauges]
+) -> tuple[dict[str, float], list[str]]:
+    added = held.of(after) - held.of(before)
+    middle, least = slope([(one.at, held.of(one)) for one in seen])
+    lasted = seen[-1].at - seen[0].at
+    figures = {
+        f"{name}: {held.name}, at rest after the first half": held.of(before),
+        f"{name}: {held.name}, at rest in the end": held.of(after),
+        f"{name}: {held.name}, slope per minute": 60 * middle,
+    }
+    wrong = []
+    if added > held.added:
+        wrong.append(f"{name}: {added:g} more {held.name} at rest than {lasted:.0f} s before")
+    if least * lasted > held.grows:
+        wrong.append(f"{name}: {held.name} grows by {60 * middle:.3g} a minute, and surely by {60 * least:.3g}")
+    return figures, wrong
+
+
+# --- what happens ------------------------------------------------------------------------------------------------------
+
+
+async def _talk(made: World, drizzle: Drizzle, seconds: float) -> None:
+    over = asyncio.Event()
+    async with drizzle.falling(), asyncio.TaskGroup() as crowd:
+        for person in made.people:
+            crowd.create_task(_act(person, over, made.chance))
+        crowd.create_task(_read(made, over))
+        await asyncio.sleep(seconds)
+        over.set()
+
+
+async def _act(person: Person, over: asyncio.Event, chance: random.Random) -> None:
+    while not over.is_set():
+        await asyncio.sleep(chance.expovariate(1 / THINKS))  # how people pause
+        await person.act()
+
+
+async def _read(made: World, over: asyncio.Event) -> None:
+    """A browser that opens one chat after the other, and leaves it again."""
+    assert made.browser is not None
+    chats = [person.mouth.chat for person in made.people if person.mouth.chat.startswith("web:")]
+    while not over.is_set():
+        await asyncio.sleep(made.chance.expovariate(1 / THINKS))
+        try:
+            await cards_of(made.browser, made.chance.choice(chats).removeprefix("web:"))
+        except aiohttp.ClientError as error:
+            log.info("soak: the page does not open just now: %s", error)
+
+
+async def _quiet(made: World) -> None:
+    """Everyone is known before the first fault: nothing tells a bot of Discord's private chats that it has not heard of."""
+    for person in made.people:
+        await person.ask()
+    await made.rest()
+
+
+async def _rest(made: World) -> list[Gauges]:
+    await made.rest()
+    await asyncio.sleep(SILENCE)
+    return [await look(worker, PAGE_TOKEN) for worker in made.workers]
+
+
+# --- where -------------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _place(
+    scene: Scene, directory: Path, chance: random.Random, people: int
+) -> AsyncIterator[tuple[World, Drizzle]]:
+    async with AsyncExitStack() as stack:
+        storage, server = await stack.enter_async_context(empty_database(wanted=scene.postgres))
+        database: FaultProxy | Path = directory / "data0" / "magpie.db"
+        if server is not None:
+            database = await stack.enter_async_context(FaultProxy("127.0.0.1", server.port, chance))
+            parts = urlsplit(storage)
+            storage = parts._replace(netloc=parts.netloc.replace(str(parts.port), str(database.port))).geturl()
+        made = await stack.enter_async_context(
+            world(
+                directory,
+                chance,
+                on=["telegram", "discord", "web"],
+                people=people,
+                workers=scene.workers,
+                storage=storage,
+                LOG_LEVEL="INFO",  # hours at DEBUG would fill the disk
+            )
+        )
+        yield (
+            made,
+            Drizzle(
+                chance=chance,
+                models=made.models,
+                telegram=made.telegram,
+                discord=made.discord,
+                database=database,
+            ),
+        )
