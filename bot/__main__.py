@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot import logs
-from bot.errors import SettingsError, StorageError
+from bot.errors import InUse, SettingsError, StorageError, StorageRefused
 from bot.settings import Settings, load_settings
 
 
@@ -167,7 +167,12 @@ def _plain(text: str) -> str:
 def _retry(settings: Settings, ids: list[int]) -> int:
     from storage.dead import retry
 
-    unknown = asyncio.run(retry(settings.storage_url, ids, time.time()))
+    try:
+        unknown = asyncio.run(retry(settings.storage_url, ids, time.time()))
+    except InUse:
+        from bot import running
+
+        unknown = running.retry_dead(settings.web_host, settings.web_port, _web_token(settings), ids)
     if unknown:
         named = ", ".join(map(str, unknown))
         raise StorageError(
@@ -175,6 +180,20 @@ def _retry(settings: Settings, ids: list[int]) -> int:
         )
     print("Queued again. Who wrote more than an hour ago is asked first whether the answer is still wanted.")
     return 0
+
+
+def _web_token(settings: Settings) -> str:
+    """The running Magpie's, as far as it has one."""
+    if settings.web_token:
+        return settings.web_token
+    path = settings.data_dir / "web_token"
+    try:
+        return path.read_text("ascii").strip() if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageRefused(
+            f"Magpie is running, and its page's password in {path} cannot be read ({error}): "
+            "run this as Magpie's account or as root."
+        ) from error
 
 
 def _complain(title: str, problems: tuple[str, ...], code: int) -> None:

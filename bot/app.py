@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +64,13 @@ async def run(settings: Settings) -> None:
         ready = asyncio.Event()
         fleet = Fleet(store) if store.lease else Alone()
         token = await _web_token(settings, store)
-        platforms = _platforms(settings, session, store, files, roster, access, ready, fleet, token)
+
+        async def revive(ids: Sequence[int]) -> Sequence[int]:
+            unknown = await store.retry_dead(ids)
+            engine.look()
+            return unknown
+
+        platforms = _platforms(settings, session, store, files, roster, access, ready, fleet, token, revive)
         engine = _engine(settings, store, platforms, roster, files, access, fleet)
         moved = _subscribe(store, engine, fleet, platforms)
         _announce(settings, roster)
@@ -193,6 +199,7 @@ def _platforms(
     ready: asyncio.Event,
     fleet: Alone | Fleet,
     token: str | None,
+    revive: Callable[[Sequence[int]], Awaitable[Sequence[int]]],
 ) -> dict[str, Platform]:
     menu = commands.menu(roster)
     platforms: dict[str, Platform] = {}
@@ -205,6 +212,7 @@ def _platforms(
         banner=Banner(simulated=settings.simulated, variables=("ZHIPUAI_API_KEY", "DASHSCOPE_API_KEY")),
         ready=Readiness(store, platforms, ready.is_set),
         figures=metrics.Exposition(store, platforms),
+        revive=revive,
         token=token,
         public_url=settings.web_url,
     )

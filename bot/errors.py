@@ -3,7 +3,8 @@
 MagpieError
 ├── SettingsError            what is configured cannot work: all problems at once
 ├── StorageError             the store cannot commit now (disk full, locked, gone): keep what you have and try again
-│   └── StorageRefused       it never will: newer version, second process, no database
+│   └── StorageRefused       it never will: newer version, no database
+│       └── InUse            another process has it
 ├── FencedOut                the claim is another worker's now: drop everything
 ├── Superseded               the turn was stopped or the chat reset: complete it as stopped
 ├── Unreadable               an accepted event that cannot be read: a dead letter
@@ -53,6 +54,10 @@ class StorageError(MagpieError):
 
 class StorageRefused(StorageError):
     """The message says what to do."""
+
+
+class InUse(StorageRefused):
+    pass
 
 
 class FencedOut(MagpieError):

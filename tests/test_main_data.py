@@ -8,12 +8,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from bot.platforms.web_payload import Said
 from tests.postgres import Postgres
 from tests.process import ROOT, Magpie
 from tests.storage.rich import database
@@ -85,7 +87,7 @@ async def test_what_writes_is_refused_while_magpie_runs(data: Path) -> None:
     for path in (file, data.parent / "other.db"):
         path.write_bytes(database())
     url = f"sqlite:///{data / 'magpie.db'}"
-    commands = (["restore", str(file)], ["copy", url, f"{other}2"], ["copy", other, url], ["dead", "retry", "19"])
+    commands = (["restore", str(file)], ["copy", url, f"{other}2"], ["copy", other, url])
     async with Magpie(data) as running:
         ended = await asyncio.gather(*(asyncio.to_thread(magpie, data, *words) for words in commands))
         listed = await asyncio.to_thread(magpie, data, "dead")
@@ -262,6 +264,73 @@ def test_a_dead_letter_is_queued_again(data: Path) -> None:
     assert (code, rows(data / "magpie.db", "queued")) == (0, waiting + 2)
     assert "Queued again" in said
     assert magpie(data, "dead") == (0, "No dead letters.\n")
+
+
+PASSWORD = "of-the-page"
+KEYED = {"ZHIPUAI_API_KEY": "id.secret", "ZHIPUAI_BASE_URL": "http://127.0.0.1:9"}  # no simulator: the page asks for it
+
+
+def given_up(path: Path) -> int:
+    """The id of a dead letter of the page, said just now."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        [id] = connection.execute("SELECT max(id) FROM inbox WHERE platform = 'web'").fetchone()
+        event = Said(kind="message", chat="main", id="question1", text="/help", at=time.time()).event()
+        connection.execute(
+            "UPDATE inbox SET state = 'dead', error = 'broke down', payload = ?, said = ?, turn = NULL WHERE id = ?",
+            (event.payload, event.at, id),
+        )
+        return int(id)
+
+
+async def retried(data: Path, id: str, environ: dict[str, str]) -> tuple[int, str]:
+    return await asyncio.to_thread(lambda: magpie(data, "dead", "retry", id, as_nobody=False, **environ))
+
+
+async def test_beside_a_running_magpie_a_dead_letter_is_answered_at_once(data: Path) -> None:
+    """By the simulator, whose page asks for no password."""
+    id = given_up(data / "magpie.db")
+    async with Magpie(data) as running:
+        began = time.monotonic()
+        code, said = await retried(data, str(id), {"WEB_PORT": str(running.port)})
+        assert (code, said.startswith("Queued again.")) == (0, True), said
+        async with asyncio.timeout(10):
+            while not answered(data / "magpie.db", id):  # noqa: ASYNC110  # another process writes it
+                await asyncio.sleep(0.05)
+        assert time.monotonic() - began < 10
+        code, said = await retried(data, str(id), {"WEB_PORT": str(running.port)})
+        assert await running.end() == 0
+    assert code == 1
+    assert f"There is no dead letter {id}; nothing was changed." in said
+
+
+def answered(path: Path, id: int) -> bool:
+    """Whether the command that was given up stands answered on the page."""
+    with closing(sqlite3.connect(path)) as connection:
+        [state] = connection.execute("SELECT state FROM inbox WHERE id = ?", (id,)).fetchone()
+        [answers] = connection.execute("SELECT count(*) FROM board WHERE body LIKE '%/image%'").fetchone()
+        return bool(state == "done" and answers)
+
+
+@pytest.mark.parametrize("given", [{"WEB_TOKEN": PASSWORD}, {}])
+async def test_beside_a_running_magpie_with_a_password_the_command_finds_it(data: Path, given: dict[str, str]) -> None:
+    """As it is set, or as it was made and lies in DATA_DIR."""
+    id = given_up(data / "magpie.db")
+    async with Magpie(data, {**KEYED, **given}) as running:
+        here = {**KEYED, **given, "WEB_PORT": str(running.port)}
+        code, said = await retried(data, str(id), here)
+        wrong = await retried(data, "20", {**here, "WEB_TOKEN": "guessed"})
+        elsewhere = await retried(data, "20", {**here, "WEB_PORT": "9"})
+        nowhere = await retried(data, "20", {**here, "WEB_PORT": "0"})
+        async with asyncio.timeout(10):
+            while not answered(data / "magpie.db", id):  # noqa: ASYNC110  # another process writes it
+                await asyncio.sleep(0.05)
+        assert await running.end() == 0
+    assert (code, said.startswith("Queued again.")) == (0, True), said
+    assert [wrong[0], elsewhere[0], nowhere[0]] == [1, 1, 1]
+    assert f"its page at {running.url} does not know our password: run this with its WEB_TOKEN and DATA_DIR" in wrong[1]
+    assert "cannot be reached at http://127.0.0.1:9 ([Errno 111] Connection refused): set its WEB_HOST" in elsewhere[1]
+    assert "where its page listens is not known (WEB_PORT is 0): stop it first." in nowhere[1]
+    assert PASSWORD not in said + wrong[1] + elsewhere[1] + nowhere[1]
 
 
 @pytest.mark.parametrize("ids", [["7"], ["19", "999"]])

@@ -38,7 +38,7 @@ async def _always() -> bool:
 
 class WebPlatform:
     """The page. `token` None asks for no login; `port` 0 takes a free one, told by `url` once `started` is set. `ready` answers
-    `/healthz`, `figures` `/metrics`."""
+    `/healthz`, `figures` `/metrics`, `revive` `/dead/retry`."""
 
     name = web_payload.NAME
     traits = TRAITS
@@ -54,6 +54,7 @@ class WebPlatform:
         banner: Banner = NO_BANNER,
         ready: Callable[[], Awaitable[bool]] = _always,
         figures: Callable[[], Awaitable[bytes]] | None = None,
+        revive: Callable[[Sequence[int]], Awaitable[Sequence[int]]] | None = None,
         token: str | None = None,
         public_url: str = "",
     ) -> None:
@@ -62,7 +63,7 @@ class WebPlatform:
         self._host, self._public_url = host, public_url.rstrip("/")
         self._board, self._files = board, files
         self._menu, self._banner = menu, banner
-        self._ready, self._figures = ready, figures
+        self._ready, self._figures, self._revive = ready, figures, revive
         self._login = Login(token)
         self._streams = Streams(board)
 
@@ -97,6 +98,7 @@ class WebPlatform:
             banner=self._banner,
             ready=self._ready,
             figures=self._figures,
+            revive=self._revive,
             assets=load_assets(),
         )
         guard = Guard(api.app(), self._login, Addresses(self._host, self.port, self._public_url), api.open_paths)

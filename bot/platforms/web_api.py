@@ -27,7 +27,7 @@ from bot.errors import MagpieError, StorageError, TooLarge, Unreadable
 from bot.phrases import Phrase
 from bot.platforms import web_payload as payload
 from bot.platforms.web_assets import Asset
-from bot.platforms.web_guard import ORIGIN, PROBES, SCRAPED, Login, problem
+from bot.platforms.web_guard import ORIGIN, PROBES, REVIVED, SCRAPED, Login, problem
 from bot.platforms.web_payload import Malformed, Said, TooLong
 from bot.platforms.web_stream import Streams
 from bot.ports import Board, Card, Files, Intake, MenuEntry
@@ -61,6 +61,7 @@ class Api:
     banner: Banner
     ready: Callable[[], Awaitable[bool]]
     figures: Callable[[], Awaitable[bytes]] | None
+    revive: Callable[[Sequence[int]], Awaitable[Sequence[int]]] | None
     assets: Mapping[str, Asset]
 
     @property
@@ -80,6 +81,7 @@ class Api:
             Route("/livez", self.alive),
             Route("/healthz", self.health),
             Route(SCRAPED, self.scrape),
+            Route(REVIVED, self.retry_dead, methods=["POST"]),
             Route("/api/setup", self.setup),
             Route("/api/menu/{name}", self.complete),
             Route("/api/chats", self.chats),
@@ -135,6 +137,16 @@ class Api:
         if self.figures is None:
             return problem(404, phrases.WEB_NOT_FOUND)
         return Response(await self.figures(), media_type=metrics.CONTENT_TYPE)
+
+    async def retry_dead(self, request: Request) -> Response:
+        """`{"ids": [19, 20]}` of dead letters: all are queued again, or none, and 404 tells which are `unknown`."""
+        if self.revive is None:
+            return problem(404, phrases.WEB_NOT_FOUND)
+        ids = (await _json(request)).get("ids")
+        if not isinstance(ids, list) or not ids or any(type(id) is not int for id in ids):
+            raise Malformed("no ids")
+        unknown = await self.revive(ids)
+        return JSONResponse({"unknown": list(unknown)}, 404 if unknown else 200)
 
     # --- what the page asks --------------------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ COOKIE_AGE = 400 * 24 * 3600  # seconds; browsers keep none longer (RFC 6265bis)
 ORIGIN = "magpie.origin"
 PROBES = frozenset({"/livez", "/healthz"})  # may be asked under any name, by anyone: they tell one bit
 SCRAPED = "/metrics"
+REVIVED = "/dead/retry"
+BY_TOKEN = {SCRAPED: READING, REVIVED: frozenset({"POST"})}  # asked by programs, which carry the token itself
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -163,8 +165,8 @@ class Guard:
     def _refuse(self, method: str, path: str, headers: Headers, origin: str | None) -> Response | None:
         if path in PROBES and method in READING:
             return None
-        if path == SCRAPED and method in READING and self._login.needed and (token := _bearer(headers)):
-            return self._refuse_scraper(token)  # no browser sends it unasked, so the Host does not matter
+        if method in BY_TOKEN.get(path, ()) and self._login.needed and (token := _bearer(headers)):
+            return self._refuse_bearer(token)  # no browser sends it unasked, so the Host does not matter
         if origin is None:
             return problem(403, phrases.WEB_WRONG_HOST)
         if method not in READING and not _same_origin(headers, origin):
@@ -179,7 +181,7 @@ class Guard:
             return problem(401, phrases.WEB_LOGIN_FIRST)
         return HTMLResponse(BOUNCE) if elsewhere else RedirectResponse("/login", 303)
 
-    def _refuse_scraper(self, token: str) -> Response | None:
+    def _refuse_bearer(self, token: str) -> Response | None:
         match self._login.accepts(token):
             case True:
                 return None

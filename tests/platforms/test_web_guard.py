@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from pathlib import Path
 
@@ -318,3 +319,68 @@ async def test_where_no_login_is_asked_the_figures_are_as_open_as_the_page(stage
         assert await scraped(web) == (200, FIGURES)
         assert await scraped(web, Authorization="Bearer whatever") == (200, FIGURES)
         assert (await scraped(web, Host="evil.org"))[0] == 403
+
+
+# --- dead letters ------------------------------------------------------------------------------------------------------
+
+
+async def revived(web: WebPlatform, ids: object = (19,), **headers: str) -> tuple[int, object]:
+    """With `Content_Type` for its header."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = json.dumps({"ids": ids}).encode()
+    headers = {"Content-Type": "application/json", **named}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{web.url}/dead/retry", data=body, headers=headers) as response,
+    ):
+        return response.status, (await response.json()).get("unknown")
+
+
+async def test_dead_letters_are_tried_again_by_whoever_has_the_token_or_by_the_owner_on_the_page(stage: Stage) -> None:
+    async with stage.serve(token=TOKEN, dead={19, 20, 21}) as web:
+        cookie = cookie_of(Login(TOKEN), web.url).partition(";")[0]
+
+        assert await revived(web, [19], Authorization=f"Bearer {TOKEN}") == (200, [])
+        assert await revived(web, [20], Authorization=f"Bearer {TOKEN}", Host="magpie:8080") == (200, [])
+        assert await revived(web, [21], Cookie=cookie, Origin=web.url) == (200, [])
+        assert stage.revived == [19, 20, 21]
+
+        assert (await revived(web, Cookie=cookie))[0] == 403
+        assert (await revived(web, Cookie=cookie, Origin="http://evil.org"))[0] == 403
+        assert (await revived(web, Cookie=cookie, Origin=web.url, Sec_Fetch_Site="cross-site"))[0] == 403
+        assert (await revived(web, Origin=web.url))[0] == 401
+        assert (await revived(web, Authorization="Bearer no", Origin=web.url))[0] == 401
+        assert stage.revived == [19, 20, 21]
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
+            async with session.get(f"{web.url}/dead/retry") as response:
+                assert response.status == 401
+            async with session.options(f"{web.url}/dead/retry", headers={"Origin": "http://evil.org"}) as response:
+                assert response.status == 403
+                assert "access-control-allow-origin" not in response.headers
+
+
+async def test_of_dead_letters_an_unknown_one_is_told_and_nonsense_is_refused(stage: Stage) -> None:
+    async with stage.serve(token=TOKEN, dead={19}) as web:
+        right = {"Authorization": f"Bearer {TOKEN}"}
+        assert await revived(web, [19, 7, 10**30], **right) == (404, [7, 10**30])
+        for nonsense in ([], None, 19, "19", ["19"], [19.0], [True], [None], {}):
+            assert await revived(web, nonsense, **right) == (400, None)
+        assert (await revived(web, Content_Type="text/plain", **right))[0] == 400
+    assert stage.revived == []
+
+
+async def test_guessing_the_token_with_dead_letters_is_as_slow(stage: Stage) -> None:
+    async with stage.serve(token=TOKEN, dead={19}) as web:
+        statuses = [(await revived(web, Authorization=f"Bearer wrong {n}"))[0] for n in range(11)]
+        assert (await revived(web, Authorization=f"Bearer {TOKEN}"))[0] == 429
+
+    assert statuses == [401] * 10 + [429]
+
+
+async def test_where_no_login_is_asked_dead_letters_are_as_open_as_the_page(stage: Stage) -> None:
+    async with stage.serve(dead={19}) as web:
+        assert (await revived(web, Authorization="Bearer whatever"))[0] == 403
+        assert (await revived(web, Origin=web.url, Host="evil.org"))[0] == 403
+        assert stage.revived == []
+        assert await revived(web, Origin=web.url) == (200, [])
+    assert stage.revived == [19]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,6 +104,7 @@ class Stage:
     files: FileStore
     board: MemoryBoard = field(default_factory=MemoryBoard)
     intake: MemoryIntake = field(default_factory=MemoryIntake)
+    revived: list[int] = field(default_factory=list)
 
     @asynccontextmanager
     async def serve(
@@ -116,12 +117,19 @@ class Stage:
         banner: Banner = Banner(),  # noqa: B008 # frozen
         ready: bool = True,
         figures: bytes | None = None,
+        dead: Collection[int] | None = None,
     ) -> AsyncIterator[WebPlatform]:
         async def is_ready() -> bool:
             return ready
 
         async def scraped() -> bytes:
             return figures or b""
+
+        async def revive(ids: Sequence[int]) -> Sequence[int]:
+            if unknown := [id for id in ids if id not in (dead or ())]:
+                return unknown
+            self.revived += ids
+            return []
 
         web = WebPlatform(
             host=host,
@@ -132,6 +140,7 @@ class Stage:
             banner=banner,
             ready=is_ready,
             figures=None if figures is None else scraped,
+            revive=None if dead is None else revive,
             token=token,
             public_url=public_url,
         )
