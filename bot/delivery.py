@@ -183,8 +183,10 @@ class Delivery:
         throttle: Throttle,
         stands: Mapping[Place, Piece],
     ) -> None:
-        """One commit for all that now stand, also when a later one fails."""
+        """One commit for all that now stand, also when a later one fails; but one each for those that a repeat would show
+        twice."""
         shown: list[Final] = []
+        repeatable = self._platforms[chat.platform].traits.idempotent
         failure: PlatformError | None = None
         try:
             for address, final in waiting:
@@ -194,6 +196,9 @@ class Delivery:
                 throttle.spend()
                 try:
                     shown.append(await self._settle(address, final, stands.get((final.slot, final.number))))
+                    if final.whole and not repeatable and final is not waiting[-1][1]:
+                        await insist(partial(self._outbox.shown, chat, tuple(shown)))
+                        shown.clear()
                 except Rejected as error:
                     log.error("%s: a piece of turn %d can never be shown: %s", address.chat, final.turn, error)
                     await insist(partial(self._outbox.drop, chat, [final], f"rejected: {error}"))
@@ -201,9 +206,8 @@ class Delivery:
             failure = error  # kept apart: it says when to call again, whatever the store says below
         except asyncio.CancelledError:
             if shown:
-                with suppress(
-                    FencedOut
-                ):  # what another worker shows it may show once more, by an edit of the same message
+                # What another worker shows it may show once more, by an edit of the same message.
+                with suppress(FencedOut):
                     await self._outbox.shown(chat, shown)
             raise
         if shown:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 
 from bot import phrases
-from bot.errors import StorageError
+from bot.errors import StorageError, Unreadable
 from bot.lanes import command_of
 from bot.messages import Address, ChatKey, Edited, Left, Message, Piece, Pressed
 from bot.ports import Control, Overtaken, Platform, Replying, Row
@@ -67,6 +67,10 @@ class Overtaker:
             return await self._act(row, chat)
         except StorageError:
             raise
+        except Unreadable as error:
+            log.warning("Event %d of %s: %s", row.id, chat, error)
+            await self._control.dismiss(row, f"unreadable: {error}")
+            return None
         except Exception:  # the boundary
             log.exception("Event %d of %s broke down", row.id, chat)
             await self._control.dismiss(row, "broke down")

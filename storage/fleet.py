@@ -21,6 +21,7 @@ def beat(worker: str, now: float, lease: float, *, reap: bool) -> Transaction[Be
         for dead in (yield FLEET["dead_workers"], {"now": now}):
             yield from _share_out(dead["id"])
             freed += 1
+        yield FLEET["free_strays"], {}
     others = (yield FLEET["other_workers"], {"worker": worker})[0]["workers"]
     ended = yield FLEET["turns_to_end"], {"worker": worker}
     return Beat(others=others, freed=freed, ended=tuple(row["id"] for row in ended))

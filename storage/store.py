@@ -25,7 +25,7 @@ from bot.ports import (
     Row,
     Topic,
 )
-from storage import backlog, control, dead, fleet, history, inbox, ledger, moving, outbox, platforms
+from storage import backlog, control, dead, files, fleet, history, inbox, ledger, moving, outbox, platforms
 from storage.transaction import Making
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Database(Protocol):
 
 
 class Store:
-    """Inbox, Control, History, Outbox, Workers, Ledger, Cursors and Board: `bot/ports/store.py` says what each call does."""
+    """Inbox, Control, History, Outbox, Workers, Ledger, Cursors, Board and SharedFiles: `bot/ports/store.py` says what each call does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -250,6 +250,14 @@ class Store:
 
     async def chats(self) -> Sequence[tuple[str, str, float]]:
         return await self._run(platforms.board_chats)
+
+    # Files
+
+    async def keep_file(self, name: str, data: bytes) -> None:
+        await self._run(partial(files.keep, name, data))
+
+    async def load_file(self, name: str) -> bytes | None:
+        return await self._run(partial(files.load, name))
 
     @property
     def _worker(self) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-Value = str | int | float | None
+Value = str | int | float | bytes | None
 Values = Mapping[str, Value]
 Record = Mapping[str, Any]  # a driver's row: the columns' types are those of the schema
 

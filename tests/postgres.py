@@ -61,17 +61,22 @@ class Postgres:
             "max_connections": 200,
         }
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        self._launch(settings)
+        ready = [str(BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        deadline = time.monotonic() + START
+        while subprocess.run(ready).returncode:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"PostgreSQL does not start:\n{self._log.read_text()}")
+            time.sleep(0.05)
+            if self._process is None or self._process.poll() is not None:
+                self._launch(settings)  # those of a killed server may still hold its shared memory
+
+    def _launch(self, settings: list[str]) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [BIN / "postgres", "-D", self._data, *settings], stdout=log, stderr=log, user=self._user
             )
         self.pid = self._process.pid
-        ready = [str(BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        deadline = time.monotonic() + START
-        while subprocess.run(ready).returncode:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"PostgreSQL does not start:\n{self._log.read_text()}")
-            time.sleep(0.05)
 
     def kill(self) -> None:
         """As a power cut would, but for the disk's own cache."""

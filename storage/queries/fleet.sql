@@ -24,6 +24,16 @@ UPDATE chats SET owner = NULL WHERE owner = :worker;
 -- name: free_shown
 UPDATE chats SET shown_by = NULL WHERE shown_by = :worker;
 
+-- name: free_strays
+-- Taken by a commit that outlived its worker: paused in the middle of it, taken for dead, and then woken.
+UPDATE chats SET
+    owner = CASE WHEN owner IN (SELECT id FROM workers) THEN owner END,
+    shown_by = CASE WHEN shown_by IN (SELECT id FROM workers) THEN shown_by END
+WHERE chat IN (
+    SELECT chat FROM chats WHERE owner IS NOT NULL AND owner NOT IN (SELECT id FROM workers)
+    UNION SELECT chat FROM chats WHERE shown_by IS NOT NULL AND shown_by NOT IN (SELECT id FROM workers)
+) RETURNING chat;
+
 -- name: free_duties
 DELETE FROM duties WHERE worker = :worker;
 

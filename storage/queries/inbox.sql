@@ -22,12 +22,13 @@ UPDATE inbox SET payload = :payload, digest = :digest
 WHERE chat = :chat AND message = :message AND message <> '' AND id <> :id AND state <> 'merged';
 
 -- name: companions
--- What was answered together with the message when it was first answered, itself included.
+-- What was answered together with the message when it was first answered, itself included; nothing of before a reset.
 SELECT id, platform, author, joins, payload, said, received FROM inbox WHERE id IN (
     SELECT min(id) FROM inbox
     WHERE turn IS NOT NULL AND message <> '' AND state <> 'dead' AND turn = (
-        SELECT turn FROM inbox AS first
-        WHERE chat = :chat AND message = :message AND message <> '' AND id < :id AND turn IS NOT NULL ORDER BY id LIMIT 1
+        SELECT first.turn FROM inbox AS first JOIN turns ON turns.id = first.turn JOIN chats ON chats.chat = first.chat
+        WHERE first.chat = :chat AND first.message = :message AND first.message <> '' AND first.id < :id
+          AND turns.epoch = chats.epoch ORDER BY first.id LIMIT 1
     )
     GROUP BY message
 ) ORDER BY id;

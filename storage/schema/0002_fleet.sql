@@ -44,6 +44,13 @@ CREATE TABLE alarms (
     told  REAL NOT NULL
 );
 
+-- Pictures, named by their content, where several processes share the store; SQLite has them in DATA_DIR.
+CREATE TABLE files (
+    name TEXT PRIMARY KEY,
+    data BLOB NOT NULL
+);
+-- postgres: ALTER TABLE files ALTER COLUMN data SET STORAGE EXTERNAL; -- they are compressed already
+
 -- A chat's row is written several times a message.
 -- postgres: ALTER TABLE chats SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 -- postgres: ALTER TABLE inbox SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);

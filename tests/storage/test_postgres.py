@@ -96,6 +96,16 @@ async def test_what_a_dead_worker_had_is_shared_out_and_its_late_writes_are_refu
                 await refused
 
 
+async def test_a_chat_claimed_by_a_commit_that_outlived_its_worker_is_found(url: str) -> None:
+    async with opened(url) as paused, opened(url) as other, beside(url) as database:
+        await paused.accept([said("1")])
+        await only_claim(paused)
+        [owner] = [row["owner"] for row in await database.fetch("SELECT owner FROM chats")]
+        await database.execute("DELETE FROM workers WHERE id = $1", owner)  # as if it had been found to own nothing
+        await other.beat(reap=True)
+        assert payloads(await only_claim(other)) == ["1"]
+
+
 async def test_the_reply_to_a_reset_is_shown_by_whoever_shows_the_chat(url: str) -> None:
     async with opened(url) as one, opened(url) as two:
         await one.accept([said("1")])
