@@ -9,7 +9,7 @@ DEV := $(VENV)/dev.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.14 python
 
-.PHONY: help run test lint bench torture clean
+.PHONY: help run test lint bench torture plant clean
 
 help:
 	@echo "make run    start Magpie; without any key it answers with a built-in simulator"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint   check format, style and types"
 	@echo "make bench  measure speed and size beside a bare bot"
 	@echo "make torture MINUTES=90 SEED=1  kill it, cut it, fuzz it: the campaigns behind docs/reliability.md"
+	@echo "make plant  plant known bugs one at a time: which test finds which"
 	@echo "make clean  remove what the others have installed"
 
 # exec: signals reach the bot itself, and its exit code is the one that make sees.
@@ -37,6 +38,9 @@ bench: $(DEV)
 MINUTES ?= 10
 torture: $(DEV)
 	@$(BIN)/python -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+plant: $(DEV)
+	@$(BIN)/python -m tests.planted $(ARGS)
 
 clean:
 	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,6 +13,8 @@ from types import TracebackType
 
 import aiohttp
 
+from tests.planted.bug import PLANTED
+
 ROOT = Path(__file__).parent.parent
 START = 30.0  # seconds until it must be ready
 END = 10.0  # seconds in which it must be gone when asked
@@ -22,7 +24,8 @@ class Magpie:
     """`async with Magpie(data_dir, **environment) as magpie:` starts it and waits until it is ready; leaving kills it."""
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None, *, program: str = "bot") -> None:
-        self._program = program
+        planted = os.environ.get(PLANTED)  # a bug that this run of the tests is to find
+        self._program = ["tests.planted.program", program] if planted else [program]
         self.port = free_port()
         self.data_dir = data_dir
         self.log = data_dir.with_name(data_dir.name + ".log")
@@ -31,6 +34,7 @@ class Magpie:
             "DATA_DIR": str(data_dir),
             "WEB_PORT": str(self.port),
             "PYTHONPATH": str(ROOT),
+            **({PLANTED: planted} if planted else {}),
             **(environment or {}),
         }
         self._process: asyncio.subprocess.Process | None = None
@@ -51,7 +55,7 @@ class Magpie:
     async def start(self, *, ready: bool = True) -> None:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", self._program, env=self._environment, stdout=log, stderr=log, start_new_session=True,
+                sys.executable, "-m", *self._program, env=self._environment, stdout=log, stderr=log, start_new_session=True,
                 cwd=self.log.parent,
             )  # fmt: skip
         if ready:

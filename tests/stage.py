@@ -205,6 +205,7 @@ class House:
         self.script = script
         self.flaws = Flaws()
         self.renamed: list[tuple[str, str]] = []
+        self.leased = True  # whether we may act, as a worker among others is told by its clock
         self.path = path
         self.store: Store
         self.engine: Engine
@@ -234,7 +235,7 @@ class House:
         async with open_sqlite(self.path) as database:
             self._database = Flawed(self.flaws, database)
             self.store = self.script.store = Store(self._database)
-            self.delivery = Delivery(self.store, self.windows, moving)
+            self.delivery = Delivery(self.store, self.windows, moving, lambda: self.leased)
             self.engine = Engine(
                 inbox=self.store,
                 control=self.store,

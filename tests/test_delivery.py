@@ -65,6 +65,26 @@ async def test_previews_are_paced_but_the_final_text_waits_for_none(tmp_path: Pa
         assert [call.kind for call in home.window.calls] == ["send", "edit"]
 
 
+async def test_nothing_is_shown_while_our_lease_may_be_over(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        more, end = Gate(), Gate()
+        home.script.on("q", Text("a"), more, Text("b"), end)
+        await home.say(HOME, "q")
+        await until(lambda: home.window.standing(HOME) == ["a" + CURSOR])
+        home.leased = False
+        more.open.set()
+        await asyncio.sleep(3 * delivery.LOOK)  # in which a preview would have been shown
+        assert home.window.standing(HOME) == ["a" + CURSOR]
+        end.open.set()
+        async with asyncio.timeout(5):
+            while not await home.store.waiting(HOME):  # noqa: ASYNC110  # the turn is being completed
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(3 * delivery.LOOK)  # likewise the answer
+        assert home.window.standing(HOME) == ["a" + CURSOR]
+        home.leased = True
+        await home.shows(HOME, "ab")
+
+
 async def test_groups_have_their_own_pace(tmp_path: Path) -> None:
     async with house(tmp_path, Window(width=WIDE, private=(0.001, 3), group=(60.0, 1))) as home:
         gates = [Gate(), Gate()]

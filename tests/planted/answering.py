@@ -1,0 +1,141 @@
+"""Bugs of conversations: answers in the wrong one, twice, or none at all."""
+
+from __future__ import annotations
+
+from tests.planted.bug import Bug, Edit
+
+ASKING = "bot/asking.py"
+INBOX = "storage/inbox.py"
+
+BUGS = (
+    Bug(
+        name="two-turns-at-once",
+        what="two questions of one chat are answered at the same time, and overtake each other",
+        whose="chat bots with concurrent updates and one unlocked list per chat",
+        edits=(
+            Edit(
+                "storage/queries/inbox.sql", "SELECT chat, fence, epoch, seq", "SELECT chat, owner, fence, epoch, seq"
+            ),
+            Edit(
+                "storage/queries/inbox.sql",
+                "WHERE owner IS NULL AND pending > 0 AND ready <= :now",
+                "WHERE pending > 0 AND ready <= :now",
+            ),
+            Edit(INBOX, 'if chat["turn"] is not None:', 'if chat["turn"] is not None and chat["owner"] is None:'),
+            Edit(
+                INBOX,
+                'if not rows or rows[0]["fence"] != claim.fence or rows[0]["turn"] != claim.turn:',
+                "if not rows:",
+            ),
+            Edit(
+                "bot/engine.py",
+                "                self._behind[event.chat] = True\n            else:",
+                "                self._behind[event.chat] = True\n                self._arrived.set()\n            else:",
+            ),
+        ),
+        found_by=(
+            "tests/test_engine.py::test_many_chats_at_once_each_in_order_and_one_at_a_time",
+            "tests/storage/test_inbox.py::test_a_chat_has_one_turn_at_a_time",
+        ),
+    ),
+    Bug(
+        name="foreign-history",
+        what="a chat goes on from what was said last in any chat",
+        whose="chat bots that keep a conversation under a key that several chats share",
+        edits=(
+            Edit(
+                "storage/queries/inbox.sql",
+                "seq, stop, turn, head,\n  (SELECT value",
+                "seq, stop, turn, (SELECT max(head) FROM chats) AS head,\n  (SELECT value",
+            ),
+        ),
+        found_by=(
+            "tests/test_walk.py::test_a_chat_is_remembered_over_a_restart_and_nothing_is_shared_between_chats",
+            "tests/test_walk.py::test_topics_are_conversations_of_their_own",
+        ),
+    ),
+    Bug(
+        name="reset-ignored-by-the-running",
+        what="an answer that runs during a /reset enters the new conversation",
+        whose="chat bots that append a finished stream to whatever list is there then",
+        edits=(Edit(INBOX, 'current = state["epoch"] == claim.epoch', "current = True"),),
+        found_by=(
+            "tests/storage/test_complete.py::test_a_turn_from_before_a_reset_completes_as_stopped_and_writes_no_history",
+            "tests/test_overtaker.py::test_nothing_of_the_old_conversation_reaches_the_new_one",
+        ),
+    ),
+    Bug(
+        name="group-migration-forgets",
+        what="a group that becomes a supergroup begins without its history",
+        whose="chat bots that know nothing of migrate_to_chat_id",
+        edits=(
+            Edit(
+                "storage/moving.py",
+                """yield MOVING["rename_chat"], {"old": old, "new": new}""",
+                """yield MOVING["delete_chat"], {"old": old}""",
+            ),
+        ),
+        found_by=(
+            "tests/storage/test_control.py::test_everything_moves_along",
+            "tests/test_walk.py::test_a_group_that_becomes_a_supergroup_keeps_its_conversation",
+        ),
+    ),
+    Bug(
+        name="edit-is-a-question",
+        what="an edited question is answered as a second question",
+        whose="chat bots whose handler takes edited messages like new ones",
+        edits=(Edit("bot/manager.py", "if exchange is None or exchange.question is None:", "if True:"),),
+        found_by=(
+            "tests/test_manager.py::test_an_edit_of_the_last_question_asks_it_anew_in_place",
+            "tests/test_walk.py::test_editing_the_last_question_asks_it_again_in_place",
+        ),
+    ),
+    Bug(
+        name="cut-taken-for-whole",
+        what="an answer whose stream broke off looks complete and is remembered so",
+        whose="chat bots and gateways that take the end of a stream for the end of an answer",
+        edits=(
+            Edit(
+                "bot/models/guarded.py", "is Trouble.REFUSED else Finish.CUT,", "is Trouble.REFUSED else Finish.STOP,"
+            ),
+        ),
+        found_by=(
+            "tests/models/test_streams.py::test_a_stream_that_breaks_in_the_middle_is_marked_as_cut",
+            "tests/torture/test_cuts.py::test_a_cut_stream_gives_its_exact_beginning_and_is_marked_as_cut",
+        ),
+    ),
+    Bug(
+        name="silence-on-error",
+        what="when the vendor fails the person hears nothing",
+        whose="chat bots that log every exception and go on",
+        edits=(
+            Edit(
+                ASKING,
+                "return [Text(phrase.to(language)), *self._offers(turn, request, writing.card, retry), end]",
+                "return [end]",
+            ),
+        ),
+        found_by=("tests/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence",),
+    ),
+    Bug(
+        name="exception-in-the-chat",
+        what="the text of an exception is shown in the chat",
+        whose="chat bots that send str(e)",
+        edits=(
+            Edit(ASKING, "writing.phrase = _sentence(error)", "writing.phrase = Phrase(str(error), str(error))"),
+            Edit(
+                "bot/engine.py",
+                """        except Exception:  # the boundary: the person gets a sentence, the owner the traceback
+            log.exception("Turn %d of %s failed", turn.id, turn.chat)
+            running.fail(phrases.OUR_FAULT.to(turn.language))""",
+                """        except Exception as error:
+            log.exception("Turn %d of %s failed", turn.id, turn.chat)
+            running.fail(str(error))""",
+            ),
+        ),
+        found_by=(
+            "tests/test_engine.py::test_an_unknown_error_becomes_a_sentence_and_the_chat_goes_on",
+            "tests/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence",
+        ),
+    ),
+)

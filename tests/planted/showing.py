@@ -1,0 +1,94 @@
+"""Bugs of what people are shown: twice, cut, or never to its end."""
+
+from __future__ import annotations
+
+from tests.planted.bug import Bug, Edit
+
+BUGS = (
+    Bug(
+        name="forgotten-message-ids",
+        what="the ids of sent messages are not stored: after a crash the answer stands there twice",
+        whose="chat bots: none of those that were read stores them",
+        edits=(
+            Edit("storage/outbox.py", """yield OUTBOX["record_preview"], {"chat": chat, **values}""", "_ = values"),
+        ),
+        found_by=(
+            "tests/torture/test_kills.py::test_a_kill_while_the_final_text_is_held_doubles_nothing",
+            "tests/test_engine_restart.py::test_a_crash_anywhere_leaves_one_answer_in_the_messages_already_sent",
+        ),
+    ),
+    Bug(
+        name="retry-after-ends-it",
+        what="a 429 on the last edit leaves the answer as it then stood: cut",
+        whose="chat bots that log a failed edit, also the final one",
+        edits=(
+            Edit(
+                "bot/delivery.py",
+                """                throttle.flood(error.seconds)
+                await asyncio.sleep(error.seconds)
+""",
+                """                log.warning("%s: %s", chat, error)
+                return
+""",
+            ),
+        ),
+        found_by=(
+            "tests/test_delivery_outbox.py::test_nothing_is_called_before_a_retry_after_has_ended_and_only_this_chat_waits",
+            "tests/test_walk_answers.py::test_a_429_in_the_middle_is_waited_for_and_disturbs_nobody_else",
+        ),
+    ),
+    Bug(
+        name="truncated",
+        what="what does not fit into one message is never shown",
+        whose="chat bots that cut at the limit and add “(truncated)”",
+        edits=(
+            Edit(
+                "bot/answer.py",
+                "        places = self._pieces(layout, final=True)\n",
+                """        places = self._pieces(layout, final=True)
+        places = {place: piece for place, piece in places.items() if place[1] == 0}
+""",
+            ),
+        ),
+        found_by=(
+            "tests/test_delivery.py::test_pieces_roll_over_and_each_begins_with_a_preview",
+            "tests/test_walk_answers.py::test_an_answer_over_the_limit_rolls_over_with_code_and_tables_whole",
+        ),
+    ),
+    Bug(
+        name="sent-again-after-a-timeout",
+        what="a final text whose send timed out is sent again, and then stands there twice",
+        whose="retrying HTTP clients before an API without idempotent sends",
+        edits=(Edit("bot/platforms/telegram.py", "Traits(idempotent=False)", "Traits(idempotent=True)"),),
+        found_by=("tests/test_walk_answers.py::test_the_network_breaks_after_a_send_and_nothing_stands_twice",),
+    ),
+    Bug(
+        name="random-nonce",
+        what="a send to Discord that is repeated after a timeout shows the message twice",
+        whose="Discord bots that send with a random nonce, or none",
+        edits=(
+            Edit(
+                "bot/platforms/discord.py",
+                """{"nonce": nonce, "enforce_nonce": True}""",
+                """{"nonce": str(time.monotonic_ns()), "enforce_nonce": True}""",
+            ),
+        ),
+        found_by=("tests/platforms/test_discord.py::test_a_repeated_send_shows_one_message",),
+    ),
+    Bug(
+        name="pings-on-edit",
+        what="@everyone in an answer rings for everyone as soon as the message is edited",
+        whose="Discord bots that forbid mentions on the first send only, or nowhere",
+        edits=(
+            Edit(
+                "bot/platforms/discord.py",
+                """        body.setdefault("components", [])
+""",
+                """        body.setdefault("components", [])
+        del body["allowed_mentions"]
+""",
+            ),
+        ),
+        found_by=("tests/platforms/test_discord.py::test_the_first_piece_replies_and_nothing_pings",),
+    ),
+)
