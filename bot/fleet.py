@@ -113,7 +113,8 @@ class Fleet:
                 if not beat.alive:
                     return
                 self._until = began + self._lease - MARGIN
-                self._since = began if self._since is None or began - self._last > GAP else self._since
+                new = self._since is None or beat.jumped or began - self._last > GAP
+                self._since = began if new else self._since
                 self._last = began
                 if beat.freed:
                     log.warning("%d dead workers: their chats are taken over.", beat.freed)
@@ -124,7 +125,8 @@ class Fleet:
             await self._pause()
 
     def _steady(self, now: float) -> bool:
-        """After an outage of the database all leases are over: nobody is taken for dead before all could have come back."""
+        """After an outage of the database, or a jump of its clock, all leases are over: nobody is taken for dead before all could
+        have come back."""
         return self._since is not None and now - self._last <= GAP and now - self._since >= self._lease
 
     async def _pause(self) -> None:

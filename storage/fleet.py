@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bot.ports import Beat
 from storage.transaction import Transaction, statements
 
 FLEET = statements("fleet.sql")
+Clock = Callable[[], float]  # the database's, read when the transaction begins
 
 
-def enrol(worker: str, host: str, version: str, now: float, lease: float) -> Transaction[None]:
-    yield FLEET["enrol"], {"worker": worker, "until": now + lease, "host": host, "version": version}
+JUMP = 2.0  # seconds between two heartbeats from which it is the clock that has moved
 
 
-def beat(worker: str, now: float, lease: float, *, reap: bool) -> Transaction[Beat]:
-    ours = yield FLEET["beat"], {"worker": worker, "until": now + lease}
+def enrol(worker: str, host: str, version: str, clock: Clock, lease: float) -> Transaction[None]:
+    yield FLEET["enrol"], {"worker": worker, "until": clock() + lease, "host": host, "version": version}
+
+
+def beat(worker: str, clock: Clock, lease: float, *, reap: bool) -> Transaction[Beat]:
+    now = clock()
+    ours = yield FLEET["own_lease"], {"worker": worker}
     if not ours:
         return Beat(alive=False)
+    jumped = abs(now - (ours[0]["alive"] - lease)) > JUMP
+    yield FLEET["beat"], {"worker": worker, "until": now + lease}
     freed = 0
-    if reap:
+    if reap and not jumped:
         for dead in (yield FLEET["dead_workers"], {"now": now}):
             yield from _share_out(dead["id"])
             freed += 1
         yield FLEET["free_strays"], {}
     others = (yield FLEET["other_workers"], {"worker": worker})[0]["workers"]
     ended = yield FLEET["turns_to_end"], {"worker": worker}
-    return Beat(others=others, freed=freed, ended=tuple(row["id"] for row in ended))
+    return Beat(others=others, freed=freed, ended=tuple(row["id"] for row in ended), jumped=jumped)
 
 
 def _share_out(worker: str) -> Transaction[None]:

@@ -37,6 +37,7 @@ TRIES = 3  # of a commit that surely left nothing behind: a deadlock, a connecti
 LEASE = 3.0  # seconds for which a heartbeat keeps a worker alive
 RECONNECT = (0.1, 2.0)  # seconds between attempts: the first wait and the longest
 CHANNEL = "magpie"
+BROKEN = (asyncpg.PostgresError, *LOST)  # whatever is wrong with a connection: another one is made
 
 
 @asynccontextmanager
@@ -143,7 +144,7 @@ class Postgres:
         while True:
             try:
                 connection = await connect(self._url)
-            except LOST as error:
+            except BROKEN as error:
                 queue.fail(f"PostgreSQL cannot be reached: {told(error)}")
                 if queue.closed:
                     return
@@ -167,12 +168,16 @@ class Postgres:
             if listens:
                 await self._listen(connection)
             while batch := await queue.take():
-                if connection.is_closed():  # while nobody asked anything of it
+                try:
+                    # Also finds out a connection that was lost while nobody asked anything of it.
+                    if listens or connection.is_closed():
+                        await self._read_clock(connection)
+                except BROKEN:
                     queue.put(batch)
-                    return False
+                    raise
                 if not await self._commit(connection, batch, queue):
                     return False
-        except LOST as error:
+        except BROKEN as error:
             log.warning("PostgreSQL: connection lost: %s", told(error))
             return False
         await connection.close(timeout=1.0)
@@ -215,15 +220,18 @@ class Postgres:
                 job.fail(StorageError("The store was closed in the middle of a commit."))
             raise
 
+    async def _read_clock(self, connection: asyncpg.Connection[Any]) -> None:
+        """With each heartbeat: whichever clock jumps, workers agree."""
+        before = time.monotonic()
+        clock: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+        self._offset = clock - (before + time.monotonic()) / 2
+
     async def _listen(self, connection: asyncpg.Connection[Any]) -> None:
         def hear(_: object, pid: int, channel: str, payload: object) -> None:
             if pid not in self._ours:
                 for heard in self._heard[Topic(str(payload))]:
                     heard()
 
-        before = time.monotonic()
-        clock: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
-        self._offset = clock - (before + time.monotonic()) / 2
         await connection.add_listener(CHANNEL, hear)
         for topic in Topic:  # whatever was told while nobody listened
             for heard in self._heard[topic]:

@@ -65,7 +65,8 @@ class Database(Protocol):
 
 
 class Store:
-    """Inbox, Control, History, Outbox, Workers, Ledger, Cursors, Board and SharedFiles: `bot/ports/store.py` says what each call does."""
+    """Inbox, Control, History, Outbox, Workers, Ledger, Cursors, Board and SharedFiles: `bot/ports/store.py` says what each
+    call does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -186,11 +187,13 @@ class Store:
 
     async def enrol(self) -> None:
         worker = self._database.renew()
-        enrol = partial(fleet.enrol, worker, socket.gethostname(), version("magpie-bot"), self._now, self.lease or 0.0)
+        enrol = partial(
+            fleet.enrol, worker, socket.gethostname(), version("magpie-bot"), self._database.now, self.lease or 0.0
+        )
         await self._run(enrol, urgent=True)
 
     async def beat(self, *, reap: bool) -> Beat:
-        beat = partial(fleet.beat, self._worker, self._now, self.lease or 0.0, reap=reap)
+        beat = partial(fleet.beat, self._worker, self._database.now, self.lease or 0.0, reap=reap)
         told = await self._run(beat, chats=None, urgent=True)
         self._database.others = told.others
         return told

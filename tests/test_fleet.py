@@ -29,6 +29,7 @@ class Register:
         self.alive: dict[str, float] = {}
         self.duties: dict[str, str] = {}
         self.down = False
+        self.jumped = False
         self.reaped: list[str] = []
 
 
@@ -64,7 +65,8 @@ class Seat:
             del register.alive[name]
             register.duties = {duty: who for duty, who in register.duties.items() if who != name}
         register.reaped += dead
-        return Beat(others=len(register.alive) - 1, freed=len(dead))
+        jumped, register.jumped = register.jumped, False
+        return Beat(others=len(register.alive) - 1, freed=len(dead), jumped=jumped)
 
     async def resign(self) -> None: ...
 
@@ -169,6 +171,22 @@ async def test_after_an_outage_nobody_is_taken_for_dead_before_all_could_have_co
         assert not register.reaped
         await b.beat()
         assert b.seat.lives == 1
+
+
+async def test_after_a_jump_of_the_databases_clock_nobody_is_taken_for_dead_at_once_either() -> None:
+    async with members("a", "b") as (register, [a, _]):
+        for _beat in range(3):
+            register.clock.now += 1
+            await a.beat()
+        register.jumped = True
+        await a.beat()
+        register.clock.now += 1
+        await a.beat()
+        assert not register.reaped
+        for _beat in range(3):
+            register.clock.now += 1
+            await a.beat()
+        assert register.reaped == ["b1"]
 
 
 async def test_the_dead_are_found_out_by_those_who_were_here_all_the_time() -> None:

@@ -53,6 +53,7 @@ from bot.ports.store import (
     Replying,
     Report,
     Row,
+    SharedFiles,
     Topic,
     Workers,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "Replying",
     "Report",
     "Row",
+    "SharedFiles",
     "Topic",
     "Traits",
     "Unknown",

@@ -101,8 +101,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """What a control event did: the turn that must end now (0: none), how many waiting messages were closed, and whether there is
-    a reply that is ours to show (else there is none, or another worker shows this chat)."""
+    """What a control event did: the turn that must end now (0: none), how many waiting messages were closed, and whether
+    there is a reply that is ours to show (else there is none, or another worker shows this chat)."""
 
     turn: int = 0
     closed: int = 0
@@ -268,11 +268,13 @@ class Topic(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
     """What a heartbeat learns: whether we are still `alive` (else others have shared out what was ours), how many `others`
-    live, how many dead workers' chats were `freed` just now, and which of our turns must end."""
+    live, how many dead workers' chats were `freed` just now, which of our turns must end, and whether the database's clock has
+    `jumped` since the last one."""
 
     alive: bool = True
     others: int = 0
     freed: int = 0
+    jumped: bool = False
     ended: tuple[int, ...] = ()
 
 
@@ -352,13 +354,25 @@ class Board(Protocol):
 
 
 class Files(Protocol):
-    """Pictures kept in `DATA_DIR`, named by their content."""
+    """Pictures, named by their content. They are at most some 20 MB, as models draw them and people's are after they were made
+    fit. All raise StorageError, too: the store or the disk does not take or give it now."""
 
     async def keep(self, data: bytes, mime: str) -> str:
-        """Store the bytes; the name by which they are found again."""
+        """Store the bytes; the name by which they are found again. They may have been paid for: a shared store that does not
+        answer is waited for."""
 
     async def keep_picture(self, data: bytes) -> str:
         """Store a picture that a person sent, made fit for a model: at most 2048 px a side, JPEG or PNG. Raises TooLarge (also
         for one that would unpack to too many pixels) and Unreadable for what is no picture."""
 
-    async def load(self, name: str) -> bytes: ...
+    async def load(self, name: str) -> bytes:
+        """Raises Unreadable when there is none of that name."""
+
+
+class SharedFiles(Protocol):
+    """For Files, where several processes share a store."""
+
+    async def keep_file(self, name: str, data: bytes) -> None:
+        """Under a name that stands for the content: one that is there already stays."""
+
+    async def load_file(self, name: str) -> bytes | None: ...

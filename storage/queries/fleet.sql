@@ -1,3 +1,6 @@
+-- name: own_lease
+SELECT alive FROM workers WHERE id = :worker;
+
 -- name: beat
 -- No row: others have taken this worker for dead and shared out what was its own.
 UPDATE workers SET alive = :until WHERE id = :worker RETURNING id;

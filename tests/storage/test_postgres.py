@@ -113,7 +113,7 @@ async def test_the_reply_to_a_reset_is_shown_by_whoever_shows_the_chat(url: str)
         row = await waiting_control(two, "2")
         assert await two.reset(row, HOME, replying("new")) == Overtaken(turn=claim.turn)
         assert await one.reset(row, HOME, replying("new")) == Overtaken(), "it has acted once"
-        assert await two.take() == await two.waiting(HOME) == []
+        assert not await two.take() and not await two.waiting(HOME)
         assert await one.take() == [HOME]
         assert bodies([final for _, final in await one.waiting(HOME)]) == ["new"]
 
@@ -347,6 +347,21 @@ async def test_another_encoding_is_refused(postgres_server: Postgres) -> None:
 async def test_a_server_that_does_not_answer_is_told_without_its_password(url: str) -> None:
     told = await refusal(url)
     assert "does not answer at" in told and "STORAGE_URL" in told and "secret" not in told
+
+
+@pytest.mark.parametrize("jump", [86400, -86400])
+async def test_a_jump_of_the_databases_clock_makes_nobody_dead(url: str, jump: int) -> None:
+    async with opened(url) as one, opened(url) as two, beside(url) as database:
+        for store in (one, two):
+            await store.beat(reap=True)
+        await database.execute(
+            "UPDATE workers SET alive = alive - $1", float(jump)
+        )  # as if it were a day later, or earlier
+        told = await one.beat(reap=True)
+        assert (told.jumped, told.freed, told.others) == (True, 0, 1)
+        assert (await two.beat(reap=False)).alive
+        again = await one.beat(reap=True)
+        assert (again.jumped, again.freed) == (False, 0)
 
 
 async def test_the_clock_is_the_databases(url: str) -> None:
