@@ -46,13 +46,13 @@ def told(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-async def prepare(url: str) -> None:
-    """Bring the schema up to date. Raises StorageRefused."""
+async def prepare(url: str, oldest: int = OLDEST) -> None:
+    """Bring the schema up to date. `oldest`: the server's version, as it numbers it. Raises StorageRefused."""
     parts = urlsplit(url)
     place = f"{parts.hostname or 'the socket'}:{parts.port or 5432}"
     connection = await _first(url, place)
     try:
-        await _check(connection)
+        await _check(connection, oldest)
         await _migrate(connection)
     except asyncpg.InsufficientPrivilegeError as error:
         raise StorageRefused(
@@ -88,10 +88,10 @@ async def _first(url: str, place: str) -> asyncpg.Connection[Any]:
         await asyncio.sleep(0.25)
 
 
-async def _check(connection: asyncpg.Connection[Any]) -> None:
+async def _check(connection: asyncpg.Connection[Any], oldest: int) -> None:
     version = connection.get_server_version()
-    if int(await connection.fetchval("SHOW server_version_num")) < OLDEST:
-        raise StorageRefused(f"PostgreSQL {version.major} is too old: Magpie needs 12 or newer.")
+    if int(await connection.fetchval("SHOW server_version_num")) < oldest:
+        raise StorageRefused(f"PostgreSQL {version.major} is too old: Magpie needs {oldest // 10_000} or newer.")
     if await connection.fetchval("SHOW transaction_read_only") == "on":
         raise StorageRefused("PostgreSQL is read-only here (a standby?): name the primary in STORAGE_URL.")
     if await connection.fetchval("SHOW server_encoding") != "UTF8":

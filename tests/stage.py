@@ -149,11 +149,13 @@ class Flawed:
         self.lease = database.lease
         self.others = database.others
         self.renew = database.renew
-        self.now = database.now
         self.subscribe = database.subscribe
         self._flaws = flaws
         self._database = database
         self.dead = False
+
+    def now(self) -> float:
+        return self._flaws.clock()
 
     async def run(
         self,
@@ -177,10 +179,12 @@ class Flawed:
 
 @dataclass(slots=True)
 class Flaws:
-    """`fails["complete"] = 2`: the next two do not commit. `hold("after complete")`: the next one is held there."""
+    """`fails["complete"] = 2`: the next two do not commit. `hold("after complete")`: the next one is held there. `clock`: what the
+    store takes for the time."""
 
     fails: Counter[str] = field(default_factory=Counter)
     gates: dict[str, Gate] = field(default_factory=dict)
+    clock: Callable[[], float] = time.time
 
     def hold(self, point: str) -> Gate:
         self.gates[point] = Gate()

@@ -18,6 +18,7 @@ from storage import Store, open_store
 from storage.migrating import migrations
 from storage.postgres import Postgres as Driver
 from storage.postgres import open_postgres
+from storage.postgres_open import prepare
 from storage.transaction import Statement, Transaction
 from tests.postgres import Postgres, postgres
 from tests.storage.saying import (
@@ -333,6 +334,11 @@ async def test_a_user_who_may_not_create_tables_is_told_whom_to_ask(url: str) ->
         await database.execute("DROP ROLE IF EXISTS guest")
         await database.execute("CREATE ROLE guest LOGIN")
     assert "GRANT" in await refusal(url.replace("magpie:secret@", "guest@"))
+
+
+async def test_a_server_of_too_old_a_version_is_refused(url: str) -> None:
+    with pytest.raises(StorageRefused, match=r"PostgreSQL \d+ is too old: Magpie needs 99 or newer"):
+        await prepare(url, oldest=990_000)
 
 
 async def test_another_encoding_is_refused(postgres_server: Postgres) -> None:
