@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     copy = commands.add_parser("copy", help="copy everything from one store into another, empty one; Magpie is stopped")
     copy.add_argument("source", metavar="FROM", help="sqlite:///path or postgresql://user:password@host/database")
     copy.add_argument("target", metavar="TO", help="likewise")
+    copy.add_argument("--files", metavar="DIR", type=Path, help="a SQLite's pictures, if not in `files` beside it")
     dead = commands.add_parser("dead", help="list the messages that were given up, or try them again")
     dead.add_argument("--show", action="store_true", help="also what was said in them")
     retry = dead.add_subparsers(dest="action", metavar="retry").add_parser("retry", help="queue them again")
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _do(given: argparse.Namespace) -> int:
     if given.command == "copy":  # its stores are named: it needs no settings
-        return _copy(given.source, given.target)
+        return _copy(given.source, given.target, given.files)
     settings = load_settings()
     logs.set_up(settings.log_level, settings.secrets, settings.log_format)
     match given.command:
@@ -122,12 +123,28 @@ def _restore(settings: Settings, file: Path) -> int:
     return 0
 
 
-def _copy(source: str, target: str) -> int:
+def _copy(source: str, target: str, directory: Path | None) -> int:
+    from bot.files import Folder
+    from storage.address import sqlite_path
     from storage.copying import copy
+    from storage.snapshot import hand_over
 
     logs.set_up("INFO", [secret for url in (source, target) if (secret := _password(url))])
-    asyncio.run(copy(source, target, print))
-    print("Done. Now write TO into STORAGE_URL and start Magpie; pictures stay where they are, in DATA_DIR/files.")
+    ours, theirs = sqlite_path(source), sqlite_path(target)
+    database = ours or theirs
+    folder = Folder(directory or database.with_name("files")) if database and not (ours and theirs) else None
+    if directory and not (folder and (theirs or directory.is_dir())):
+        raise SettingsError((f"--files: {directory} is no directory of pictures that could be copied.",))
+    if folder:
+        print(f"pictures: {'from' if ours else 'into'} {folder.path}")
+    asyncio.run(copy(source, target, print, folder))
+    if theirs:
+        files = (folder.path, *folder.path.iterdir()) if folder and folder.path.is_dir() else ()
+        for made in (theirs, theirs.with_name(theirs.name + ".lock"), *files):
+            hand_over(made)
+    print("Done. Now write TO into STORAGE_URL and start Magpie.")
+    if ours and theirs:
+        print("Pictures stay where they are, in DATA_DIR/files.")
     return 0
 
 

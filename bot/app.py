@@ -53,7 +53,7 @@ async def run(settings: Settings) -> None:
                 connector=aiohttp.TCPConnector(limit=0, socket_factory=watchful_socket), trust_env=bool(getproxies())
             )
         )
-        files = FileStore(settings.data_dir / "files")
+        files = FileStore(settings.data_dir / "files", store if store.lease else None)
         vendors = session
         if settings.simulated:
             settings = await stack.enter_async_context(_simulated(settings))

@@ -1,4 +1,5 @@
-"""Pictures on disk, named by their content: what people sent, made fit for a model, and what models drew.
+"""Pictures, named by their content: what people sent, made fit for a model, and what models drew. On disk, and where several
+processes share a store, in it as well.
 
 Pillow is imported when the first picture comes: most chats never send one.
 """
@@ -8,13 +9,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import logging
 import os
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from bot.errors import StorageError, TooLarge, Unreadable
+from bot.insist import insist
 from bot.phrases import NO_PICTURE, PICTURE_TOO_LARGE
+from bot.ports import SharedFiles
+
+log = logging.getLogger(__name__)
 
 MOST_PIXELS = 40_000_000  # of a picture that we are willing to unpack: about 160 MB
 LONGEST_SIDE = 2048  # pixels: both vendors scale down what is larger
@@ -26,45 +33,98 @@ SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "imag
 NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif|bin)")
 
 
-class FileStore:
-    """ports.Files over one directory."""
+class Folder:
+    """A directory of them. Raises OSError."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        there = self.path.iterdir() if self.path.is_dir() else ()
+        return sorted(path.name for path in there if NAME.fullmatch(path.name))
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Whole or not at all, also when the power goes. One that is there stays."""
+        path = self.path / name
+        if path.exists():
+            return
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=self.path, delete=False) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(path)
+
+
+class FileStore:
+    """ports.Files over one directory. With `shared`, where all processes of a store find them, it is a cache of that."""
+
+    def __init__(self, directory: Path, shared: SharedFiles | None = None) -> None:
+        self._folder = Folder(directory)
+        self._shared = shared
         self._unpacking = asyncio.Semaphore(1)  # ten harmless pictures at once take more memory than a small server has
+        self._travelling = asyncio.Semaphore(2)  # to and from the shared store: other commits wait for a large one
 
     async def keep(self, data: bytes, mime: str) -> str:
-        name = f"{hashlib.sha256(data).hexdigest()[:32]}.{SUFFIXES.get(mime, 'bin')}"
-        try:
-            await asyncio.to_thread(self._write, name, data)
-        except OSError as error:
-            raise StorageError(f"cannot keep a picture: {error.strerror}") from error
+        name = _name(data, mime)
+        if self._shared is None:
+            await self._keep(name, data)
+        else:
+            await insist(partial(self._keep, name, data))
         return name
 
     async def keep_picture(self, data: bytes) -> str:
         async with self._unpacking:
             fit, mime = await asyncio.to_thread(fit_for_models, data)
-        return await self.keep(fit, mime)
+        name = _name(fit, mime)
+        await self._keep(name, fit)
+        return name
 
     async def load(self, name: str) -> bytes:
         if not NAME.fullmatch(name):
             raise Unreadable(f"{name!r} names no kept file")
         try:
-            return await asyncio.to_thread((self._directory / name).read_bytes)
+            data, why = await asyncio.to_thread(self._folder.read, name), "there is none"
         except OSError as error:
-            raise Unreadable(f"the file {name} is gone: {error.strerror}") from error
+            data, why = None, str(error.strerror)
+        if data is None and self._shared is not None:
+            async with self._travelling:
+                data = await self._shared.load_file(name)
+            if data is not None:
+                await self._cache(name, data)
+        if data is None:
+            raise Unreadable(f"the file {name} is gone: {why}")
+        return data
 
-    def _write(self, name: str, data: bytes) -> None:
-        """Whole or not at all, also when the power goes."""
-        path = self._directory / name
-        if path.exists():
+    async def _keep(self, name: str, data: bytes) -> None:
+        """Raises StorageError."""
+        if self._shared is not None:
+            async with self._travelling:
+                await self._shared.keep_file(name, data)
+            await self._cache(name, data)
             return
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
+        try:
+            await asyncio.to_thread(self._folder.write, name, data)
+        except OSError as error:
+            raise StorageError(f"cannot keep a picture: {error.strerror}") from error
+
+    async def _cache(self, name: str, data: bytes) -> None:
+        try:
+            await asyncio.to_thread(self._folder.write, name, data)
+        except OSError as error:
+            log.warning(
+                "Pictures cannot be kept in %s, and are fetched each time: %s", self._folder.path, error.strerror
+            )
+
+
+def _name(data: bytes, mime: str) -> str:
+    return f"{hashlib.sha256(data).hexdigest()[:32]}.{SUFFIXES.get(mime, 'bin')}"
 
 
 def fit_for_models(data: bytes) -> tuple[bytes, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot.files import FileStore
 from bot.platforms.web_payload import Said
 from tests.postgres import Postgres
 from tests.process import ROOT, Magpie
@@ -205,18 +206,39 @@ def test_postgresql_has_its_own_tools(data: Path, command: str, tool: str) -> No
 
 async def test_everything_goes_to_postgresql_and_the_bot_runs_on_it(data: Path, postgres_server: Postgres) -> None:
     async with postgres_server.database() as target:
+        picture = await FileStore(data / "files").keep(b"\x89PNG\r\n\x1a\n" + bytes(5000), "image/png")
         code, said = await asyncio.to_thread(magpie, data, "copy", f"sqlite:///{data / 'magpie.db'}", target)
         assert code == 0
+        assert f"pictures: from {data / 'files'}" in said
+        assert "pictures: 1, the same on both sides" in said
         assert f"inbox: {rows(data / 'magpie.db')} rows, the same on both sides" in said
         assert "write TO into STORAGE_URL" in said
-        async with Magpie(data, {"STORAGE_URL": target}) as running:
-            async with aiohttp.ClientSession() as session, session.get(f"{running.url}/api/chats") as response:
-                assert {chat["id"] for chat in await response.json()} >= {"main", "c2"}
+        elsewhere = data.parent / "elsewhere"
+        async with Magpie(elsewhere, {"STORAGE_URL": target}) as running:
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"{running.url}/api/chats") as response:
+                    assert {chat["id"] for chat in await response.json()} >= {"main", "c2"}
+                async with session.get(f"{running.url}/files/{picture}") as response:
+                    assert await response.read() == (data / "files" / picture).read_bytes()
             busy, why = await asyncio.to_thread(magpie, data, "copy", target, f"sqlite:///{data / 'back.db'}")
             assert await running.end() == 0
         assert busy == 1
         assert "Magpie runs on postgresql://magpie@127.0.0.1" in why
         assert "secret" not in said + why
+        code, said = await asyncio.to_thread(magpie, data, "copy", target, f"sqlite:///{data.parent / 'b' / 'm.db'}")
+        assert code == 0, said
+        assert (data.parent / "b" / "files" / picture).read_bytes() == (data / "files" / picture).read_bytes()
+
+
+def test_pictures_that_lie_elsewhere_are_named(data: Path) -> None:
+    ours, target = f"sqlite:///{data / 'magpie.db'}", "postgresql://me:hush@127.0.0.1:9/magpie"
+
+    code, said = magpie(data, "copy", ours, target, "--files", data / "nowhere")
+    assert (code, f"--files: {data / 'nowhere'} is no directory of pictures" in said) == (2, True)
+    code, said = magpie(data, "copy", ours, f"{ours}2", "--files", data)
+    assert (code, f"--files: {data} is no directory of pictures" in said) == (2, True)
+    code, said = magpie(data, "copy", ours, f"{ours}2")
+    assert (code, "Pictures stay where they are, in DATA_DIR/files." in said) == (0, True)
 
 
 @pytest.mark.parametrize("wrong", ["mysql://me:hush@localhost/x", "magpie.db", "sqlite://magpie.db"])

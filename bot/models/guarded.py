@@ -20,7 +20,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from bot import metrics, phrases
-from bot.errors import ModelError, Trouble, Unreadable
+from bot.errors import ModelError, StorageError, Trouble, Unreadable
 from bot.messages import Finish, Finished, Notice, Text, Thought, Usage
 from bot.models import costs
 from bot.models.budget import Budget, Reserved
@@ -138,7 +138,8 @@ class Guarded:
             await asyncio.sleep(wait)
 
     async def _try(self, prompt: Prompt, reserved: Reserved) -> AsyncGenerator[Text | Thought | Finished, None]:
-        """One try. Raises ModelError while no text was given out, and Unreadable for a lost picture, with the money settled."""
+        """One try. Raises ModelError while no text was given out, and Unreadable or StorageError for a
+        picture that is lost or cannot be had, with the money settled."""
         said: list[str] = []
         thought: list[str] = []
         finished: Finished | None = None
@@ -157,7 +158,7 @@ class Guarded:
                         break
             if finished is None:
                 raise ModelError(Trouble.CUT, vendor=self._name, model=prompt.card.name)
-        except Unreadable:  # a kept picture is gone: nothing was asked
+        except (Unreadable, StorageError):  # a kept picture is gone, or cannot be had now: nothing was asked
             await self._release(prompt.card, reserved, 0)
             raise
         except (GeneratorExit, asyncio.CancelledError):  # stopped: the estimate stays

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import yarl
 
-from bot.errors import Gone, PlatformError, Rejected, TooLarge, Unreachable, Unreadable
+from bot.errors import Gone, PlatformError, Rejected, StorageError, TooLarge, Unreachable, Unreadable
 from bot.messages import Address, Attachment, ChatKey, Incoming, Media, Piece
 from bot.platforms import discord_layout, discord_read
 from bot.platforms.discord_events import Events
@@ -235,6 +235,8 @@ class DiscordPlatform:
                 data = await self._files.load(name)
         except (Unreadable, TooLarge) as error:
             raise Rejected(f"a picture cannot be sent: {error}") from error
+        except StorageError as error:
+            raise Unreachable(f"a picture cannot be had: {error}") from error
         return Upload(name, mimetypes.guess_type(name)[0] or media.mime, data)
 
     def _remember(self, message: str, piece: Piece) -> None:

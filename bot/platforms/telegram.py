@@ -27,7 +27,7 @@ from telegram import InputFile
 from telegram.error import TelegramError
 
 from bot import phrases
-from bot.errors import Gone, Rejected, StorageError, TooLarge, Unreadable, Unsure
+from bot.errors import Gone, Rejected, StorageError, TooLarge, Unreachable, Unreadable, Unsure
 from bot.messages import Address, Attachment, ChatKey, Event, Incoming, Media, Message, Piece
 from bot.phrases import Language
 from bot.platforms import telegram_layout, telegram_read
@@ -264,6 +264,8 @@ class TelegramPlatform:
             data = await self._files.load(media.file)
         except (Unreadable, OSError) as error:
             raise Rejected(f"a kept file cannot be read: {type(error).__name__}") from None
+        except StorageError as error:
+            raise Unreachable(f"a kept file cannot be had: {error}") from error
         upload = InputFile(data, filename=f"picture.{media.mime.rpartition('/')[2] or 'png'}")
         if len(data) <= PHOTO:
             try:

@@ -363,6 +363,7 @@ async def test_of_dead_letters_an_unknown_one_is_told_and_nonsense_is_refused(st
     async with stage.serve(token=TOKEN, dead={19}) as web:
         right = {"Authorization": f"Bearer {TOKEN}"}
         assert await revived(web, [19, 7, 10**30], **right) == (404, [7, 10**30])
+        nonsense: object
         for nonsense in ([], None, 19, "19", ["19"], [19.0], [True], [None], {}):
             assert await revived(web, nonsense, **right) == (400, None)
         assert (await revived(web, Content_Type="text/plain", **right))[0] == 400

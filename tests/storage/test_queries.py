@@ -15,6 +15,7 @@ FILES = (
     "backlog.sql",
     "copying.sql",
     "dead.sql",
+    "files.sql",
     "fleet.sql",
     "history.sql",
     "inbox.sql",
