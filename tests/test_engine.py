@@ -46,6 +46,21 @@ async def test_many_chats_at_once_each_in_order_and_one_at_a_time(tmp_path: Path
         assert await home.history(chats[0]) == ["q0", "re: q0", "q1", "re: q1", "q2", "re: q2"]
 
 
+async def test_a_chats_next_turn_waits_for_the_end_of_its_last(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        gate = Gate()
+        home.script.on("one", gate, Text("first"))
+        await home.say(HOME, "one", author="a")
+        await until(lambda: home.script.at_once[HOME])
+        await home.say(HOME, "two", author="b")
+        await home.say(AWAY, "hello")  # claimed no sooner than what was said before it could be
+        await home.shows(AWAY, "re: hello")
+        assert len(home.script.turns) == 2
+        gate.open.set()
+        await home.shows(HOME, "first", "re: two")
+        assert home.script.most_in_one_chat == 1
+
+
 async def test_what_the_same_person_has_waiting_becomes_one_turn(tmp_path: Path) -> None:
     async with house(tmp_path, start=False) as home:
         await home.open(

@@ -34,7 +34,7 @@ BUGS = (
             ),
         ),
         found_by=(
-            "tests/test_engine.py::test_many_chats_at_once_each_in_order_and_one_at_a_time",
+            "tests/test_engine.py::test_a_chats_next_turn_waits_for_the_end_of_its_last",
             "tests/storage/test_inbox.py::test_a_chat_has_one_turn_at_a_time",
         ),
     ),
@@ -115,7 +115,10 @@ BUGS = (
                 "return [end]",
             ),
         ),
-        found_by=("tests/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence",),
+        found_by=(
+            "tests/test_asking.py::test_a_failed_question_can_be_asked_again",
+            "tests/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence[1113]",
+        ),
     ),
     Bug(
         name="exception-in-the-chat",
@@ -135,7 +138,7 @@ BUGS = (
         ),
         found_by=(
             "tests/test_engine.py::test_an_unknown_error_becomes_a_sentence_and_the_chat_goes_on",
-            "tests/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence",
+            "tests/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence[1113]",
         ),
     ),
 )
