@@ -90,6 +90,36 @@ async def test_an_unknown_type_is_kept_without_pretending(tmp_path: Path) -> Non
     assert (await FileStore(tmp_path).keep(b"what", "application/x-what")).endswith(".bin")
 
 
+# --- in a shared store -------------------------------------------------------------------------------------------------
+
+
+class Away:
+    """A shared store that does not answer."""
+
+    async def keep_file(self, name: str, data: bytes) -> None:
+        raise StorageError("PostgreSQL cannot be reached")
+
+    async def load_file(self, name: str) -> bytes | None:
+        raise StorageError("PostgreSQL cannot be reached")
+
+
+async def test_what_the_shared_store_did_not_take_is_not_kept(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "files", Away())
+
+    with pytest.raises(StorageError):
+        await store.keep_picture(drawn((50, 50)))
+    with pytest.raises(StorageError):
+        await store.load("0" * 32 + ".png")
+
+    assert not (tmp_path / "files").exists()
+
+
+async def test_what_lies_on_disk_is_not_asked_of_the_shared_store(tmp_path: Path) -> None:
+    name = await FileStore(tmp_path).keep(b"here", "image/png")
+
+    assert await FileStore(tmp_path, Away()).load(name) == b"here"
+
+
 # --- fit for a model ---------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import aiohttp
 from PIL import Image
 
-from bot.errors import ModelError, Unreadable
+from bot.errors import ModelError, StorageError, Unreadable
 from bot.messages import ChatKey, Finished, Notice, Text, Thought
 from bot.models import Limits, ModelSettings, Roster, open_models
 from bot.ports import Ledger, Line, ModelCard, Picture, PicturePrompt, Prompt
@@ -50,12 +50,15 @@ class Shelf:
     """Kept pictures, by name."""
 
     pictures: dict[str, bytes] = field(default_factory=dict)
+    away: bool = False
 
     async def keep(self, data: bytes, mime: str) -> str:
         self.pictures[str(len(self.pictures))] = data
         return str(len(self.pictures) - 1)
 
     async def load(self, name: str) -> bytes:
+        if self.away:
+            raise StorageError("the store is away")
         if name not in self.pictures:
             raise Unreadable(name)
         return self.pictures[name]

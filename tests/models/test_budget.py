@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import BudgetSpent, ModelError, Unreadable
+from bot.errors import BudgetSpent, ModelError, StorageError, Unreadable
 from bot.messages import Finish
 from bot.models import costs, open_models
 from bot.ports import Ledger, Line
@@ -120,6 +120,15 @@ async def test_a_lost_picture_costs_nothing() -> None:
     async with open_rig(ledger=purse) as rig:
         with pytest.raises(Unreadable):
             await rig.ask("qwen3-vl-flash", lines=(Line("user", "?", ("lost",)),))
+        assert purse.rows == [("qwen3-vl-flash", 0, "settled")] and not rig.calls
+
+
+async def test_a_picture_that_cannot_be_had_now_costs_nothing() -> None:
+    purse = Purse()
+    async with open_rig(ledger=purse) as rig:
+        rig.shelf.away = True
+        with pytest.raises(StorageError):
+            await rig.ask("qwen3-vl-flash", lines=(Line("user", "?", ("0",)),))
         assert purse.rows == [("qwen3-vl-flash", 0, "settled")] and not rig.calls
 
 

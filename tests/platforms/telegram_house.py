@@ -20,7 +20,7 @@ from bot.messages import Event, Incoming, Message
 from bot.phrases import Phrase
 from bot.platforms.telegram import TelegramPlatform
 from bot.platforms.telegram_webhook import Webhook
-from bot.ports import Duties, MenuEntry
+from bot.ports import Duties, MenuEntry, SharedFiles
 from tests.process import free_port
 from tests.servers.telegram import TelegramServer
 
@@ -156,11 +156,12 @@ async def adapter(
     webhook: Webhook | None = None,
     duties: Duties | None = None,
     notes: Notes | None = None,
+    shared: SharedFiles | None = None,
 ) -> AsyncIterator[House]:
     """The adapter without its loop."""
     with TemporaryDirectory() as kept:
         async with aiohttp.ClientSession() as session:
-            notes, shelf = notes or Notes(), FileStore(Path(kept))
+            notes, shelf = notes or Notes(), FileStore(Path(kept), shared)
             platform = TelegramPlatform(
                 token=token or server.token,
                 api_url=server.url,

@@ -18,6 +18,7 @@ from bot.platforms.discord import DiscordPlatform
 from tests.platforms.discord_house import House, address, house
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel, Upload, User
+from tests.test_files import Away
 
 SEND, EDIT, ORIGINAL = (
     "POST /channels/{channel}/messages",
@@ -311,6 +312,25 @@ async def test_a_picture_larger_than_discord_takes_is_made_smaller(
         assert file.content_type == "image/jpeg"
         with pytest.raises(Rejected):
             await platform.send(address(general), Piece("", media=Media("f" * 32 + ".png", "image/png")), "2.0.0.0")
+
+
+async def test_a_picture_that_the_store_cannot_give_now_is_tried_again(
+    server: DiscordServer, general: Channel, tmp_path: Path
+) -> None:
+    async with house(server) as home, aiohttp.ClientSession() as session:
+        platform = DiscordPlatform(
+            token=server.token,
+            api_url=server.api_url,
+            gate=home.door,
+            cursors=home.notes,
+            files=FileStore(tmp_path, Away()),
+            menu=(),
+            session=session,
+            duties=Alone(),
+        )
+        with pytest.raises(Unreachable):
+            await platform.send(address(general), Piece("", media=Media("f" * 32 + ".png", "image/png")), "1.0.0.0")
+    assert server.messages(general) == ()
 
 
 async def test_removing_what_is_gone_succeeds_and_editing_it_tells(

@@ -25,6 +25,7 @@ from bot.errors import (
 from bot.messages import Address, Attachment, Button, ChatKey, Media, Message, Piece
 from tests.platforms.telegram_house import House, adapter, listening
 from tests.servers.telegram import Chat, TelegramServer, picture
+from tests.test_files import Away
 
 
 @pytest.fixture
@@ -278,6 +279,13 @@ async def test_a_long_caption_is_shortened(house: House, server: TelegramServer,
 async def test_a_kept_file_that_is_lost_is_refused(house: House, chat: Chat) -> None:
     with pytest.raises(Rejected):
         await house.platform.send(address(chat), Piece("x", media=Media("lost.png", "image/png", "x")), "")
+
+
+async def test_a_kept_file_that_the_store_cannot_give_now_is_tried_again(server: TelegramServer, chat: Chat) -> None:
+    async with adapter(server, shared=Away()) as house:
+        with pytest.raises(Unreachable):
+            await house.platform.send(address(chat), Piece("x", media=Media("0" * 32 + ".png", "image/png", "x")), "")
+    assert not server.messages(chat)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
