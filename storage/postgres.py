@@ -198,10 +198,8 @@ class Postgres:
                 if job.tries >= TRIES:
                     job.fail(StorageError("PostgreSQL: other transactions were in the way."))
             if alone:
-                for job in again:
-                    await self._commit(connection, [job], queue)
-            else:
-                queue.put(again)
+                return await self._commit_alone(connection, again, queue)
+            queue.put(again)
             return True
         except NotCommitted as error:  # nothing of it happened: another connection may do better
             for job in batch:
@@ -219,6 +217,17 @@ class Postgres:
             for job in batch:
                 job.fail(StorageError("The store was closed in the middle of a commit."))
             raise
+
+    async def _commit_alone(self, connection: asyncpg.Connection[Any], jobs: Sequence[Job], queue: _Queue) -> bool:
+        """Each in a commit of its own. When the connection is lost on the way, the rest waits for the next one."""
+        left = list(jobs)
+        try:
+            while left:
+                if not await self._commit(connection, [left.pop(0)], queue):
+                    return False
+            return True
+        finally:
+            queue.put(left)
 
     async def _read_clock(self, connection: asyncpg.Connection[Any]) -> None:
         """With each heartbeat: whichever clock jumps, workers agree."""

@@ -182,6 +182,37 @@ async def test_a_failing_transaction_undoes_only_itself(url: str) -> None:
         assert await store.notes("") == {"a": "1", "c": "1", "e": "1"}
 
 
+async def test_what_waits_behind_a_commit_that_fails_is_committed_over_another_connection(url: str) -> None:
+    """All of a batch is undone, and of its transactions, now alone, the first one fails in its COMMIT."""
+
+    class Oops(Exception):
+        pass
+
+    def failing() -> Transaction[None]:
+        yield INSERT, {"name": "failing"}
+        raise Oops
+
+    async with open_postgres(url) as database, beside(url) as other:
+        store = Store(database)
+        await other.execute(REFUSE_AT_COMMIT)
+        async with asyncio.timeout(20):
+            results = await asyncio.gather(
+                store.note({"refused": "1"}),
+                database.run(failing),
+                *(store.note({str(number): "1"}) for number in range(3)),
+                return_exceptions=True,
+            )
+        assert [type(result) for result in results] == [StorageError, Oops, *[type(None)] * 3]
+        assert await store.notes("") == {"0": "1", "1": "1", "2": "1"}
+
+
+REFUSE_AT_COMMIT = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.name = 'refused') EXECUTE FUNCTION refuse();
+"""
+
+
 async def test_batches_that_wait_for_each_other_are_tried_again(url: str) -> None:
     """Two drivers write the same notes in opposite order: PostgreSQL ends one of the two each time they meet."""
 
@@ -348,7 +379,12 @@ async def test_another_encoding_is_refused(postgres_server: Postgres) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://me:secret@127.0.0.1:1/x", "postgresql://me:secret@no.such.host.invalid/x"]
+    "url",
+    [
+        "postgresql://me:secret@127.0.0.1:1/x",
+        "postgresql://me:secret@no.such.host.invalid/x",
+        "postgresql://me:secret@127.0.0.1:1,127.0.0.1:2/x",
+    ],
 )
 async def test_a_server_that_does_not_answer_is_told_without_its_password(url: str) -> None:
     told = await refusal(url)
