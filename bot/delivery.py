@@ -206,8 +206,9 @@ class Delivery:
             failure = error  # kept apart: it says when to call again, whatever the store says below
         except asyncio.CancelledError:
             if shown:
-                # What another worker shows it may show once more, by an edit of the same message.
-                with suppress(FencedOut):
+                # What another worker shows it may show once more, by an edit of the same message. Whatever the store says, this
+                # ends here.
+                with suppress(FencedOut, StorageError):
                     await self._outbox.shown(chat, shown)
             raise
         if shown:

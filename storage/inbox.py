@@ -125,7 +125,7 @@ def release(worker: str, kept: Collection[int]) -> Transaction[None]:
     owned = yield INBOX["owned_chats"], {"worker": worker}
     for chat in owned:
         if chat["turn"] not in kept:
-            yield INBOX["disown_chat"], {"chat": chat["chat"]}
+            yield INBOX["disown_chat"], {"chat": chat["chat"], "worker": worker}
 
 
 def _open_turn(chat: Record, worker: str, now: float) -> Transaction[Claim | None]:

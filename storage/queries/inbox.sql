@@ -151,7 +151,8 @@ VALUES (:chat, :seq, :epoch, 'command', '', :address, :now, :now) RETURNING id;
 SELECT chat, turn FROM chats WHERE owner = :worker;
 
 -- name: disown_chat
-UPDATE chats SET owner = NULL WHERE chat = :chat;
+-- It may be another worker's by now.
+UPDATE chats SET owner = NULL WHERE chat = :chat AND owner = :worker;
 
 -- name: finished_turn
 SELECT id FROM turns WHERE id = :turn AND fence = :fence AND ended IS NOT NULL;
