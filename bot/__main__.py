@@ -10,11 +10,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bot import logs
 from bot.errors import InUse, SettingsError, StorageError, StorageRefused
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, load_settings, passwords
 
 
 def main() -> None:
@@ -129,7 +128,7 @@ def _copy(source: str, target: str, directory: Path | None) -> int:
     from storage.copying import copy
     from storage.snapshot import hand_over
 
-    logs.set_up("INFO", [secret for url in (source, target) if (secret := _password(url))])
+    logs.set_up("INFO", [*passwords(source), *passwords(target)])
     ours, theirs = sqlite_path(source), sqlite_path(target)
     database = ours or theirs
     folder = Folder(directory or database.with_name("files")) if database and not (ours and theirs) else None
@@ -146,13 +145,6 @@ def _copy(source: str, target: str, directory: Path | None) -> int:
     if ours and theirs:
         print("Pictures stay where they are, in DATA_DIR/files.")
     return 0
-
-
-def _password(url: str) -> str:
-    try:
-        return urlsplit(url).password or ""
-    except ValueError:
-        return ""
 
 
 def _dead(settings: Settings, *, show: bool) -> int:

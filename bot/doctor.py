@@ -26,6 +26,7 @@ from bot.platforms.telegram_webhook import same_url
 from bot.ports import Ledger, Line, ModelCard, Prompt
 from bot.settings import MILLIONTHS, Settings
 from storage import Store, open_store
+from storage.address import shown
 
 LEAST_SPACE = 200_000_000  # bytes: pictures of some days, and room for the database to write its log
 PATIENCE = Limits(first=30.0, thinking=30.0, idle=15.0, total=45.0, tries=0.0)
@@ -118,7 +119,7 @@ async def _storage_and_page(
             _page(report, settings, free)
         return None
     space = disk_usage(settings.data_dir if settings.data_dir.is_dir() else ".").free
-    told = f"{settings.storage_place}, {space / 1e9:.1f} GB free"
+    told = f"{shown(settings.storage_url)}, {space / 1e9:.1f} GB free"
     if space < LEAST_SPACE:
         report.bad(f"Storage: {told}: make room, a full disk stops Magpie.")
     else:

@@ -97,23 +97,19 @@ class Settings:
             self.dashscope_key,
             self.openai_key,
             self.web_token,
-            *_password(self.storage_url),
+            *passwords(self.storage_url),
         )
         return tuple(secret for secret in found if secret)
 
-    @property
-    def storage_place(self) -> str:
-        """The storage's URL without its password."""
-        parts = urlsplit(self.storage_url)
-        if parts.password is None:
-            return self.storage_url
-        return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@", 1)).geturl()
 
-
-def _password(url: str) -> tuple[str, ...]:
-    """As it is written in the URL, and as it is."""
-    written = urlsplit(url).password if "@" in url else None
-    return (written, unquote(written)) if written else ()
+def passwords(url: str) -> tuple[str, ...]:
+    """Those in a STORAGE_URL, each as it is written there and as it is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ()
+    written = [parts.password or "", *re.findall(r"(?i)\b(?:ssl)?password=([^&]*)", parts.query)]
+    return tuple(form for one in written if one for form in (one, unquote(one)))
 
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
@@ -284,10 +280,9 @@ def _storage(text: str) -> str:
     if text.startswith(("postgres://", "postgresql://")):
         try:
             parts = urlsplit(text)
-            several = "," in parts.netloc  # hosts, of which one takes writes
-            whole = (
-                bool(parts.hostname or "host=" in parts.query) and (several or parts.port != 0) and len(parts.path) > 1
-            )
+            hosts = parts.netloc.rpartition("@")[2].split(",")  # of several one takes writes
+            ports = all(urlsplit(f"//{host}").port != 0 for host in hosts)
+            whole = bool(parts.hostname or "host=" in parts.query) and ports and len(parts.path) > 1
         except ValueError:
             whole = False
         if not whole or not text.isprintable():

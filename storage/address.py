@@ -43,10 +43,14 @@ def shown(url: str) -> str:
     """Without its password. The commands of PostgreSQL take it as it is, and ask for the password."""
     if url.startswith("sqlite:"):
         return url
+    scheme, slashes, _ = url.partition("://")
     try:
         parts = urlsplit(url)
     except ValueError:
-        return url.partition("://")[0] + "://…"
+        return f"{scheme}://…"
+    misread = "@" not in parts.netloc and "@" in parts.path + parts.query + parts.fragment
+    if not slashes or misread:  # a sign in the password that ends the host, or no URL at all
+        return f"{scheme}://…" if slashes else "…"
     user, at, host = parts.netloc.rpartition("@")
-    query = re.sub(r"(?i)(^|&)password=[^&]*", "", parts.query)
+    query = re.sub(r"(?i)\b(ssl)?password=[^&]*&?", "", parts.query).rstrip("&")
     return urlunsplit((parts.scheme, user.partition(":")[0] + at + host, parts.path, query, ""))

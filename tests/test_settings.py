@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import bot.settings
 from bot.errors import SettingsError
 from bot.settings import Settings, load_settings
+from storage.address import shown
 
 NOWHERE = Path("/nonexistent/.env")
 ENV_EXAMPLE = Path(__file__).parent.parent / ".env.example"
@@ -137,6 +138,7 @@ REFUSED = [
     ("DATA_DIR", "~nobody-of-that-name/x", "directory"),
     ("STORAGE_URL", "postgresql://me:secret@host", "user:password@host:5432/database"),
     ("STORAGE_URL", "postgresql://me:p@ss:word@host:x/db", "in a password as %40"),
+    ("STORAGE_URL", "postgresql://me:p,a/ss@host/db", "in a password as %40"),
     ("STORAGE_URL", "magpie.db", "sqlite:///"),
     ("STORAGE_URL", "sqlite:///", "sqlite:///"),
     ("WEB_HOST", "http://127.0.0.1", "without http://"),
@@ -313,6 +315,29 @@ def test_secrets_are_those_that_are_set() -> None:
     settings = load(TELEGRAM_BOT_TOKEN="1:a", ZHIPUAI_API_KEY="k", WEB_TOKEN="twelve-chars")
 
     assert set(settings.secrets) == {"1:a", "k", "twelve-chars"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:CanaryOfTheStore@db1:5432,db2:5433/magpie?target_session_attrs=read-write",
+        "postgresql://me@db/magpie?sslmode=require&password=CanaryOfTheStore",
+        "postgresql://db/magpie?user=me&password=CanaryOfTheStore&sslpassword=CanaryOfTheKey",
+    ],
+)
+def test_a_password_in_the_storages_address_is_a_secret_wherever_it_stands(url: str) -> None:
+    settings = load(STORAGE_URL=url)
+
+    assert settings.storage_url == url
+    assert "CanaryOfTheStore" in settings.secrets
+    assert ("CanaryOfTheKey" in settings.secrets) == ("CanaryOfTheKey" in url)
+    assert "Canary" not in shown(url)
+    assert shown(url).startswith("postgresql://") and "db" in shown(url)
+
+
+def test_an_address_that_is_not_understood_is_not_shown() -> None:
+    for url in ("postgresql://me:p,a/Canary@db/magpie", "postgresql://me:a#Canary@db/x", "postgresql:/me:Canary@db/x"):
+        assert "Canary" not in shown(url)
 
 
 def test_the_example_names_every_setting_that_is_read_and_no_other() -> None:
