@@ -8,6 +8,7 @@ has to be copied each time.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -24,8 +25,8 @@ def backup(url: str, file: Path, *, replace: bool = False) -> list[str]:
     path = sqlite_path(url)
     if path is None:
         raise StorageRefused(f"PostgreSQL backs itself up: pg_dump --format=custom --file={file} '{shown(url)}'")
-    if _same(file, path):
-        raise StorageRefused(f"{file} is the database itself: name another file.")
+    if _same(file, path) or _belongs_to(file, path):
+        raise StorageRefused(f"{file} is the database itself, or belongs to it: name another file.")
     if not replace and _there(file):
         raise StorageRefused(f"{file} is there already and was left alone: name another file, or add --replace.")
     with migrating.opened(path) as (connection, version):
@@ -96,6 +97,12 @@ def _same(file: Path, path: Path) -> bool:
         return file.samefile(path)
     except OSError:  # one is not there, or not to be seen: whoever opens it tells
         return False
+
+
+def _belongs_to(file: Path, path: Path) -> bool:
+    """Whether it has a name that we or SQLite look for beside the database, whether it is there or not."""
+    suffixes = ("-wal", "-shm", "-journal", ".lock", migrating.RESTORED)
+    return os.path.realpath(file) in {os.path.realpath(path) + suffix for suffix in suffixes}
 
 
 def _may_miss_its_log(file: Path) -> bool:

@@ -5,9 +5,12 @@ What needs such a file lives elsewhere: `migrating` (the database as it was befo
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from bot.errors import StorageRefused
@@ -26,21 +29,50 @@ def take(source: sqlite3.Connection, path: Path) -> None:
     StorageRefused, with nothing left behind; a kill leaves at most `….part`, which the next try clears away."""
     part = path.with_name(path.name + ".part")
     try:
-        _clear(part)
-        part.touch(mode=0o600, exist_ok=False)
-        with closing(sqlite3.connect(part, isolation_level=None)) as target:
-            source.backup(target)
-            # The copy says of itself that it has a log beside it, as its source has; a backup is one file and needs nothing.
-            target.execute("PRAGMA journal_mode=DELETE")
-            check(target)
-        hand_over(part)
-        sync(part)
-        part.replace(path)
-        sync(path.parent)
+        with _made(part):
+            with closing(sqlite3.connect(part, isolation_level=None)) as target:
+                source.backup(target)
+                # The copy says of itself that it has a log beside it, as its source has; a backup is one file.
+                target.execute("PRAGMA journal_mode=DELETE")
+                check(target)
+            hand_over(part)
+            sync(part)
+            part.replace(path)
+            sync(path.parent)
+    except (BlockingIOError, FileExistsError) as error:
+        raise StorageRefused(f"Another program is writing {path} just now: try again when it has ended.") from error
     except (OSError, sqlite3.Error) as error:
-        _clear(part)
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StorageRefused(f"Cannot write a copy of the database to {path} ({reason}).") from error
+
+
+@contextmanager
+def _made(part: Path) -> Iterator[None]:
+    """A new, empty file, ours alone as long as it has this name; gone when the block fails. Raises BlockingIOError or
+    FileExistsError while another process makes it: one would rename what the other has half written."""
+    with suppress(FileNotFoundError), _locked(part, 0):  # whoever left it is gone
+        part.unlink()
+    with _locked(part, os.O_CREAT | os.O_EXCL):
+        try:
+            _clear_beside(part)
+            yield
+        except BaseException:
+            part.unlink(missing_ok=True)
+            _clear_beside(part)
+            raise
+
+
+@contextmanager
+def _locked(part: Path, flags: int) -> Iterator[None]:
+    """Whoever unlinks or renames a file of this name holds its lock."""
+    descriptor = os.open(part, flags | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(descriptor), part.lstat()):
+            raise BlockingIOError(errno.EWOULDBLOCK, "another process was faster")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def hand_over(path: Path) -> None:
@@ -48,7 +80,7 @@ def hand_over(path: Path) -> None:
     opens it at the next start."""
     directory = path.parent.stat()
     if os.geteuid() == 0 and directory.st_uid != 0:
-        os.chown(path, directory.st_uid, directory.st_gid)
+        os.chown(path, directory.st_uid, directory.st_gid, follow_symlinks=False)  # a link of theirs may lead anywhere
 
 
 def check(connection: sqlite3.Connection) -> None:
@@ -58,9 +90,9 @@ def check(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(" ".join(verdict.split()))
 
 
-def _clear(part: Path) -> None:
-    """With what SQLite may have left beside it: a log that is found would be applied to the new file."""
-    for suffix in ("", "-journal", "-wal", "-shm"):
+def _clear_beside(part: Path) -> None:
+    """What SQLite may have left: a log that is found would be applied to the new file."""
+    for suffix in ("-journal", "-wal", "-shm"):
         part.with_name(part.name + suffix).unlink(missing_ok=True)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -17,7 +19,7 @@ from bot.errors import SettingsError, StorageRefused
 from storage import open_store
 from storage.backup import backup, restore
 from storage.migrating import RESTORED, migrations
-from storage.snapshot import open_to_read
+from storage.snapshot import hand_over, open_to_read
 from tests.storage.killing import kills
 from tests.storage.rich import database
 from tests.storage.saying import claims, payloads, said
@@ -136,6 +138,41 @@ def test_a_file_that_is_there_stays_unless_it_is_to_be_replaced(path: Path, file
     with pytest.raises(StorageRefused, match="is the database itself"):
         backup(_url(path), path, replace=True)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock", RESTORED])
+def test_a_backup_takes_no_name_that_belongs_to_the_database(path: Path, tmp_path: Path, suffix: str) -> None:
+    _fill(path)
+    (tmp_path / "elsewhere").symlink_to(path.parent)
+    with pytest.raises(StorageRefused, match="or belongs to it"):
+        backup(_url(path), tmp_path / "elsewhere" / f"magpie.db{suffix}", replace=True)
+    assert not path.with_name(f"magpie.db{suffix}").exists()
+
+
+def test_of_two_backups_into_one_file_at_once_the_second_is_refused(path: Path, file: Path) -> None:
+    _fill(path)
+    part = file.with_name(file.name + ".part")
+    with part.open("w") as first:
+        first.write("half a backup")
+        first.flush()
+        fcntl.flock(first, fcntl.LOCK_EX)
+        with pytest.raises(StorageRefused, match="Another program is writing"):
+            backup(_url(path), file)
+        assert part.read_text() == "half a backup"
+    backup(_url(path), file)  # whoever left it is gone
+    assert _rows(file) == _rows(path)
+    assert not part.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_hands_over_is_never_what_a_link_leads_to(tmp_path: Path) -> None:
+    theirs, roots = tmp_path / "data", tmp_path / "shadow"
+    theirs.mkdir()
+    os.chown(theirs, 65534, 65534)
+    roots.touch()
+    (theirs / "magpie.db.lock").symlink_to(roots)
+    hand_over(theirs / "magpie.db.lock")
+    assert (roots.stat().st_uid, (theirs / "magpie.db.lock").lstat().st_uid) == (0, 65534)
 
 
 def test_what_cannot_be_backed_up_is_told(path: Path, file: Path) -> None:
