@@ -49,7 +49,7 @@ def told(error: BaseException) -> str:
 async def prepare(url: str, oldest: int = OLDEST) -> None:
     """Bring the schema up to date. `oldest`: the server's version, as it numbers it. Raises StorageRefused."""
     parts = urlsplit(url)
-    place = f"{parts.hostname or 'the socket'}:{parts.port or 5432}"
+    place = parts.netloc.rpartition("@")[2] or "the socket"  # of several hosts all
     connection = await _first(url, place)
     try:
         await _check(connection, oldest)
