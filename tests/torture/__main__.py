@@ -49,7 +49,8 @@ CAMPAIGNS = (
     Campaign("cuts", "tests.torture.cuts", 0.05),
     Campaign("fuzz", "tests.torture.fuzz", 0.10),
     Campaign("machine", "tests.torture.machine", 0.10),
-    Campaign("load", "tests.torture.load", 0.10, alone=True),
+    Campaign("soak", "tests.torture.soak", 0.10),
+    Campaign("load", "tests.torture.load", 0.05, alone=True),
 )
 AT_ONCE = 2  # campaigns beside each other, where none of them measures time
 PATIENCE = 900.0  # seconds: a campaign that goes on for so long after twice its time does not end by itself

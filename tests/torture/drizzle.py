@@ -34,7 +34,8 @@ VENDORS: Mapping[str, tuple[str, str]] = {
 @dataclass(kw_only=True)
 class Drizzle:
     """Of a world's stand-ins, those that are there. `database`: the proxy before PostgreSQL, or SQLite's file. `struck` counts
-    by kind; `lost` are the instants (time.monotonic()) at which Telegram did as it was told, and could not say so."""
+    by kind; `lost` are the instants (time.monotonic()) at which Telegram did as it was told and could not say so, `cut` those
+    at which the store's connections broke, perhaps with a commit that nobody was told of."""
 
     chance: random.Random
     models: Simulator
@@ -43,6 +44,7 @@ class Drizzle:
     database: FaultProxy | Path
     struck: dict[str, int] = field(default_factory=dict)
     lost: list[float] = field(default_factory=list)
+    cut: list[float] = field(default_factory=list)
 
     @asynccontextmanager
     async def falling(self) -> AsyncIterator[None]:
@@ -88,7 +90,7 @@ class Drizzle:
                 "429": ModelFault(vendor=vendor, code=busy, retry_after=LATE),
                 "502 of a gateway": ModelFault(vendor=vendor, body=b"<html>Bad Gateway</html>", status=502),
                 "cut": ModelFault(vendor=vendor, cut=True, after_chunks=2),
-                "slow": ModelFault(vendor=vendor, drip=LATE / 1000),
+                "slow": ModelFault(vendor=vendor, drip=LATE / 10_000),
             }.items():
                 self.models.fail(replace(fault, times=None, when=self._when(f"{vendor}: {kind}", SHARE / 5)))
 
@@ -148,6 +150,8 @@ class Drizzle:
             await asyncio.to_thread(_lock, self.database)
             return
         late = self.chance.random() < 0.5
+        if not late:
+            self.cut.append(time.monotonic())
         self._count(f"PostgreSQL: {'late' if late else 'cut'}")
         async with self.database.suffering(Latency(seconds=SPELL) if late else Reset()):
             await asyncio.sleep(SPELL)

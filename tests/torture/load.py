@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import random
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from bench.measure import percentile
 from tests.servers.telegram import Chat, TelegramServer
@@ -40,59 +38,54 @@ LOOK = 1.0  # seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
-    """How many, and how long they go on."""
+    """How many talk at once, how many of them go on beside the flooder, and how; `pace` is the model's, in times of what is
+    usual."""
 
     chats: int = CHATS
     people: int = PEOPLE
     thinks: float = THINKS
     phase: float = PHASE
+    pace: float = 1.0
 
 
-SHORTEST = Crowd(chats=60, people=8, thinks=0.3, phase=1.0)
+SHORTEST = Crowd(chats=40, people=8, thinks=0.2, phase=0.5, pace=5.0)
 
 
 async def torture(effort: Effort) -> Tally:
-    """A third of the time may go to the thousand. With no time at all few people, and nothing is said of what is fair."""
-    began = time.monotonic()
-    crowd = Crowd() if effort.seconds else SHORTEST
-    tally = await at_once(effort.scratch / "at-once", effort.chance("at once"), crowd)
-    left = began + effort.seconds - time.monotonic()
-    beside = await beside_a_flooder(effort.scratch / "flooder", effort.chance("flooder"), crowd, left)
-    if effort.seconds:
-        beside.wrong += unfair(beside.figures)
-    tally.add(beside)
-    return tally
-
-
-def _place(directory: Path, chance: random.Random, people: int) -> AbstractAsyncContextManager[World]:
-    return world(
-        directory,
-        chance,
+    """First the thousand, then for the rest of the time some of them beside the flooder. With no time at all a few people, and
+    nothing is said of what is fair."""
+    crowd, end = Crowd() if effort.seconds else SHORTEST, time.monotonic() + effort.seconds
+    opened = world(
+        effort.scratch / "world",
+        effort.chance("load"),
         on=["telegram"],
-        people=people,
+        people=crowd.chats,
         script=partial(tell, short=WORDS, at_once=1),
-        first_token=FIRST_TOKEN,
-        per_token=PER_TOKEN,
+        first_token=FIRST_TOKEN / crowd.pace,
+        per_token=PER_TOKEN / crowd.pace,
         LOG_LEVEL="INFO",
     )
+    async with opened as made:
+        tally = await at_once(made, crowd)
+        tally.add(await beside_a_flooder(made, crowd, end))
+        run = await made.run()
+    tally.wrong += [*made.wrong, *check(run), *(unfair(tally.figures) if effort.seconds else ())]
+    return tally
 
 
 # --- a thousand --------------------------------------------------------------------------------------------------------
 
 
-async def at_once(directory: Path, chance: random.Random, crowd: Crowd) -> Tally:
+async def at_once(made: World, crowd: Crowd) -> Tally:
     """All ask in the same instant, and again as soon as they are answered."""
     tally = Tally()
-    async with _place(directory, chance, crowd.chats) as made:
-        with _undisturbed():
-            async with watched(made.workers[0], PAGE_TOKEN, LOOK) as seen:
-                began, own = time.monotonic(), time.process_time()
-                async with asyncio.TaskGroup() as talks:
-                    told = [talks.create_task(_ask_on(made, person, QUESTIONS)) for person in made.people]
-                seconds, own = time.monotonic() - began, time.process_time() - own
-        await made.rest()
-        run = await made.run()
-        tally.wrong += [*made.wrong, *check(run)]
+    with _undisturbed():
+        async with watched(made.workers[0], PAGE_TOKEN, LOOK) as seen:
+            began, own = time.monotonic(), time.process_time()
+            async with asyncio.TaskGroup() as talks:
+                told = [talks.create_task(_ask_on(made, person, QUESTIONS)) for person in made.people]
+            seconds, own = time.monotonic() - began, time.process_time() - own
+    await made.rest()
     waits = [wait for one in told for wait in one.result()]
     tally.tried[f"answers, {crowd.chats:,} chats at once"] += len(waits)
     name = f"{crowd.chats:,} chats: "
@@ -132,20 +125,16 @@ class Phase:
         return percentile([wait.full for wait in self.waits], 95)
 
 
-async def beside_a_flooder(directory: Path, chance: random.Random, crowd: Crowd, seconds: float) -> Tally:
-    """Phases with and without him in turn, at least one of each; medians over the phases of a kind."""
+async def beside_a_flooder(made: World, crowd: Crowd, end: float) -> Tally:
+    """Phases with and without him in turn, at least one of each, until `end` (time.monotonic()); medians over the phases of a
+    kind."""
     tally, calm, flooded = Tally(), list[Phase](), list[Phase]()
-    async with _place(directory, chance, crowd.people) as made:
-        people, flooder = tuple(made.people), person_on(made, "telegram")
-        end = time.monotonic() + seconds
-        await _phase(made, people, crowd, min(crowd.phase, crowd.thinks))  # what is done but once, is done
-        while not calm or time.monotonic() + 2 * crowd.phase < end:
-            calm.append(await _phase(made, people, crowd, crowd.phase))
-            flooded.append(await _phase(made, people, crowd, crowd.phase, flooder))
-            await made.rest()
-            log.info("load, phases %d: p95 %.2f s, flooded %.2f s", len(calm), calm[-1].p95, flooded[-1].p95)
-        run = await made.run()
-        tally.wrong += [*made.wrong, *check(run)]
+    people, flooder = made.people[: crowd.people], person_on(made, "telegram")
+    while not calm or time.monotonic() + 2 * crowd.phase < end:
+        calm.append(await _phase(made, people, crowd, crowd.phase))
+        flooded.append(await _phase(made, people, crowd, crowd.phase, flooder))
+        await made.rest()
+        log.info("load, phases %d: p95 %.2f s, flooded %.2f s", len(calm), calm[-1].p95, flooded[-1].p95)
     for name, phases in (("alone", calm), ("beside a flooder", flooded)):
         tally.tried[f"answers to {crowd.people} people {name}"] += sum(len(phase.waits) for phase in phases)
         tally.figures |= {
