@@ -179,8 +179,8 @@ class Flawed:
 
 @dataclass(slots=True)
 class Flaws:
-    """`fails["complete"] = 2`: the next two do not commit. `hold("after complete")`: the next one is held there. `clock`: what the
-    store takes for the time."""
+    """`fails["complete"] = 2`: the next two do not commit. `hold("after complete")`: the next one is held there. `clock`:
+    what the store takes for the time."""
 
     fails: Counter[str] = field(default_factory=Counter)
     gates: dict[str, Gate] = field(default_factory=dict)
