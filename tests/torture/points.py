@@ -84,6 +84,7 @@ WAYS: Mapping[str, tuple[str, Way]] = {
     "store.take": ("telegram", ways.restart),
     "store.due": ("telegram", ways.run_out_of_money),
     **{f"store.{commit}": ("postgres", ways.restart) for commit in ("enrol", "beat", "take_duty")},
+    "store.keep_file": ("postgres", ways.draw),
     "store.resign": ("postgres", ways.retire),
     "store.leave_duty": ("postgres", ways.lose_the_duty),
     "store.release": ("postgres", ways.lose_the_database),
@@ -144,7 +145,8 @@ async def pass_by(chosen: Sequence[str], directory: Path, chance: random.Random)
                     tally.wrong.append(f"{point} was never passed")
                 tally.tried["crash points passed"] += 1
             await made.rest()
-            tally.wrong += _heard([*made.wrong, *check(await made.run())], unheard)
+            run = await made.run()  # it finds some of what went wrong by the way
+            tally.wrong += _heard([*made.wrong, *check(run)], unheard)
     return tally
 
 

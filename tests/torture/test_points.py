@@ -33,8 +33,8 @@ def test_a_way_leads_past_every_point(point: str) -> None:
 
 # fmt: off
 READING = [
-    "asked", "backlog", "button", "card", "chats", "companions", "control", "entry", "exchange", "last", "line", "moves",
-    "notes", "report", "since", "spent", "subscribe", "waiting",
+    "asked", "backlog", "button", "card", "chats", "companions", "control", "entry", "exchange", "last", "line", "load_file",
+    "moves", "notes", "report", "since", "spent", "subscribe", "waiting",
 ]
 # fmt: on
 # The page's password (as long as it is not kept, nobody was told it), and what the operator's command line does.
