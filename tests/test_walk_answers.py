@@ -172,6 +172,16 @@ async def test_a_429_in_the_middle_is_waited_for_and_disturbs_nobody_else(tmp_pa
         assert here.telegram.early_calls == []
 
 
+async def test_a_429_on_the_last_edit_delays_the_end_and_cuts_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path, script=slow, per_token=0.02) as here:
+        here.telegram.fail("editMessageText", retry_after=1, when=lambda params: params.get("text") == WHOLE)
+        ann = here.person()
+        ann.say("hello")
+        assert await ann.hears() == [WHOLE]
+        assert [call.status for call in here.telegram.log if call.method == "editMessageText"].count(429) == 1
+        assert here.telegram.early_calls == []
+
+
 async def test_who_blocks_the_bot_in_the_middle_ends_the_call_and_may_come_back(tmp_path: Path) -> None:
     async with house(tmp_path, script=slow, per_token=0.1) as here:
         ann = here.person()
@@ -198,6 +208,19 @@ async def test_the_network_breaks_after_a_send_and_nothing_stands_twice(tmp_path
         texts = await ann.sees(lambda texts: texts.count(WHOLE) == 2)
         orphans = [text for text in texts if text != WHOLE]
         assert len(orphans) == 1 and orphans[0].endswith(CURSOR), "Telegram knows no repeatable send"
+
+
+async def test_the_network_breaks_after_the_first_send_of_a_finished_answer_and_it_stands_once(tmp_path: Path) -> None:
+    async with house(tmp_path, script=repeat) as here:
+        ann = here.person()
+        here.telegram.fail("sendMessage", retry_after=1)  # no preview: the finished answer is the first to be sent
+        here.telegram.drop("sendMessage")
+        ann.say("hello")
+        await ann.sees(lambda texts: texts and texts[-1] == "You said: hello")
+        ann.say("more")
+        texts = await ann.sees(lambda texts: texts[-1] == "You said: more")
+        assert texts.count("You said: hello") == 1
+        assert len(texts) == 3 and texts[0].endswith(CURSOR)
 
 
 async def test_native_drafts_show_previews_that_leave_one_message(tmp_path: Path) -> None:

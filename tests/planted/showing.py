@@ -14,7 +14,7 @@ BUGS = (
         ),
         found_by=(
             "tests/torture/test_kills.py::test_a_kill_while_the_final_text_is_held_doubles_nothing",
-            "tests/test_engine_restart.py::test_a_crash_anywhere_leaves_one_answer_in_the_messages_already_sent",
+            "tests/test_engine_restart.py::test_a_crash_anywhere_leaves_one_answer_in_the_messages_already_sent[edit-False]",
         ),
     ),
     Bug(
@@ -34,7 +34,7 @@ BUGS = (
         ),
         found_by=(
             "tests/test_delivery_outbox.py::test_nothing_is_called_before_a_retry_after_has_ended_and_only_this_chat_waits",
-            "tests/test_walk_answers.py::test_a_429_in_the_middle_is_waited_for_and_disturbs_nobody_else",
+            "tests/test_walk_answers.py::test_a_429_on_the_last_edit_delays_the_end_and_cuts_nothing",
         ),
     ),
     Bug(
@@ -60,7 +60,9 @@ BUGS = (
         what="a final text whose send timed out is sent again, and then stands there twice",
         whose="retrying HTTP clients before an API without idempotent sends",
         edits=(Edit("bot/platforms/telegram.py", "Traits(idempotent=False)", "Traits(idempotent=True)"),),
-        found_by=("tests/test_walk_answers.py::test_the_network_breaks_after_a_send_and_nothing_stands_twice",),
+        found_by=(
+            "tests/test_walk_answers.py::test_the_network_breaks_after_the_first_send_of_a_finished_answer_and_it_stands_once",
+        ),
     ),
     Bug(
         name="random-nonce",
@@ -76,16 +78,17 @@ BUGS = (
         found_by=("tests/platforms/test_discord.py::test_a_repeated_send_shows_one_message",),
     ),
     Bug(
-        name="pings-on-edit",
-        what="@everyone in an answer rings for everyone as soon as the message is edited",
-        whose="Discord bots that forbid mentions on the first send only, or nowhere",
+        name="pings-in-later-pieces",
+        what="@everyone rings for everyone when it stands in the second message of a long answer",
+        whose="Discord bots that forbid mentions in the first message only, or nowhere",
         edits=(
             Edit(
                 "bot/platforms/discord.py",
-                """        body.setdefault("components", [])
+                """{"nonce": nonce, "enforce_nonce": True}
 """,
-                """        body.setdefault("components", [])
-        del body["allowed_mentions"]
+                """{"nonce": nonce, "enforce_nonce": True}
+            if not _is_first(nonce):
+                del body["allowed_mentions"]
 """,
             ),
         ),
