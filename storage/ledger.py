@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bot.errors import FencedOut
 from storage.transaction import Transaction, Value, statements
 
 LEDGER = statements("ledger.sql")
 
 
 def reserve(turn: int, chat: str, model: str, cost: int, day: str, limit: int, now: float) -> Transaction[int | None]:
+    if (yield LEDGER["turn_over"], {"turn": turn}):
+        raise FencedOut(f"turn {turn} of {chat} is over: another worker has made it")
     if cost and (cost > limit or not (yield LEDGER["add_within"], {"day": day, "cost": cost, "limit": limit})):
         return None
     values: dict[str, Value] = {"day": day, "chat": chat, "turn": turn, "model": model, "cost": cost, "now": now}

@@ -220,7 +220,8 @@ class Store:
     # Ledger
 
     async def reserve(self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int) -> int | None:
-        return await self._run(partial(ledger.reserve, turn, str(chat), model, cost, day, limit, self._now))
+        reserve = partial(ledger.reserve, turn, str(chat), model, cost, day, limit, self._now)
+        return await self._run(reserve, chats=[str(chat)])  # not beside the commit that ends the turn
 
     async def settle(self, call: int, cost: int, *, estimated: bool = False) -> None:
         await self._run(partial(ledger.settle, call, cost, estimated))

@@ -26,7 +26,7 @@ class Budget:
     limit: int | None
 
     async def reserve(self, card: ModelCard, cost: int, *, chat: ChatKey, turn: int) -> Reserved:
-        """Raises BudgetSpent, StorageError."""
+        """Raises BudgetSpent, StorageError, FencedOut."""
         day = datetime.now().astimezone().date()
         limit = 0 if self.limit is None else self.limit
         # At least one millionth: with DAILY_BUDGET=0 no paid model may be called, however little it asks.

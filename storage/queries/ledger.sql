@@ -1,3 +1,6 @@
+-- name: turn_over
+SELECT id FROM turns WHERE id = :turn AND state <> 'running';
+
 -- name: add_within
 -- One statement, so that no two calls find the same money.
 INSERT INTO days (day, cost) VALUES (:day, :cost)

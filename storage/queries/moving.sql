@@ -40,3 +40,6 @@ UPDATE inbox SET state = 'queued', turn = NULL WHERE turn = :turn AND state = 't
 
 -- name: moved_to
 SELECT new FROM moves WHERE old = :chat;
+
+-- name: end_turn
+UPDATE turns SET state = 'moved' WHERE id = :turn;

@@ -245,6 +245,16 @@ async def test_the_call_is_settled_in_the_same_commit(store: Store) -> None:
     assert await store.spent("d") == 120
 
 
+async def test_a_turn_that_is_over_calls_no_model_any_more(store: Store) -> None:
+    """Its worker was paused, and wakes when another has made the turn: nobody would settle the call."""
+    await store.accept([said("1")])
+    claim = await only_claim(store)
+    await store.complete(claim, outcome())
+    with pytest.raises(FencedOut):
+        await store.reserve(turn=claim.turn, chat=HOME, model="glm", cost=500, day="d", limit=1000)
+    assert await store.spent("d") == 0
+
+
 async def test_the_report_is_that_of_the_last_turn_that_asked_a_model(store: Store) -> None:
     assert await store.report(HOME) is None
     await store.accept([said("1")])

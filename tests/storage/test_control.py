@@ -239,6 +239,24 @@ async def test_the_event_may_be_told_in_the_new_chat(store: Store) -> None:
     assert (after.chat, await conversation(store, after.head)) == (NEW, ["1", "re 1"])
 
 
+async def test_a_turn_of_the_old_key_ends_where_two_chats_become_one(store: Store) -> None:
+    """Its messages are answered by another turn, and its call stays estimated."""
+    await ask(store, "1", chat=NEW)
+    await store.accept([said("2")])
+    claim = await only_claim(store)
+    call = await store.reserve(turn=claim.turn, chat=HOME, model="glm", cost=500, day="d", limit=1000)
+    assert call is not None
+    await store.move(HOME, NEW)
+    with pytest.raises(FencedOut):
+        await store.complete(claim, outcome(call=call, cost=1))
+    with pytest.raises(FencedOut):
+        await store.reserve(turn=claim.turn, chat=HOME, model="glm", cost=500, day="d", limit=1000)
+    await store.settle(call, 1)
+    assert await store.spent("d") == 500
+    again = await only_claim(store)
+    assert again.turn != claim.turn and payloads(again) == ["2"]
+
+
 async def test_two_chats_that_were_both_known_become_one(store: Store) -> None:
     await ask(store, "old")
     for number in range(3):

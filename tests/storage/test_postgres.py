@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from bot.errors import FencedOut, StorageError, StorageRefused
 from bot.messages import ChatKey
-from bot.ports import Overtaken, Topic
+from bot.ports import Claim, Overtaken, Topic
 from storage import Store, open_store
 from storage.migrating import migrations
 from storage.postgres import Postgres as Driver
@@ -105,6 +105,27 @@ async def test_a_chat_claimed_by_a_commit_that_outlived_its_worker_is_found(url:
         await database.execute("DELETE FROM workers WHERE id = $1", owner)  # as if it had been found to own nothing
         await other.beat(reap=True)
         assert payloads(await only_claim(other)) == ["1"]
+
+
+async def test_no_call_of_a_finished_turn_stays_reserved(url: str) -> None:
+    """A worker that was paused calls a model while another completes the turn: the call is refused, or given up with the others."""
+    async with opened(url) as late, opened(url) as other:
+        await late.accept([said(str(number), chat=ChatKey("telegram", str(number))) for number in range(30)])
+        found = await claims(other)
+
+        async def reserve(claim: Claim) -> int | None:
+            with suppress(FencedOut):
+                return await late.reserve(turn=claim.turn, chat=claim.chat, model="glm", cost=1, day="d", limit=100)
+            return None
+
+        calls, *_ = await asyncio.gather(
+            asyncio.gather(*(reserve(claim) for claim in found)),
+            *(other.complete(claim, outcome()) for claim in found),
+        )
+        held = [call for call in calls if call is not None]
+        for call in held:
+            await late.settle(call, 0)
+        assert await late.spent("d") == len(held)
 
 
 async def test_the_reply_to_a_reset_is_shown_by_whoever_shows_the_chat(url: str) -> None:
