@@ -225,9 +225,15 @@ async def test_everything_goes_to_postgresql_and_the_bot_runs_on_it(data: Path, 
         assert busy == 1
         assert "Magpie runs on postgresql://magpie@127.0.0.1" in why
         assert "secret" not in said + why
-        code, said = await asyncio.to_thread(magpie, data, "copy", target, f"sqlite:///{data.parent / 'b' / 'm.db'}")
+        theirs = data.parent / "theirs"
+        theirs.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(theirs, NOBODY, NOBODY)
+        code, said = await asyncio.to_thread(magpie, data, "copy", target, f"sqlite:///{theirs / 'magpie.db'}")
         assert code == 0, said
-        assert (data.parent / "b" / "files" / picture).read_bytes() == (data / "files" / picture).read_bytes()
+        assert (theirs / "files" / picture).read_bytes() == (data / "files" / picture).read_bytes()
+        there = {path.name: path.stat().st_uid for path in theirs.rglob("*")}
+        assert there == dict.fromkeys(("magpie.db", "magpie.db.lock", "files", picture), theirs.stat().st_uid)
 
 
 def test_pictures_that_lie_elsewhere_are_named(data: Path) -> None:
