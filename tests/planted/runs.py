@@ -74,7 +74,7 @@ def _run(tests: Sequence[str], report: Path, bug: str) -> tuple[list[str], list[
 
 
 def _read(report: Path) -> tuple[list[str], list[Failure]]:
-    passed, failed = list[str](), list[Failure]()
+    passed, failed, broken = list[str](), list[Failure](), list[Failure]()
     if not report.exists():
         return passed, failed
     for case in ElementTree.parse(report).iter("testcase"):
@@ -83,10 +83,11 @@ def _read(report: Path) -> tuple[list[str], list[Failure]]:
         if failure is not None:
             failed.append(_failure(test, failure.text or "", failure.get("message", "")))
         elif case.find("error") is not None:
-            failed.append(Failure(test, PLANTS, "broke down before or after the test"))
+            broken.append(Failure(test, PLANTS, "broke down before or after the test"))
         elif case.find("skipped") is None:
             passed.append(test)
-    return passed, failed
+    said = {one.test for one in failed}  # what breaks down after a failure is its consequence
+    return passed, failed + [one for one in broken if one.test not in said]
 
 
 def _failure(test: str, text: str, message: str) -> Failure:
