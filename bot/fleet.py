@@ -125,8 +125,8 @@ class Fleet:
             await self._pause()
 
     def _steady(self, now: float) -> bool:
-        """After an outage of the database, or a jump of its clock, all leases are over: nobody is taken for dead before all could
-        have come back."""
+        """After an outage of the database, or a jump of its clock, all leases are over: nobody is taken for dead before all
+        could have come back."""
         return self._since is not None and now - self._last <= GAP and now - self._since >= self._lease
 
     async def _pause(self) -> None:

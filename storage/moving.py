@@ -28,8 +28,8 @@ def move(told: str, new: str) -> Transaction[None]:
     if old_rows and new_rows:
         before = old_rows[0]
         if before["turn"] is not None:
-            for step in (MOVING["requeue_rows"], MOVING["end_turn"], LEDGER["give_up_calls"]):
-                yield step, {"turn": before["turn"]}
+            for ending in (MOVING["requeue_rows"], MOVING["end_turn"], LEDGER["give_up_calls"]):
+                yield ending, {"turn": before["turn"]}
         # Turns are numbered per chat: the old key's go behind the new one's, where a turn may be running.
         shift = new_rows[0]["seq"]
         values: dict[str, Value] = {name: before[name] for name in ("pending", "head", "seq")}

@@ -304,8 +304,8 @@ class Ledger(Protocol):
     """For the budget. Money in millionths of a CNY."""
 
     async def reserve(self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int) -> int | None:
-        """A new row that holds `cost` back, or None when the day's sum would pass `limit`. Raises FencedOut when the turn is over:
-        nobody would settle it."""
+        """A new row that holds `cost` back, or None when the day's sum would pass `limit`. Raises FencedOut when the turn is
+        over: nobody would settle it."""
 
     async def settle(self, call: int, cost: int, *, estimated: bool = False) -> None:
         """What the call really cost: once; later calls change nothing. Completed turns settle with their commit instead."""

@@ -108,7 +108,7 @@ async def test_a_chat_claimed_by_a_commit_that_outlived_its_worker_is_found(url:
 
 
 async def test_no_call_of_a_finished_turn_stays_reserved(url: str) -> None:
-    """A worker that was paused calls a model while another completes the turn: the call is refused, or given up with the others."""
+    """A worker that was paused calls a model while another completes the turn: the call is refused, or given up with it."""
     async with opened(url) as late, opened(url) as other:
         await late.accept([said(str(number), chat=ChatKey("telegram", str(number))) for number in range(30)])
         found = await claims(other)
