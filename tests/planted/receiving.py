@@ -27,8 +27,8 @@ BUGS = (
         whose="chat bots: none of those that were read keeps the ids of updates",
         edits=(Edit("storage/inbox.py", '"event": event.event,', '"event": f"{event.event} {secrets.token_hex(4)}",'),),
         found_by=(
-            "tests/storage/test_inbox.py::test_a_repeated_event_is_one_row",
-            "tests/storage/test_inbox.py::test_an_event_repeated_after_its_answer_and_a_restart_is_known",
+            "tests/storage/test_inbox.py::test_a_repeated_event_is_one_row[sqlite]",
+            "tests/storage/test_inbox.py::test_an_event_repeated_after_its_answer_and_a_restart_is_known[sqlite]",
         ),
     ),
     Bug(
