@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 import platform as machine
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ LOOP_LAG = Histogram(
     registry=REGISTRY,
 )
 TASKS = Gauge("magpie_tasks", "Tasks of the event loop, whether they work or wait.", registry=REGISTRY)
+BLOCKS = Gauge("magpie_memory_blocks", "Blocks of memory that Python's objects take.", registry=REGISTRY)
 ALARMS = Counter("magpie_alarms", "Alarms that were told to the owner.", ["cause"], registry=REGISTRY)
 UNHEARD = Gauge(
     "magpie_platform_unheard_seconds",
@@ -182,6 +184,7 @@ class Exposition:
             else:
                 UNHEARD.remove(name)
         TASKS.set(len(asyncio.all_tasks()))
+        BLOCKS.set(sys.getallocatedblocks())
         await self._ask()
         return generate_latest(REGISTRY)
 

@@ -24,11 +24,12 @@ FEWEST = 5  # points of which a slope can be told
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """One process at one instant: `at` by time.monotonic(), `rss` in MB (1,000,000 bytes), `cpu` in seconds so far; `lags`
-    counts how late its loop came back, cumulative by the upper bound in seconds."""
+    """One process at one instant: `at` by time.monotonic(), `rss` in MB (1,000,000 bytes), `blocks` of Python's memory in
+    thousands, `cpu` in seconds so far; `lags` counts how late its loop came back, cumulative by the upper bound in seconds."""
 
     at: float
     rss: float
+    blocks: float
     descriptors: float
     tasks: float
     cpu: float
@@ -58,6 +59,7 @@ async def look(worker: Magpie, password: str) -> Gauges:
     return Gauges(
         at=time.monotonic(),
         rss=figures["process_resident_memory_bytes"] / 1e6,
+        blocks=figures["magpie_memory_blocks"] / 1000,
         descriptors=figures["process_open_fds"],
         tasks=figures["magpie_tasks"],
         cpu=figures["process_cpu_seconds_total"],
