@@ -72,7 +72,7 @@ LOOP_LAG = Histogram(
     registry=REGISTRY,
 )
 TASKS = Gauge("magpie_tasks", "Tasks of the event loop, whether they work or wait.", registry=REGISTRY)
-BLOCKS = Gauge("magpie_memory_blocks", "Blocks of memory that Python's objects take.", registry=REGISTRY)
+BLOCKS = Gauge("python_memory_blocks", "Blocks of memory that Python's objects take.", registry=REGISTRY)
 ALARMS = Counter("magpie_alarms", "Alarms that were told to the owner.", ["cause"], registry=REGISTRY)
 UNHEARD = Gauge(
     "magpie_platform_unheard_seconds",

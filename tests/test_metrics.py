@@ -177,10 +177,10 @@ async def test_it_tells_how_many_tasks_there_are() -> None:
 
 
 async def test_it_tells_what_python_holds() -> None:
-    before = (await scrape())["magpie_memory_blocks"]
+    before = (await scrape())["python_memory_blocks"]
     held = [object() for _ in range(100_000)]
 
-    assert (await scrape())["magpie_memory_blocks"] > before + 0.9 * len(held)
+    assert (await scrape())["python_memory_blocks"] > before + 0.9 * len(held)
 
 
 async def test_it_tells_what_runs_here() -> None:

@@ -59,7 +59,7 @@ async def look(worker: Magpie, password: str) -> Gauges:
     return Gauges(
         at=time.monotonic(),
         rss=figures["process_resident_memory_bytes"] / 1e6,
-        blocks=figures["magpie_memory_blocks"] / 1000,
+        blocks=figures["python_memory_blocks"] / 1000,
         descriptors=figures["process_open_fds"],
         tasks=figures["magpie_tasks"],
         cpu=figures["process_cpu_seconds_total"],

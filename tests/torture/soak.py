@@ -64,7 +64,7 @@ HELD = (
     # SQLite's cache is filled up to 16 MB as the database grows; the allocator's gaps were 7 MB after 3,500 messages, with what
     # is in use unchanged.
     Held(name="RSS, MB", of=lambda gauges: gauges.rss, more=26.0),
-    # What leaks in Python leaks here: 2 % is what garbage not yet collected makes of it. A turn kept would be hundreds of blocks.
+    # What leaks in Python leaks here; 2 % is garbage that is not collected yet. A turn kept would be hundreds of blocks.
     Held(name="memory blocks, thousands", of=lambda gauges: gauges.blocks, more=20.0),
     # Idle connections stay in their pools for half a minute: a dozen more or less.
     Held(name="descriptors", of=lambda gauges: gauges.descriptors, more=20),
