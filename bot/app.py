@@ -319,6 +319,8 @@ def _kept_token(path: Path) -> str:
 
 
 def _announce(settings: Settings, roster: Roster) -> None:
+    if not settings.storage_url.startswith("sqlite:"):
+        log.info("Storage: %s, which any number of Magpies may share.", settings.storage_place)
     if settings.simulated:
         log.info(
             "Models: the built-in simulator; ZHIPUAI_API_KEY (GLM) or DASHSCOPE_API_KEY (Qwen) turns real ones on."

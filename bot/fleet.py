@@ -117,7 +117,7 @@ class Fleet:
                 self._since = began if new else self._since
                 self._last = began
                 if beat.freed:
-                    log.warning("%d dead workers: their chats are taken over.", beat.freed)
+                    log.warning("Workers taken for dead: %d. Their chats go to others.", beat.freed)
                 self._alive.set()
                 heard(beat)
                 async with self._beaten:
