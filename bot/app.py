@@ -34,6 +34,7 @@ from bot.ports import Ledger, Platform, Topic
 from bot.settings import MILLIONTHS, Settings
 from bot.sockets import watchful_socket
 from storage import Store, open_store
+from storage.address import shown
 
 log = logging.getLogger("magpie")
 
@@ -320,7 +321,7 @@ def _kept_token(path: Path) -> str:
 
 def _announce(settings: Settings, roster: Roster) -> None:
     if not settings.storage_url.startswith("sqlite:"):
-        log.info("Storage: %s, which any number of Magpies may share.", settings.storage_place)
+        log.info("Storage: %s, which any number of Magpies may share.", shown(settings.storage_url))
     if settings.simulated:
         log.info(
             "Models: the built-in simulator; ZHIPUAI_API_KEY (GLM) or DASHSCOPE_API_KEY (Qwen) turns real ones on."
