@@ -8,6 +8,7 @@ has to be copied each time.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sqlite3
 import time
@@ -29,6 +30,8 @@ def backup(url: str, file: Path, *, replace: bool = False) -> list[str]:
         raise StorageRefused(f"{file} is the database itself, or belongs to it: name another file.")
     if not replace and _there(file):
         raise StorageRefused(f"{file} is there already and was left alone: name another file, or add --replace.")
+    if replace and _there(file) and not file.is_file():
+        raise StorageRefused(f"{file} is a directory or a device and was left alone: name a file.")
     with migrating.opened(path) as (connection, version):
         snapshot.take(connection, file)
         told = _contents(connection)
@@ -61,7 +64,7 @@ def _put(path: Path, file: Path) -> list[str]:
     with migrating.opened(file, still=True) as (connection, version):
         snapshot.take(connection, fresh)
         lines = [f"{path} is restored from {file}: schema {version}, {_contents(connection)}."]
-    kept = path.with_name(f"{path.name}.replaced-{time.strftime('%Y%m%d-%H%M%S')}")
+    kept = _free(path.with_name(f"{path.name}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"))
     try:
         for suffix in ("-wal", ""):
             old = path.with_name(path.name + suffix)
@@ -83,6 +86,12 @@ def _put(path: Path, file: Path) -> list[str]:
     if version < len(migrating.migrations()):
         lines.append("It is of an older version: the next start brings it up to date, and keeps it as it is now, too.")
     return lines
+
+
+def _free(path: Path) -> Path:
+    """It, or with a number: of two restores in one second neither may lose what the other has kept."""
+    names = itertools.chain([path], (path.with_name(f"{path.name}.{number}") for number in itertools.count(2)))
+    return next(name for name in names if not name.exists() and not name.with_name(f"{name.name}-wal").exists())
 
 
 def _there(file: Path) -> bool:

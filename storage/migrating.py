@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib import resources
@@ -49,6 +50,8 @@ def opened(path: Path, *, still: bool = False) -> Iterator[tuple[sqlite3.Connect
     """A database of ours, to read (`snapshot.open_to_read`), and its schema. Raises StorageRefused when it is none or cannot be
     read, and for what goes wrong while it is."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise StorageRefused(f"{path} is no file; nothing was changed.")
         with path.open("rb"):
             pass
     except FileNotFoundError as error:

@@ -149,6 +149,18 @@ def test_a_backup_takes_no_name_that_belongs_to_the_database(path: Path, tmp_pat
     assert not path.with_name(f"magpie.db{suffix}").exists()
 
 
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_neither_replaced_nor_read(path: Path, file: Path, make: Callable[[Path], None]) -> None:
+    _fill(path)
+    make(file)
+    before = file.lstat()
+    with pytest.raises(StorageRefused, match="left alone: name a file"):
+        backup(_url(path), file, replace=True)
+    with pytest.raises(StorageRefused, match="is no file; nothing was changed"):
+        _restore(path, file)
+    assert os.path.samestat(file.lstat(), before)
+
+
 def test_of_two_backups_into_one_file_at_once_the_second_is_refused(path: Path, file: Path) -> None:
     _fill(path)
     part = file.with_name(file.name + ".part")
@@ -405,7 +417,7 @@ BAD: list[tuple[Callable[[Path], None], str]] = [
     (_of_another_program_with_our_words, r"is no database of Magpie \(it lacks board, buttons, .*\); nothing was"),
     (_newer, r"written by a newer Magpie \(schema 99; .*Update Magpie"),
     (_missing, r"There is no database at .*kept\.db: is it the right place\? Nothing was changed"),
-    (_a_directory, r"cannot be read \(Is a directory\); nothing was changed"),
+    (_a_directory, r"is no file; nothing was changed"),
 ]
 
 
@@ -420,6 +432,18 @@ def test_a_file_that_is_no_good_changes_nothing(
     with pytest.raises(StorageRefused, match=said):
         _restore(path, file)
     assert {each.name: each.read_bytes() for each in path.parent.iterdir()} == before
+
+
+def test_restores_in_the_same_second_keep_all_that_was_there(path: Path, file: Path) -> None:
+    _fill(path)
+    backup(_url(path), file)
+
+    async def twice() -> None:
+        for _ in range(3):
+            await restore(_url(path), file)
+
+    asyncio.run(twice())
+    assert len(list(path.parent.glob("magpie.db.replaced-*"))) == 3
 
 
 def test_the_database_is_no_backup_of_itself(path: Path) -> None:
