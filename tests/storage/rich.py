@@ -100,7 +100,7 @@ async def _interrupted(store: Store) -> None:
 async def _money(store: Store) -> None:
     for day in ("2026-11-21", "2026-11-22"):
         for cost, settled in ((0, 0), (1200, 1100), (90_000, None), (500, 700)):
-            call = await store.reserve(turn=3, chat=HOME, model="glm-4-plus", cost=cost, day=day, limit=5_000_000)
+            call = await store.reserve(turn=0, chat=HOME, model="glm-4-plus", cost=cost, day=day, limit=5_000_000)
             if call is not None and settled is not None:
                 await store.settle(call, settled, estimated=settled == 700)
 
