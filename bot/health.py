@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 STORE_SECONDS = 2.0  # for one cheap statement
 FRESH = 1.0  # seconds that a verdict stands, however many ask
-# Seconds without a word from a platform until we count as deaf. A quiet poll ends after 11 s, one whose connection died without a
-# word after 20 s, and the next try is at most 8 s away (`telegram_poll`): minutes are more than the ordinary weather.
+# Seconds of silence from a platform until we count as deaf. A quiet poll ends after 11 s, one whose connection died silently
+# 20 s after it began, and the next try is at most 8 s away (`telegram_poll`): minutes are more than the ordinary weather.
 DEAF = 300.0
 
 
