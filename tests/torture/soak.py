@@ -126,16 +126,16 @@ def _judged(run: Run, drizzle: Drizzle) -> list[str]:
 def _wrong_money(run: Run, cut: int) -> Iterator[str]:
     """Chat by chat: a turn that is stopped as it begins may have reserved for a call that never got to the vendor, and so may
     a commit of which nobody was told."""
-    owners = {
-        call: next((chat for chat, word in run.canaries.items() if word in call.prompt), "") for call in run.called
-    }
+    owned = [
+        (next((chat for chat, word in run.canaries.items() if word in call.prompt), ""), call) for call in run.called
+    ]
     for chat in ("", *run.canaries):
         stops = sum(one.chat == chat and one.kind in STOPPING for one in run.asked)
         booked = tuple(row for row in run.stored.booked if (row.chat if row.chat in run.canaries else "") == chat)
         yield from wrong_money(
             replace(
                 run,
-                called=[call for call, owner in owners.items() if owner == chat],
+                called=[call for owner, call in owned if owner == chat],
                 stored=replace(run.stored, booked=booked),
                 kills=[0.0] * (cut + stops),
             )
