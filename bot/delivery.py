@@ -69,8 +69,9 @@ class Delivery:
     async def finish(self, address: Address, finals: Sequence[Final], stands: Mapping[Place, Piece]) -> None:
         """Show the pieces of a turn that was just completed; `stands` is what its previews left at the platform."""
         with self.throttle(address) as throttle:
-            # Whoever has the throttle now may find these pieces in the store and show them: then only the store knows.
-            alone = not throttle.lock.locked()
+            # Whoever has the throttle, or waits for it, may find these pieces in the store and show them: then only the store
+            # knows.
+            alone = throttle.users == 1
             async with throttle.lock:
                 if alone:
                     await self._drain(address.chat, throttle, [(address, final) for final in finals], stands)
@@ -78,26 +79,22 @@ class Delivery:
                     await self._drain(address.chat, throttle)
 
     async def resume(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        """The outboxes that are ours to show and that nobody shows: after a start, or left by another worker. Their throttles
-        are held from now on, so that nothing overtakes them. Raises StorageError."""
-        resumed = []
-        for chat in await self._outbox.take():
-            if chat.platform in self._platforms:
-                throttle = self._taken(Address(chat))
-                if throttle.lock.locked():
-                    throttle.users -= 1  # something is being sent there just now: it is looked at again
-                    continue
-                await throttle.lock.acquire()
-                resumed.append(partial(self._resumed, chat, throttle))
-        return resumed
+        """The outboxes that are ours to show and that nobody shows: after a start, or left by another worker. Raises
+        StorageError."""
+        return [
+            partial(self._resumed, chat)
+            for chat in await self._outbox.take()
+            if chat.platform in self._platforms and not self._calling(chat)
+        ]
 
-    async def _resumed(self, chat: ChatKey, throttle: Throttle) -> None:
+    def _calling(self, chat: ChatKey) -> bool:
+        """Whether something is being sent there just now: then its outbox is looked at again."""
+        throttle = self._throttles.get(chat)
+        return throttle is not None and throttle.lock.locked()
+
+    async def _resumed(self, chat: ChatKey) -> None:
         logs.about(platform=chat.platform, chat=str(chat))
-        try:
-            await self._drain(chat, throttle)
-        finally:
-            throttle.lock.release()
-            throttle.users -= 1
+        await self.show(Address(chat))
 
     @contextmanager
     def throttle(self, address: Address) -> Iterator[Throttle]:

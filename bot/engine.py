@@ -167,6 +167,7 @@ class Engine:
             try:
                 for outbox in await self._delivery.resume():
                     tasks.create_task(self._show(outbox))
+                    self._arrived.set()  # their chats may be claimed by us alone
             except StorageError as error:
                 log.error("Cannot look for outboxes: %s", error)
 

@@ -32,7 +32,7 @@ def move(told: str, new: str) -> Transaction[None]:
                 yield ending, {"turn": before["turn"]}
         # Turns are numbered per chat: the old key's go behind the new one's, where a turn may be running.
         shift = new_rows[0]["seq"]
-        values: dict[str, Value] = {name: before[name] for name in ("pending", "head", "seq")}
+        values: dict[str, Value] = {name: before[name] for name in ("pending", "head", "seq", "shown_by")}
         yield MOVING["merge_chat"], {"new": new, **values}
         yield MOVING["delete_chat"], {"old": old}
     elif old_rows:

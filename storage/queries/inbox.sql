@@ -48,12 +48,15 @@ UPDATE chats SET stop = CASE WHEN stop > seq THEN stop ELSE seq END WHERE chat =
 UPDATE chats SET ready = :now WHERE owner IS NULL AND pending > 0 AND ready > :horizon;
 
 -- name: ready_chats
--- A control event that waits in a chat goes first: what was said after a reset must not meet the old conversation.
+-- A control event that waits in a chat goes first: what was said after a reset must not meet the old conversation. So does
+-- what a dead worker has left to be shown: whoever takes that may claim the chat.
 SELECT chat, fence, epoch, seq, stop, turn, head,
   (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'model') AS model,
   (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'system') AS system
 FROM chats
-WHERE owner IS NULL AND pending > 0 AND ready <= :now AND (shown_by IS NULL OR shown_by = :worker)
+WHERE owner IS NULL AND pending > 0 AND ready <= :now AND (shown_by = :worker OR (shown_by IS NULL AND NOT EXISTS (
+    SELECT 1 FROM outbox WHERE outbox.chat = chats.chat AND outbox.state IN ('queued', 'surplus')
+  )))
   AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.chat = chats.chat AND state = 'queued' AND lane = 'control')
 ORDER BY ready LIMIT :limit
 -- postgres: FOR UPDATE OF chats SKIP LOCKED

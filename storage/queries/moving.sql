@@ -8,7 +8,8 @@ UPDATE chats SET chat = :new WHERE chat = :old;
 
 -- name: merge_chat
 -- The fence stays: a turn that runs under the new key goes on, one under the old is told apart by its id.
-UPDATE chats SET pending = pending + :pending, head = coalesce(head, :head), seq = seq + :seq WHERE chat = :new;
+UPDATE chats SET pending = pending + :pending, head = coalesce(head, :head), seq = seq + :seq,
+    shown_by = coalesce(shown_by, :shown_by) WHERE chat = :new;
 
 -- name: delete_chat
 DELETE FROM chats WHERE chat = :old;

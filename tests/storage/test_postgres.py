@@ -128,6 +128,19 @@ async def test_no_call_of_a_finished_turn_stays_reserved(url: str) -> None:
         assert await late.spent("d") == len(held)
 
 
+async def test_what_a_dead_worker_has_left_to_be_shown_goes_before_the_next_answer(url: str) -> None:
+    async with opened(url) as dead, opened(url) as other, opened(url) as third:
+        await dead.accept([said("1")])
+        claim = await only_claim(dead)
+        await dead.complete(claim, outcome(pieces=pieces(claim, "a")))
+        await dead.accept([said("2")])
+        await dead.resign()
+        assert not await claims(other), "or its preview would come before the answer to 1"
+        assert await other.take() == [HOME]
+        assert not await claims(third)
+        assert payloads(await only_claim(other)) == ["2"]
+
+
 async def test_the_reply_to_a_reset_is_shown_by_whoever_shows_the_chat(url: str) -> None:
     async with opened(url) as one, opened(url) as two:
         await one.accept([said("1")])
