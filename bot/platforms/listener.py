@@ -84,7 +84,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
         lifespan="off",
         access_log=False,
         log_config=None,
-        log_level=logging.WARNING,
+        log_level=logging.ERROR,  # its warnings are what strangers send: a line each, as many as they like
         date_header=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,

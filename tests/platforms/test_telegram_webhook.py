@@ -249,13 +249,21 @@ async def test_what_is_sound_is_never_sent_again_and_what_is_damaged_is(
     assert noticed or "passed over" in caplog.text
 
 
-@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01", b"HELO\r\n\r\n", b"\x00" * 100_000, b"POST\r\n\r\n"])
-async def test_what_is_no_http_disturbs_nobody(server: TelegramServer, garbage: bytes) -> None:
+UPGRADE = b"POST / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00\x01", b"HELO\r\n\r\n", b"\x00" * 100_000, b"POST\r\n\r\n", UPGRADE]
+)
+async def test_what_is_no_http_disturbs_nobody_and_fills_no_log(
+    server: TelegramServer, garbage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async with taking(server) as house:
         assert b" 200 " not in await raw(house, garbage)
         ann = server.user("Ann")
         server.say(server.private(ann), ann, "hello")
         await house.inbox.wait()
+    assert not [record.message for record in caplog.records if record.name.startswith("uvicorn")]
 
 
 async def raw(house: House, sent: bytes) -> bytes:
