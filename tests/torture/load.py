@@ -22,7 +22,7 @@ from tests.torture.checker import check
 from tests.torture.crowd import Person, tell
 from tests.torture.gauges import Gauges, look, watched
 from tests.torture.part import Effort, Tally
-from tests.torture.world import PAGE_TOKEN, World, person_on, world
+from tests.torture.world import PAGE_TOKEN, World, passed, person_on, world
 
 log = logging.getLogger(__name__)
 
@@ -172,8 +172,7 @@ async def _phase(
     over, waits, said = asyncio.Event(), list[Wait](), 0
 
     async def talk(person: Person) -> None:
-        while not over.is_set():
-            await asyncio.sleep(made.chance.uniform(0, 2 * crowd.thinks))
+        while not await passed(over, made.chance.uniform(0, 2 * crowd.thinks)):
             waits.extend(await _ask_on(made, person, 1))
 
     async def flood(person: Person) -> None:

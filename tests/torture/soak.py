@@ -28,7 +28,7 @@ from tests.torture.crowd import Person
 from tests.torture.drizzle import Drizzle
 from tests.torture.gauges import Gauges, look, slope, watched
 from tests.torture.part import Effort, Tally
-from tests.torture.world import PAGE_TOKEN, World, cards_of, empty_database, world
+from tests.torture.world import PAGE_TOKEN, World, cards_of, empty_database, passed, world
 
 log = logging.getLogger(__name__)
 
@@ -175,8 +175,7 @@ async def _talk(made: World, drizzle: Drizzle, seconds: float) -> None:
 
 
 async def _act(person: Person, over: asyncio.Event, chance: random.Random) -> None:
-    while not over.is_set():
-        await asyncio.sleep(chance.expovariate(1 / THINKS))  # how people pause
+    while not await passed(over, chance.expovariate(1 / THINKS)):  # how people pause
         await person.act()
 
 
@@ -184,8 +183,7 @@ async def _read(made: World, over: asyncio.Event) -> None:
     """A browser that opens one chat after the other, and leaves it again."""
     assert made.browser is not None
     chats = [person.mouth.chat for person in made.people if person.mouth.chat.startswith("web:")]
-    while not over.is_set():
-        await asyncio.sleep(made.chance.expovariate(1 / THINKS))
+    while not await passed(over, made.chance.expovariate(1 / THINKS)):
         try:
             await cards_of(made.browser, made.chance.choice(chats).removeprefix("web:"))
         except aiohttp.ClientError as error:

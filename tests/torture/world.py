@@ -275,3 +275,12 @@ async def settled(condition: Callable[[], object], seconds: float = 30.0) -> boo
     except TimeoutError:
         return False
     return True
+
+
+async def passed(over: asyncio.Event, seconds: float) -> bool:
+    """A pause of so many seconds, unless it is over before; whether it is."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await over.wait()
+    except TimeoutError:
+        return False
