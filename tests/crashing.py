@@ -33,7 +33,7 @@ Parts = AsyncGenerator[Text | Thought | Finished, None]
 COMMITS = (
     "accept", "claim", "retry", "complete", "bury", "replace", "stop", "reset", "dismiss", "leave", "move", "sent", "shown",
     "gone", "drop", "take", "reserve", "settle", "note", "put", "due", "release", "enrol", "beat", "resign", "take_duty",
-    "leave_duty", "keep_file",
+    "leave_duty", "keep_file", "retry_dead",
 )
 # fmt: on
 PLATFORMS: dict[str, type[Platform]] = {"telegram": TelegramPlatform, "discord": DiscordPlatform, "web": WebPlatform}

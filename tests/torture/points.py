@@ -28,7 +28,9 @@ PASSED = 30.0  # seconds in which the point must be passed
 OFTEN = 3  # of the points that one answer passes several times, one of the first so many is taken
 SLOW = 0.05  # seconds between two chunks: an answer takes long enough for somebody to break in
 PASSED_OFTEN = frozenset(
-    f"{side} {name}.edit" for side in ("before", "after") for name in ("telegram", "discord", "web")
+    f"{side} {name}.edit"
+    for side in ("before", "after")
+    for name in ("telegram", "web")  # on Discord pieces are sent whole: one edit is sure
 )
 PROGRAM = "tests.crashing"
 
@@ -68,10 +70,11 @@ WAYS: Mapping[str, tuple[str, Way]] = {
     "store.reset": ("telegram", ways.reset),
     "store.replace": ("telegram", ways.shorten),
     "store.gone": ("telegram", ways.delete),
-    "store.drop": ("telegram", ways.leave),
+    "store.drop": ("telegram", ways.forbid),
     "store.leave": ("telegram", ways.leave),
     "store.bury": ("telegram", ways.leave),
     "store.dismiss": ("telegram", ways.garble),
+    "store.retry_dead": ("telegram", ways.retry_garbled),
     "store.move": ("telegram", ways.migrate),
     "store.note": ("discord", ways.ask_again),
     "store.put": ("web", ways.ask),

@@ -37,8 +37,8 @@ READING = [
     "moves", "notes", "report", "since", "spent", "subscribe", "waiting",
 ]
 # fmt: on
-# The page's password (as long as it is not kept, nobody was told it), and what the operator's command line does.
-BY_HAND = ["keep", "retry_dead"]
+# The page's password: as long as it is not kept, nobody was told it.
+BY_HAND = ["keep"]
 
 
 def test_every_commit_of_the_store_has_its_points() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -12,8 +13,9 @@ import aiohttp
 from bot import phrases
 from bot.simulator import Fault
 from tests.servers.telegram import Chat, Message, TelegramServer, User, picture
+from tests.torture.checker_collect import stored
 from tests.torture.crowd import Mouth, OnTelegram, Person
-from tests.torture.world import World, cards_of, settled
+from tests.torture.world import PAGE_TOKEN, World, cards_of, settled
 
 PATIENCE = 20.0  # seconds for what must happen on the way
 OUTAGE = 2.5  # seconds without a database: more than between two looks for work
@@ -178,12 +180,51 @@ async def delete(one: Passing) -> None:
     server.delete(next(message for message in server.messages(chat) if message.from_bot))
 
 
+async def forbid(one: Passing) -> None:
+    """The chat is closed to the bot in the middle of its answer, and nobody tells it of that."""
+    server, chat = _telegram(one)
+    one.unheard.append(one.mouth.chat)
+    await _begin(one)
+    one.arm()
+    # Once for a preview, once for the answer that ends with it.
+    server.fail(
+        "editMessageText",
+        times=2,
+        status=403,
+        description="Forbidden: bot was blocked by the user",
+        when=lambda parameters: str(parameters.get("chat_id")) == str(chat.id),
+    )
+
+
 async def garble(one: Passing) -> None:
+    one.arm()
+    _say_garbled(one)
+
+
+async def retry_garbled(one: Passing) -> None:
+    """The operator has a dead letter queued again; it cannot be read this time either."""
+    _say_garbled(one)
+    dead: list[int] = []
+
+    async def is_dead() -> bool:
+        rows = (await stored(one.made.url)).accepted
+        dead[:] = [row.id for row in rows if row.chat == one.mouth.chat and row.state == "dead"]
+        return bool(dead)
+
+    await _until(is_dead)
+    one.arm()
+    url = one.made.workers[0].url
+    headers = {"Origin": url, "Authorization": f"Bearer {PAGE_TOKEN}"}
+    with suppress(aiohttp.ClientError):  # it dies of this
+        async with aiohttp.ClientSession(headers=headers) as operator:
+            await operator.post(f"{url}/dead/retry", json={"ids": dead})
+
+
+def _say_garbled(one: Passing) -> None:
     """A control event that nobody can read."""
     server, chat = _telegram(one)
     one.unheard.append(one.mouth.chat)
     said = Message(chat, server.state.new_id(chat), int(time.time()), server.state.users[chat.id], text="/stop")
-    one.arm()
     body = server.state.message_json(said)
     server.push_raw({"message": body | {"from": body["from"] | {"language_code": 7}}})
 
