@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from bot.errors import StorageError
 from bot.insist import insist
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds between heartbeats
 MARGIN = 1.0  # seconds before the end of a lease from which nothing is sent any more: a call under way has left by then
+LAST_WORD = 1.0  # seconds to give a duty back
 GAP = 2.0  # seconds without a heartbeat after which we have not been here all the time
 
 
@@ -45,6 +47,11 @@ class Alone:
     async def begun(self) -> None:
         """At once."""
 
+    @asynccontextmanager
+    async def life(self) -> AsyncIterator[None]:
+        """For ever."""
+        yield
+
     async def lapse(self) -> None:
         """Never."""
         await asyncio.Event().wait()
@@ -65,9 +72,12 @@ class Fleet:
         self._last = 0.0
         self._alive = asyncio.Event()
         self._lapsed = asyncio.Event()
+        self._over = asyncio.Event()
+        self._over.set()
         self._beaten = asyncio.Condition()
         self._hurry = asyncio.Event()
         self._held: set[str] = set()
+        self._lives = 0
 
     def may_act(self) -> bool:
         """Whether anything may be sent at this instant: checked by the clock, which a pause does not stop."""
@@ -81,6 +91,17 @@ class Fleet:
         """Wait until we are a worker."""
         await self._alive.wait()
 
+    @asynccontextmanager
+    async def life(self) -> AsyncIterator[None]:
+        """What is done as one worker: another life begins only when all of it has come to its end, so that nothing of it is
+        done under the new name."""
+        await self._alive.wait()
+        self._over.clear()
+        try:
+            yield
+        finally:
+            self._over.set()
+
     async def lapse(self) -> None:
         """Wait for the end of this life. Raises LeaseLost."""
         await self._lapsed.wait()
@@ -89,7 +110,9 @@ class Fleet:
     async def run(self, heard: Callable[[Beat], None]) -> None:
         """Live until cancelled, from lease to lease. `heard` is told what each heartbeat learns."""
         while True:
+            await self._over.wait()
             await insist(self._workers.enrol)
+            self._lives += 1
             self._lapsed.clear()
             self._since = None
             try:
@@ -157,8 +180,9 @@ class Fleet:
         await self.begun()
         while True:
             try:
-                if self.may_act() and await self._workers.take_duty(name):
-                    self._held.add(name)
+                life = self._lives
+                if self.may_act() and await self._workers.take_duty(name) and life == self._lives:
+                    self._held.add(name)  # by the name that we still bear
                     return
             except StorageError as error:
                 log.error("Cannot take %s yet: %s", name, error)
@@ -183,8 +207,9 @@ class Fleet:
 
     async def _leave(self, name: str) -> None:
         try:
-            await self._workers.leave_duty(name)
-        except StorageError as error:
+            async with asyncio.timeout(LAST_WORD):
+                await self._workers.leave_duty(name)
+        except (StorageError, TimeoutError) as error:
             log.warning("%s goes to another worker only when our lease is over: %s", name, error)
 
 

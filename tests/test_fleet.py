@@ -40,6 +40,8 @@ class Seat:
         self._register = register
         self._name = name
         self.lives = 0
+        self.told = asyncio.Event()  # whether the store's answers arrive
+        self.told.set()
 
     @property
     def me(self) -> str:
@@ -72,7 +74,9 @@ class Seat:
 
     async def take_duty(self, name: str) -> bool:
         self._check()
-        return self._register.duties.setdefault(name, self.me) == self.me
+        taken = self._register.duties.setdefault(name, self.me) == self.me
+        await self.told.wait()
+        return taken
 
     async def leave_duty(self, name: str) -> None:
         self._check()
@@ -269,6 +273,27 @@ async def test_a_lost_duty_ends_the_work_and_is_waited_for_again() -> None:
         await a.beat()
         await until(lambda: len(starts) == 2)
         task.cancel()
+
+
+async def test_a_duty_taken_under_a_former_name_is_not_ours() -> None:
+    """We were paused when the store had given it to us, and it has gone to somebody else since."""
+    async with members("a") as (register, [a]), asyncio.TaskGroup() as tasks:
+        started = asyncio.Event()
+        a.seat.told.clear()
+        work = tasks.create_task(a.fleet.perform("poll", lambda: for_ever(started)))
+        await until(lambda: register.duties == {"poll": "a1"})
+        del register.alive["a1"]
+        register.duties["poll"] = "somebody"
+        await a.beat()
+        assert a.seat.me == "a2"
+        a.seat.told.set()
+        await a.beat()
+        assert not a.fleet.holds("poll") and not started.is_set()
+        del register.duties["poll"]
+        await a.beat()
+        async with asyncio.timeout(10):
+            await started.wait()
+        work.cancel()
 
 
 async def test_the_works_own_error_comes_out_and_the_duty_is_given_back() -> None:
