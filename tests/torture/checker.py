@@ -20,6 +20,7 @@ from tests.torture.checker_run import CANARY, MARK, NAME, WORD, Accepted, Asked,
 EXCUSES = frozenset({"stop", "reset"})
 TELEGRAM = "telegram:"  # where a send cannot be repeated safely
 IN_FLIGHT = 3.0  # seconds: the longest that a send may have been under way when its sender was killed
+UNREAD = 1.0  # seconds: the longest that what the killed one had sent lay in the socket before the stand-in read it
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 Placed = TypeVar("Placed", Asked, Shown)
 REFUSED = frozenset({"failed", "refused", "cut"})  # ends of turns of which the chat is told why
@@ -174,7 +175,9 @@ def _orphans(run: Run) -> Iterator[str]:
             continue
         free = sorted(run.kills)
         for message in orphans:
-            kill = next((at for at in free if not message.at or message.at <= at <= message.at + IN_FLIGHT), None)
+            kill = next(
+                (at for at in free if not message.at or message.at - UNREAD <= at <= message.at + IN_FLIGHT), None
+            )
             if kill is None:
                 yield f"{chat}: preview {message.id} is left over, and no kill explains it: {message.text[:60]!r}"
             else:

@@ -210,8 +210,9 @@ def test_answers_out_of_order() -> None:
 def test_a_preview_that_stays_needs_a_kill_in_its_chat_and_instant() -> None:
     preview = shown("14", "Given ▌", writing=True, at=99.5)
     assert check(with_shown(*WELL.shown, preview)) == []
+    assert check(with_shown(*WELL.shown, replace(preview, at=100.2))) == [], "it lay in the socket"
     finds(with_shown(*WELL.shown, replace(preview, at=90.0)), "preview 14", "no kill")
-    finds(with_shown(*WELL.shown, replace(preview, at=101.0)), "preview 14", "no kill")
+    finds(with_shown(*WELL.shown, replace(preview, at=102.0)), "preview 14", "no kill")
     finds(with_shown(*WELL.shown, preview, replace(preview, id="15")), "preview 15", "no kill")
 
 
