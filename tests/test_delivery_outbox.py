@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 
 from bot.answer import CURSOR
+from bot.delivery import Delivery
 from bot.errors import ChatMoved, Forbidden, PlatformError, Rejected, RetryLater, Revoked, Unreachable, Unsure
 from bot.messages import Address, Button, ChatKey, Text
+from storage import open_store
 from tests.stage import Gate, house, until
+from tests.storage.saying import only_claim, outcome, pieces, said
 from tests.window import Window
 
 HOME = ChatKey("window", "1")
@@ -112,6 +116,25 @@ async def test_after_a_start_what_was_answered_is_shown_first(tmp_path: Path) ->
         await home.shows(HOME, "re: one", "re: two")
         assert len(home.script.turns) == 2
     assert home.delivery._throttles[HOME].users == 0
+
+
+async def test_pieces_that_are_found_in_the_store_just_now_are_not_sent_once_more(tmp_path: Path) -> None:
+    """The way out of the chat is given free in the very instant in which the turn is completed, and another waits for it."""
+    window = Window(width=WIDE)
+    async with open_store(f"sqlite:///{tmp_path / 'magpie.db'}") as store:
+        delivery, address = Delivery(store, {HOME.platform: window}, store.move), Address(HOME)
+        await store.accept([said("1", chat=HOME)])
+        claim = await only_claim(store)
+        finals = await store.complete(claim, outcome(pieces=pieces(claim, "an answer")))
+        with delivery.throttle(address) as throttle:
+            await throttle.lock.acquire()
+            showing = asyncio.create_task(delivery.show(address))
+            await asyncio.sleep(0)  # now it waits
+            throttle.lock.release()
+        await delivery.finish(address, finals, {})
+        await showing
+    assert window.standing(HOME) == ["an answer"]
+    assert len(window.made("send")) == 1
 
 
 async def test_a_start_on_a_full_disk_waits_for_it(tmp_path: Path) -> None:
