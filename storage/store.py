@@ -199,7 +199,7 @@ class Store:
         return told
 
     async def resign(self) -> None:
-        await self._run(partial(fleet.resign, self._worker), chats=None, tells=[Topic.WORK], urgent=True)
+        await self._run(partial(fleet.resign, self._worker), chats=None, tells=[Topic.WORK, Topic.SHOW], urgent=True)
 
     async def take_duty(self, name: str) -> bool:
         return await self._run(partial(fleet.take_duty, self._worker, name), urgent=True)
@@ -243,8 +243,10 @@ class Store:
 
     # Board
 
-    async def put(self, card: Card) -> int:
-        return await self._run(partial(platforms.put, card), chats=[f"board {card.chat}"], tells=[Topic.BOARD])
+    async def put(self, card: Card, turn: int = 0) -> int:
+        return await self._run(
+            partial(platforms.put, self._worker, card, turn), chats=[f"board {card.chat}"], tells=[Topic.BOARD]
+        )
 
     async def since(self, chat: str, version: int, limit: int) -> Sequence[Card]:
         return await self._run(partial(platforms.since, chat, version, limit))
