@@ -39,6 +39,7 @@ from storage.address import shown
 log = logging.getLogger("magpie")
 
 DRAIN = 8.0  # seconds for answers under way when the program is asked to end: it is gone within 10
+LAST_WORD = 1.0  # seconds to tell other workers that we go
 RECONNECT = (1.0, 60.0)  # seconds between starts of an adapter that broke down: the first wait and the longest
 SHORT_PASSWORD = 12
 GENERATION = 20_000  # allocations between collections: most of what we allocate dies by reference count
@@ -95,8 +96,9 @@ def _subscribe(store: Store, engine: Engine, fleet: Alone | Fleet, platforms: di
 
 async def _resign(store: Store) -> None:
     try:
-        await store.resign()
-    except StorageError as error:
+        async with asyncio.timeout(LAST_WORD):
+            await store.resign()
+    except (StorageError, TimeoutError) as error:
         log.warning("Other workers take over when our lease is over, in 3 s: %s", error)
 
 

@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 
 from bot import logs, metrics, phrases
@@ -34,11 +33,11 @@ from bot.messages import (
     Replaces,
     Turn,
 )
-from bot.outcome import Making
 from bot.overtaker import Overtaker
 from bot.ports import Beat, Claim, Control, Handler, Inbox, Platform
 from bot.preview import Preview
 from bot.reading import read, turn_of, with_companions
+from bot.underway import Underway
 
 log = logging.getLogger(__name__)
 
@@ -50,27 +49,6 @@ LOOK_AGAIN = 1.0  # seconds until the store is asked once more after it had noth
 LAST_CALLS = 1.0  # seconds for platform calls under way at the end: the id of a message just sent must not be lost
 
 Showing = Callable[[], Awaitable[None]]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Running(Making):
-    """A turn being made, as those see it who may end it."""
-
-    preview: Preview
-    reader: asyncio.Task[None] | None = None
-    abandoned: bool = False
-
-    def stop(self) -> None:
-        if self.reader and not self.stopped:  # a second cancel would break off the handler's own tidying up
-            self.reader.cancel()
-        self.stopped = True
-
-    def abandon(self) -> None:
-        """Shutting down: leave it as a crash would, to be taken up again at the next start. One that is read to its end is
-        completed."""
-        if not (self.reader and self.reader.done()):
-            self.abandoned = True
-            self.stop()
 
 
 class Engine:
@@ -96,9 +74,9 @@ class Engine:
         self._handler = handler
         self._delivery = delivery
         self._moved = moved
-        self._free = at_once
+        self._at_once = self._free = at_once
         self._busy = 0
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Underway] = {}
         self._behind: dict[ChatKey, bool] = {}  # the chats being worked on; whether more waits in them
         self._claimed: set[int] = set()
         self._ended: set[int] = set()
@@ -140,13 +118,19 @@ class Engine:
         """First show what was answered but not shown, then repeat what was interrupted, then whatever comes. When our lease is
         lost, all that is under way ends as in a crash, and we begin again."""
         while not self._draining:
-            await self._fleet.begun()
             try:
-                await self._live()
+                async with self._fleet.life():
+                    await self._live()
             except* LeaseLost:
                 log.warning("The lease is lost: turns under way are left to other workers")
 
     async def _live(self) -> None:
+        self._free, self._busy = (
+            self._at_once,
+            0,
+        )  # tasks of an earlier life may have been cancelled before their first step
+        self._claimed.clear()
+        self._behind.clear()
         async with asyncio.TaskGroup() as tasks:
             for outbox in await insist(self._delivery.resume):
                 tasks.create_task(self._show(outbox))
@@ -320,7 +304,7 @@ class Engine:
         answer = Answer(phrases.THINKING.to(turn.language))
         stop = Button(phrases.STOP.to(turn.language), turn.stop)
         platform = self._platforms[turn.chat.platform]
-        running = _Running(turn=turn, answer=answer, preview=Preview(self._delivery, platform, turn, answer, stop))
+        running = Underway(turn=turn, answer=answer, preview=Preview(self._delivery, platform, turn, answer, stop))
         self._running[turn.id] = running
         began = time.monotonic()
         dead = ""
@@ -342,7 +326,7 @@ class Engine:
             running.fail(phrases.OUR_FAULT.to(turn.language))
         return await self._complete(claim, running, time.monotonic() - began, dead)
 
-    async def _preview(self, running: _Running) -> None:
+    async def _preview(self, running: Underway) -> None:
         try:
             await running.preview.run()
         except FencedOut as error:
@@ -354,7 +338,7 @@ class Engine:
         if running.preview.forbidden:
             running.stop()
 
-    async def _consume(self, claim: Claim, running: _Running, began: float) -> None:
+    async def _consume(self, claim: Claim, running: Underway, began: float) -> None:
         """Read the handler to its end. Its errors become the sentence that the person sees."""
         turn = running.turn
         try:
@@ -387,7 +371,7 @@ class Engine:
             await asyncio.sleep(min(FIRST_PAUSE * 2 ** (claim.attempt - PROMPT_ATTEMPTS - 1), LONGEST_PAUSE))
         await insist(lambda: self._inbox.retry(claim))
 
-    async def _collect(self, claim: Claim, running: _Running, began: float) -> None:
+    async def _collect(self, claim: Claim, running: Underway, began: float) -> None:
         async with aclosing(self._handler.answer(running.turn)) as items:
             async for item in items:
                 if isinstance(item, Replaces):
@@ -407,7 +391,7 @@ class Engine:
 
     # --- complete ------------------------------------------------------------------------------------------------------
 
-    async def _complete(self, claim: Claim, running: _Running, seconds: float, dead: str = "") -> Showing:
+    async def _complete(self, claim: Claim, running: Underway, seconds: float, dead: str = "") -> Showing:
         layout = self._platforms[claim.chat.platform].layout
         outcome = running.outcome(layout, running.preview.address, seconds, dead)
         try:

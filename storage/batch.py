@@ -22,6 +22,8 @@ LOCK = """
 SELECT chat FROM chats WHERE chat = ANY($1::text[]) OR chat IN (SELECT new FROM moves WHERE old = ANY($1::text[]))
 ORDER BY chat FOR UPDATE
 """
+LOCK_BOARDS = "SELECT chat FROM boards WHERE chat = ANY($1::text[]) ORDER BY chat FOR UPDATE"
+BOARD = "board "  # begins the key of a page's board
 IN_THE_WAY = asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError
 
 
@@ -49,6 +51,7 @@ class Job:
     tells: Sequence[Topic]
     done: asyncio.Future[Any]
     tries: int = 0
+    alone: bool = False  # it may be what broke a commit down
 
     def fail(self, error: BaseException) -> None:
         if not self.done.done():
@@ -91,6 +94,8 @@ async def commit(connection: asyncpg.Connection[Any], batch: Sequence[Job], comp
         await connection.execute("BEGIN")
         if keys := sorted({chat for job in batch for chat in job.chats or ()}):
             await connection.fetch(LOCK, keys)
+        if boards := [key.removeprefix(BOARD) for key in keys if key.startswith(BOARD)]:
+            await connection.fetch(LOCK_BOARDS, boards)
         for wave in _waves(batch):
             await _advance(connection, wave, results)
     except IN_THE_WAY as error:
@@ -114,7 +119,15 @@ async def commit(connection: asyncpg.Connection[Any], batch: Sequence[Job], comp
         connection.terminate()
         raise
     topics = {topic for job in batch for topic in job.tells} if company else ()
-    await connection.execute("".join(f"NOTIFY magpie, '{topic}'; " for topic in topics) + "COMMIT")
+    try:
+        await connection.execute("".join(f"NOTIFY magpie, '{topic}'; " for topic in topics) + "COMMIT")
+    except LOST:
+        raise
+    except asyncpg.PostgresError as error:  # refused, so nothing of it happened
+        if len(batch) > 1:
+            raise Retry from error
+        batch[0].fail(_own_error(error))
+        return
     results.tell()
 
 
@@ -128,7 +141,11 @@ async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
 def _own_error(error: asyncpg.PostgresError) -> Exception:
     ours = asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError, asyncpg.DataError
     if isinstance(error, ours) and not isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return error  # a mistake in a statement: trying again is no use
+        # A mistake in a statement: trying again is no use. What people said is in its values, and must not reach a log.
+        error.detail = None
+        return (
+            error if not isinstance(error, asyncpg.DataError) else TypeError("a value of another type than its column")
+        )
     translated = StorageError(f"PostgreSQL: {error}")
     translated.__cause__ = error
     return translated
@@ -151,7 +168,7 @@ def _waves(batch: Sequence[Job]) -> Iterable[list[Job]]:
             else:
                 later.append(job)
             busy.update(job.chats)
-        yield wave
+        yield sorted(wave, key=lambda job: min(job.chats or ("",)))  # new rows come in the order of their keys as well
         left = later
 
 

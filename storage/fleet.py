@@ -27,7 +27,7 @@ def beat(worker: str, clock: Clock, lease: float, *, reap: bool) -> Transaction[
     yield FLEET["beat"], {"worker": worker, "until": now + lease}
     freed = 0
     if reap and not jumped:
-        for dead in (yield FLEET["dead_workers"], {"now": now}):
+        for dead in (yield FLEET["dead_workers"], {"now": now, "horizon": now + 2 * lease}):
             yield from _share_out(dead["id"])
             freed += 1
         yield FLEET["free_strays"], {}
@@ -58,4 +58,4 @@ def leave_duty(worker: str, name: str) -> Transaction[None]:
 
 
 def due(cause: str, every: float, now: float) -> Transaction[bool]:
-    return bool((yield FLEET["due_alarm"], {"cause": cause, "now": now, "before": now - every}))
+    return bool((yield FLEET["due_alarm"], {"cause": cause, "now": now, "before": now - every, "beyond": now + JUMP}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from bot.errors import FencedOut
 from bot.ports import Card
 from storage.moving import PLATFORMS
 from storage.records import dump_names, load_card
@@ -27,7 +28,11 @@ def keep(name: str, value: str) -> Transaction[str]:
     return str((yield PLATFORMS["keep_note"], {"name": name, "value": value})[0]["value"])
 
 
-def put(card: Card) -> Transaction[int]:
+def put(worker: str, card: Card, turn: int) -> Transaction[int]:
+    if turn:
+        shown = yield PLATFORMS["turn_shown_by"], {"turn": turn}
+        if shown and shown[0]["shown_by"] != worker:
+            raise FencedOut(f"turn {turn} is shown by another worker now")
     title = card.body[:TITLE] if card.role == "person" else ""
     board = yield PLATFORMS["next_version"], {"chat": card.chat, "title": title, "created": card.created}
     version = board[0]["version"]

@@ -11,6 +11,7 @@ Beside it: `batch` (running a commit), `postgres_open` (the first connection: wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import socket
@@ -36,6 +37,7 @@ BATCH = 500  # transactions that share a commit
 TRIES = 3  # of a commit that surely left nothing behind: a deadlock, a connection lost before its end
 LEASE = 3.0  # seconds for which a heartbeat keeps a worker alive
 RECONNECT = (0.1, 2.0)  # seconds between attempts: the first wait and the longest
+ENDING = 2.0  # seconds for what was handed in, when the store is closed
 CHANNEL = "magpie"
 BROKEN = (asyncpg.PostgresError, *LOST)  # whatever is wrong with a connection: another one is made
 
@@ -54,7 +56,10 @@ async def open_postgres(url: str) -> AsyncIterator[Postgres]:
         yield database
     finally:
         database.close()
-        await asyncio.gather(*tasks)
+        await asyncio.wait(tasks, timeout=ENDING)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Queue:
@@ -78,7 +83,8 @@ class _Queue:
         while not self._jobs and not self.closed:
             self._some.clear()
             await self._some.wait()
-        batch, self._jobs = self._jobs[:BATCH], self._jobs[BATCH:]
+        size = next((number for number, job in enumerate(self._jobs[:BATCH]) if job.alone), BATCH) or 1
+        batch, self._jobs = self._jobs[:size], self._jobs[size:]
         return batch
 
     def fail(self, why: str) -> None:
@@ -99,7 +105,7 @@ class Postgres:
         self._url = url
         self._offset = 0.0  # what the database's clock is ahead of our monotonic one
         self._ours: set[int] = set()  # the server's processes that serve us: their wake-ups are our own
-        self._heard: dict[Topic, list[Callable[[], None]]] = {topic: [] for topic in Topic}
+        self._heard: dict[str, list[Callable[[], None]]] = {topic: [] for topic in Topic}
         self.renew()
         self._offset = time.time() - time.monotonic()
 
@@ -180,7 +186,8 @@ class Postgres:
         except BROKEN as error:
             log.warning("PostgreSQL: connection lost: %s", told(error))
             return False
-        await connection.close(timeout=1.0)
+        with contextlib.suppress(*BROKEN):
+            await connection.close(timeout=1.0)
         return True
 
     async def _commit(self, connection: asyncpg.Connection[Any], batch: Sequence[Job], queue: _Queue) -> bool:
@@ -213,7 +220,16 @@ class Postgres:
             for job in batch:
                 job.fail(StorageError(f"PostgreSQL: connection lost in a commit: {told(error)}"))
             raise
-        except BaseException:  # cancelled, or a bug: nobody waits for ever
+        except Exception as error:  # a bug: it belongs to whoever asked for it, and ends nothing else
+            log.exception("PostgreSQL: a commit of %d broke down", len(batch))
+            for job in batch:
+                job.alone = True
+            if len(batch) == 1:
+                batch[0].fail(error)
+            else:
+                queue.put(batch)
+            return False
+        except BaseException:  # cancelled: nobody waits for ever
             for job in batch:
                 job.fail(StorageError("The store was closed in the middle of a commit."))
             raise
@@ -238,7 +254,7 @@ class Postgres:
     async def _listen(self, connection: asyncpg.Connection[Any]) -> None:
         def hear(_: object, pid: int, channel: str, payload: object) -> None:
             if pid not in self._ours:
-                for heard in self._heard[Topic(str(payload))]:
+                for heard in self._heard.get(str(payload), ()):  # a newer version may tell of more
                     heard()
 
         await connection.add_listener(CHANNEL, hear)

@@ -20,7 +20,7 @@ COMMAND = 10.0  # seconds that one statement may take before the connection is g
 PATIENCE = 5.0  # seconds at the start for a server that is starting, too
 MIGRATING = 0x6D616770  # the advisory lock of whoever migrates
 # A worker that was stopped in the middle of a commit holds locks: the server lets go of them.
-SESSION = {"idle_in_transaction_session_timeout": "2000", "application_name": "magpie", "timezone": "UTC"}
+LET_GO = "SET idle_in_transaction_session_timeout = '2s'"
 # What a connection ends with: it is made anew.
 LOST = (
     OSError,  # a TimeoutError is one
@@ -37,9 +37,19 @@ LOST = (
 
 
 async def connect(url: str) -> asyncpg.Connection[Any]:
-    return await asyncpg.connect(
-        url, timeout=CONNECT, command_timeout=COMMAND, statement_cache_size=300, server_settings=SESSION
+    connection = await asyncpg.connect(
+        url,
+        timeout=CONNECT,
+        command_timeout=COMMAND,
+        statement_cache_size=300,
+        server_settings={"application_name": "magpie"},
     )
+    try:
+        await connection.execute(LET_GO)  # not as a setting of the connection: pgbouncer refuses those
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 def told(error: BaseException) -> str:

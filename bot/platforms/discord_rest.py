@@ -27,7 +27,9 @@ OFFICIAL_API = "https://discord.com/api/v10"
 USER_AGENT = "DiscordBot (https://github.com/magpie-bot/magpie, 0.1)"  # the form that Discord's reference demands
 # Seconds that a call waits for its limit by itself: a growing answer's quick first edits use up their 5 in 5 s a little early,
 # and that is no flood.
-PATIENCE = 2.0
+PATIENCE = (
+    0.8  # less than the margin by which a lease is left: whoever waits longer asks again whether it may still act
+)
 SECONDS, UPLOAD_SECONDS = 15.0, 60.0
 BANNED_SECONDS = 20.0  # Cloudflare's ban tells no time; it begins anew at 10,000 refused calls in ten minutes
 MOST_LIMITS = 512
@@ -120,8 +122,9 @@ class Rest:
         raise self._error(response, raw, limit, authorized)
 
     async def _wait(self, limit: str, authorized: bool) -> None:
+        until = time.monotonic() + PATIENCE
         while wait := max(self._left(limit), self._left(EVERYTHING) if authorized else 0.0):
-            if wait > PATIENCE:
+            if time.monotonic() + wait > until:
                 raise RetryLater(wait)
             await asyncio.sleep(wait)
 

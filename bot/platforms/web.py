@@ -8,6 +8,7 @@ Beside it: `web_api` (routes), `web_guard` (login, Host, Origin, headers), `web_
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ __all__ = ["Banner", "WebPlatform"]
 
 # Previews may be frequent: a send costs one small commit, and a browser gets the newest state only.
 NO_BANNER = Banner()
+NONCE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 TRAITS = Traits(idempotent=True, private=(0.25, 4), group=(0.25, 4))
 
 
@@ -158,10 +160,16 @@ class WebPlatform:
         if old is not None and replace(old, version=card.version) == card:
             return
         try:
-            await self._board.put(card)
+            await self._board.put(card, _turn_of(card.id))
         except StorageError as error:
             raise Unreachable(str(error)) from error
         self._streams.changed(card.chat)
+
+
+def _turn_of(id: str) -> int:
+    """An answer's card is named by its nonce, which begins with the turn (ports.Final); other cards, such as notices, have
+    none."""
+    return int(id.partition(".")[0]) if NONCE.fullmatch(id) else 0
 
 
 def _card(to: Address, piece: Piece, id: str, created: float) -> Card:

@@ -342,8 +342,9 @@ class Card:
 class Board(Protocol):
     """For the page: its messages, each change with a new, growing version."""
 
-    async def put(self, card: Card) -> int:
-        """Insert the message or change it; the version given to it. `created` stays that of the first."""
+    async def put(self, card: Card, turn: int = 0) -> int:
+        """Insert the message or change it; the version given to it. `created` stays that of the first. `turn`: whose answer
+        it is; raises FencedOut where another worker shows its chat by now."""
 
     async def since(self, chat: str, version: int, limit: int) -> Sequence[Card]:
         """Messages of the chat changed after `version`, in the order of change."""

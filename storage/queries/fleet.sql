@@ -9,7 +9,8 @@ UPDATE workers SET alive = :until WHERE id = :worker RETURNING id;
 INSERT INTO workers (id, alive, host, version) VALUES (:worker, :until, :host, :version);
 
 -- name: dead_workers
-SELECT id FROM workers WHERE alive < :now
+-- Also who is alive too long: it has died beside a clock that was ahead.
+SELECT id FROM workers WHERE alive < :now OR alive > :horizon
 -- postgres: FOR UPDATE SKIP LOCKED
 ;
 
@@ -65,5 +66,5 @@ UPDATE chats SET owner = NULL, shown_by = NULL WHERE chat IN (
 
 -- name: due_alarm
 INSERT INTO alarms (cause, told) VALUES (:cause, :now)
-ON CONFLICT (cause) DO UPDATE SET told = excluded.told WHERE alarms.told <= :before OR alarms.told > excluded.told
+ON CONFLICT (cause) DO UPDATE SET told = excluded.told WHERE alarms.told <= :before OR alarms.told > :beyond
 RETURNING cause;

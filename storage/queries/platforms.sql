@@ -15,6 +15,11 @@ ON CONFLICT (chat) DO UPDATE SET
     changed = CASE WHEN excluded.changed > boards.changed THEN excluded.changed ELSE boards.changed END
 RETURNING version;
 
+-- name: turn_shown_by
+SELECT chats.shown_by FROM chats JOIN turns ON turns.chat = chats.chat WHERE turns.id = :turn
+-- postgres: FOR UPDATE OF chats
+;
+
 -- name: put_card
 INSERT INTO board (chat, id, version, role, body, media, mime, buttons, files, done, removed, created)
 VALUES (:chat, :id, :version, :role, :body, :media, :mime, :buttons, :files, :done, :removed, :created)

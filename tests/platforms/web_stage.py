@@ -43,7 +43,7 @@ class MemoryBoard:
         self.version = 0
         self.broken = False
 
-    async def put(self, card: Card) -> int:
+    async def put(self, card: Card, turn: int = 0) -> int:
         self._check()
         self.version += 1
         old = self.cards.get((card.chat, card.id))

@@ -26,7 +26,20 @@ def test_a_schema_says_its_types_in_the_words_of_postgresql() -> None:
 
 def test_a_line_for_postgresql_alone_is_a_comment_elsewhere() -> None:
     sql = "SELECT a FROM t WHERE b = :b -- why\n-- postgres: FOR UPDATE SKIP LOCKED\n;"
-    assert numbered(sql)[0].split() == ["SELECT", "a", "FROM", "t", "WHERE", "b", "=", "$1", "FOR", "UPDATE", "SKIP", "LOCKED"]
+    assert numbered(sql)[0].split() == [
+        "SELECT",
+        "a",
+        "FROM",
+        "t",
+        "WHERE",
+        "b",
+        "=",
+        "$1",
+        "FOR",
+        "UPDATE",
+        "SKIP",
+        "LOCKED",
+    ]
     assert script("-- postgres: ALTER TABLE t SET (fillfactor = 50);").strip() == "ALTER TABLE t SET (fillfactor = 50);"
 
 

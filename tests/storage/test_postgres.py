@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 from bot.errors import FencedOut, StorageError, StorageRefused
 from bot.messages import ChatKey
-from bot.ports import Claim, Overtaken, Topic
+from bot.ports import Card, Claim, Overtaken, Topic
 from storage import Store, open_store
 from storage.migrating import migrations
 from storage.postgres import Postgres as Driver
@@ -97,6 +99,59 @@ async def test_what_a_dead_worker_had_is_shared_out_and_its_late_writes_are_refu
                 await refused
 
 
+async def test_a_late_preview_does_not_overwrite_the_answer_on_the_page(url: str) -> None:
+    async with opened(url) as late, opened(url) as other:
+        await late.accept([said("1")])
+        turn = (await only_claim(late)).turn
+        preview = Card(chat="c", id=f"{turn}.0.0.0", role="bot", body="half ▌", created=1.0, done=False)
+        await late.put(preview, turn)
+        await late.resign()
+        await only_claim(other)
+        await other.put(replace(preview, body="whole", done=True), turn)
+        with pytest.raises(FencedOut):
+            await late.put(preview, turn)
+        card = await other.card("c", preview.id)
+        assert card is not None and (card.body, card.done) == ("whole", True)
+
+
+async def test_a_dead_worker_whose_clock_was_ahead_is_found_as_well(url: str) -> None:
+    async with opened(url) as other, beside(url) as database:
+        await database.execute(
+            "INSERT INTO workers VALUES ('ahead', extract(epoch FROM clock_timestamp()) + 86400, 'h', '1')"
+        )
+        assert (await other.beat(reap=True)).freed == 1
+
+
+async def test_two_workers_tell_the_owner_once(url: str) -> None:
+    async with opened(url) as one, opened(url) as two:
+        for cause in map(str, range(20)):
+            told = await asyncio.gather(*(store.due(cause, 3600) for store in (one, two, one, two)))
+            assert sorted(told) == [False, False, False, True]
+
+
+async def test_a_bug_in_one_transaction_fails_it_alone(url: str) -> None:
+    def wrong() -> Transaction[None]:
+        yield INSERT, {}
+
+    async with open_postgres(url) as database:
+        results = await asyncio.gather(
+            *(database.run(wrong) for _ in range(4)), Store(database).note({"a": "1"}), return_exceptions=True
+        )
+        assert [type(one) for one in results] == [KeyError] * 4 + [type(None)]
+        assert await Store(database).notes("") == {"a": "1"}
+
+
+async def test_many_who_write_on_many_boards_do_not_wait_for_each_other_crosswise(url: str) -> None:
+    async with opened(url) as one, opened(url) as two, beside(url) as database:
+        cards = [Card(chat=str(n % 20), id=str(n), role="bot", body="x", created=1.0) for n in range(400)]
+        chance = random.Random(1)
+        for _ in range(2):
+            chance.shuffle(cards)
+            await asyncio.gather(*(chance.choice((one, two)).put(card) for card in cards))
+        name = url.rpartition("/")[2]
+        assert await database.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = $1", name) == 0
+
+
 async def test_a_chat_claimed_by_a_commit_that_outlived_its_worker_is_found(url: str) -> None:
     async with opened(url) as paused, opened(url) as other, beside(url) as database:
         await paused.accept([said("1")])
@@ -122,7 +177,7 @@ async def test_no_call_of_a_finished_turn_stays_reserved(url: str) -> None:
             asyncio.gather(*(reserve(claim) for claim in found)),
             *(other.complete(claim, outcome()) for claim in found),
         )
-        held = [call for call in calls if call is not None]
+        held = [call for call in calls if isinstance(call, int)]
         for call in held:
             await late.settle(call, 0)
         assert await late.spent("d") == len(held)
