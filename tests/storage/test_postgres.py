@@ -271,8 +271,8 @@ async def test_a_failing_transaction_undoes_only_itself(url: str) -> None:
         assert await store.notes("") == {"a": "1", "c": "1", "e": "1"}
 
 
-async def test_what_waits_behind_a_commit_that_fails_is_committed_over_another_connection(url: str) -> None:
-    """All of a batch is undone, and of its transactions, now alone, the first one fails in its COMMIT."""
+async def test_what_waits_behind_a_commit_that_is_cut_off_goes_over_another_connection(url: str) -> None:
+    """All of a batch is undone, and of its transactions, now alone, the first one is cut off in its COMMIT."""
 
     class Oops(Exception):
         pass
@@ -283,10 +283,10 @@ async def test_what_waits_behind_a_commit_that_fails_is_committed_over_another_c
 
     async with open_postgres(url) as database, beside(url) as other:
         store = Store(database)
-        await other.execute(REFUSE_AT_COMMIT)
+        await other.execute(CUT_OFF_AT_COMMIT)
         async with asyncio.timeout(20):
             results = await asyncio.gather(
-                store.note({"refused": "1"}),
+                store.note({"cut off": "1"}),
                 database.run(failing),
                 *(store.note({str(number): "1"}) for number in range(3)),
                 return_exceptions=True,
@@ -295,10 +295,12 @@ async def test_what_waits_behind_a_commit_that_fails_is_committed_over_another_c
         assert await store.notes("") == {"0": "1", "1": "1", "2": "1"}
 
 
-REFUSE_AT_COMMIT = """
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
-CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (NEW.name = 'refused') EXECUTE FUNCTION refuse();
+CUT_OFF_AT_COMMIT = """
+CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(10); RETURN NULL; END
+$$;
+CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.name = 'cut off') EXECUTE FUNCTION cut();
 """
 
 
