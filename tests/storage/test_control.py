@@ -257,6 +257,17 @@ async def test_a_turn_of_the_old_key_ends_where_two_chats_become_one(store: Stor
     assert again.turn != claim.turn and payloads(again) == ["2"]
 
 
+async def test_what_waits_to_be_shown_is_shown_where_two_chats_become_one(store: Store) -> None:
+    await ask(store, "1", chat=NEW)
+    await store.accept([said("2")])
+    claim = await only_claim(store)
+    await store.complete(claim, outcome(pieces=pieces(claim, "a")))
+    await store.move(HOME, NEW)
+    assert bodies([final for _, final in await store.waiting(NEW)]) == ["a"]
+    await store.accept([said("3")])
+    assert payloads(await only_claim(store)) == ["3"]
+
+
 async def test_two_chats_that_were_both_known_become_one(store: Store) -> None:
     await ask(store, "old")
     for number in range(3):
