@@ -24,8 +24,9 @@ help:
 run: $(RUN)
 	@exec $(BIN)/python -m bot
 
+# Four at a time: most of what tests do is to wait for another process. With ARGS (a file, -k a name) in one.
 test: $(DEV)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 4 --dist worksteal)
 
 lint: $(DEV)
 	$(BIN)/python -m ruff format --check .

@@ -161,7 +161,7 @@ def test_a_data_directory_that_may_not_be_written_is_told(tmp_path: Path) -> Non
         if subprocess.run(["setpriv", "--version"], capture_output=True, check=False).returncode:
             pytest.skip("needs setpriv when it runs as root")
         tmp_path.chmod(0o755)
-        for parent in tmp_path.parents[:2]:
+        for parent in tmp_path.parents[:3]:
             parent.chmod(0o755)
         command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
 

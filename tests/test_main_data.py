@@ -148,7 +148,7 @@ def test_a_backup_that_is_there_is_not_overwritten_unless_told(data: Path) -> No
 def test_without_permission_nothing_is_written_and_the_file_is_named(data: Path, tmp_path: Path) -> None:
     if os.geteuid() != 0 or subprocess.run(["setpriv", "--version"], capture_output=True, check=False).returncode:
         pytest.skip("needs root and setpriv")
-    for parent in (tmp_path, *tmp_path.parents[:2]):
+    for parent in (tmp_path, *tmp_path.parents[:3]):
         parent.chmod(0o755)
     file = tmp_path / "kept.db"
     assert magpie(data, "backup", file)[0] == 0  # of root, for root alone
@@ -172,7 +172,7 @@ def test_without_permission_nothing_is_written_and_the_file_is_named(data: Path,
 def test_what_root_restores_belongs_to_the_account_that_magpie_runs_as(data: Path, tmp_path: Path) -> None:
     if os.geteuid() != 0 or subprocess.run(["setpriv", "--version"], capture_output=True, check=False).returncode:
         pytest.skip("needs root and setpriv")
-    for parent in (tmp_path, *tmp_path.parents[:2]):
+    for parent in (tmp_path, *tmp_path.parents[:3]):
         parent.chmod(0o755)
     file = tmp_path / "kept.db"
     assert magpie(data, "backup", file)[0] == 0
