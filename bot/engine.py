@@ -125,10 +125,8 @@ class Engine:
                 log.warning("The lease is lost: turns under way are left to other workers")
 
     async def _live(self) -> None:
-        self._free, self._busy = (
-            self._at_once,
-            0,
-        )  # tasks of an earlier life may have been cancelled before their first step
+        # Tasks of an earlier life may have been cancelled before their first step.
+        self._free, self._busy = self._at_once, 0
         self._claimed.clear()
         self._behind.clear()
         async with asyncio.TaskGroup() as tasks:

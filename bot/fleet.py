@@ -1,5 +1,4 @@
-"""One process among several: a heartbeat keeps us alive, a lease says whether we may still act, duties are what only one may
-do.
+"""One process among several: a heartbeat keeps us alive, a lease says whether we may act, duties are what only one may do.
 
 Whoever loses its lease (it was paused, or cut off from the database) is taken for dead by the others, who share out its chats:
 it drops all that it was doing and begins again as a new worker. What it still tries under the old name the store refuses.

@@ -9,8 +9,6 @@ from storage.transaction import Transaction, statements
 
 FLEET = statements("fleet.sql")
 Clock = Callable[[], float]  # the database's, read when the transaction begins
-
-
 JUMP = 2.0  # seconds between two heartbeats from which it is the clock that has moved
 
 

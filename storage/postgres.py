@@ -103,11 +103,10 @@ class Postgres:
         self.others = 1
         self.ordinary, self.urgent = _Queue(), _Queue()
         self._url = url
-        self._offset = 0.0  # what the database's clock is ahead of our monotonic one
+        self._offset = time.time() - time.monotonic()  # what the database's clock is ahead of our monotonic one
         self._ours: set[int] = set()  # the server's processes that serve us: their wake-ups are our own
         self._heard: dict[str, list[Callable[[], None]]] = {topic: [] for topic in Topic}
         self.renew()
-        self._offset = time.time() - time.monotonic()
 
     def renew(self) -> str:
         """Another worker from now on: whatever the old one still does is refused."""
