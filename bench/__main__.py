@@ -18,6 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute; its figures mean little")
+    parser.add_argument("--engine", action="store_true", help="only the engine on both stores, and a takeover")
     parser.add_argument("--keep", action="store_true", help="keep the databases and logs of the bots")
     options = parser.parse_args()
     if not sys.platform.startswith("linux"):
@@ -32,10 +33,15 @@ def main() -> None:
 
     plan = suite.QUICK if options.quick else suite.FULL
     try:
-        results = asyncio.run(suite.measure(plan, suite.made(folder), say, quick=options.quick))
+        results = asyncio.run(
+            suite.measure(plan, suite.made(folder), say, quick=options.quick, engine_alone=options.engine)
+        )
     finally:
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
+    if options.engine:
+        print(f"\n{report.table(results)}")
+        return
     path = report.save(results, RESULTS)
     print(f"\n{report.circumstances(results)}\n\n{report.table(results)}\n\n{path}")
 

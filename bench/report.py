@@ -39,8 +39,15 @@ class Row:
 
 
 def rows(results: Results) -> list[Row]:
-    """Every figure of complete results."""
-    assert results.floods and results.hurried and results.history
+    """Every figure; of the engine alone where no other bot was measured."""
+    assert results.history
+    alone = [
+        *(row for store, bursts in results.bursts.items() for row in _engine(store, bursts, results.paced[store])),
+        *_history(results.history),
+        *_takeover(results.takeover),
+    ]
+    if results.floods is None or results.hurried is None:
+        return alone
     return [
         *_starts(results),
         *(row for load in results.loads for row in _load(results, load)),
@@ -48,9 +55,7 @@ def rows(results: Results) -> list[Row]:
         *_crowd(results),
         *_long(results),
         *_strained(results.floods, results.hurried),
-        *(row for store, bursts in results.bursts.items() for row in _engine(store, bursts, results.paced[store])),
-        *_history(results.history),
-        *_takeover(results.takeover),
+        *alone,
     ]
 
 

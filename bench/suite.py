@@ -128,8 +128,9 @@ Say = Callable[[str], None]
 PACE = 20.0  # lone messages a second
 
 
-async def measure(plan: Plan, folder: Path, say: Say, *, quick: bool) -> Results:
-    """Everything of the plan; `folder` takes the databases and logs of the bots and must be on a real disk."""
+async def measure(plan: Plan, folder: Path, say: Say, *, quick: bool, engine_alone: bool = False) -> Results:
+    """Everything of the plan, or only what needs no other bot beside it; `folder` takes the databases and logs of the bots and
+    must be on a real disk."""
     began = time.monotonic()
     results = Results(machine(), quick, plan.lag.name, plan.long_answer)
     await _engines(plan, folder, say, results)
@@ -140,6 +141,8 @@ async def measure(plan: Plan, folder: Path, say: Say, *, quick: bool) -> Results
         say("a worker is killed")
         with postgres() as server:
             results.takeover = await takeover(server, model, made(folder / "takeover"), plan.kills)
+        if engine_alone:
+            return results
         await _starts(plan, model, folder, say, results)
         await _loads(plan, model, folder, say, results)
         await _lags(plan, model, folder, say, results)
