@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from http.client import HTTPException
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from bot.errors import InUse
 
@@ -42,9 +42,15 @@ def retry_dead(host: str, port: int, token: str, ids: Sequence[int]) -> list[int
         ) from error
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
 def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
     """The status and the body."""
-    opener = build_opener(ProxyHandler({}))  # no proxy leads to this machine
+    # No proxy leads to this machine, and nobody there sends us elsewhere: the password would come along.
+    opener = build_opener(ProxyHandler({}), _NoRedirects)
     try:
         with opener.open(Request(f"{url}/dead/retry", body, headers), timeout=PATIENCE) as response:
             return response.status, response.read()

@@ -247,7 +247,7 @@ def _close_to_others(path: Path) -> None:
     """Also what an older start left readable. A file that belongs to another account is for its owner to close."""
     for suffix in ("", "-wal", "-shm", ".lock"):
         kept = path.with_name(path.name + suffix)
-        if kept.exists() and kept.stat().st_uid == os.geteuid():
+        if kept.exists() and not kept.is_symlink() and kept.stat().st_uid == os.geteuid():
             kept.chmod(0o600)
 
 
@@ -269,7 +269,9 @@ async def locked(path: Path, patience: float = LOCK_PATIENCE) -> Any:
     deadline = time.monotonic() + patience
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = path.with_name(path.name + ".lock").open("a")
+        # No link is followed: whoever may write here must not lead root's hand elsewhere.
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        lock = os.fdopen(os.open(path.with_name(path.name + ".lock"), flags, 0o600), "a")
     except OSError as error:
         raise StorageRefused(
             f"Cannot write to {path.parent} ({error.strerror}): set DATA_DIR to a directory that Magpie may write."

@@ -32,6 +32,14 @@ async def test_a_store_begins_from_nothing_or_an_empty_file(tmp_path: Path) -> N
     assert (fresh.parent.stat().st_mode & 0o777) == 0o700
 
 
+async def test_a_lock_that_is_a_link_leads_nowhere(path: Path) -> None:
+    elsewhere = path.with_name("elsewhere")
+    path.with_name("magpie.db.lock").symlink_to(elsewhere)
+    with pytest.raises(StorageRefused, match="Cannot write to"):
+        await _opened(path)
+    assert not elsewhere.exists()
+
+
 async def test_a_newer_database_is_refused_with_a_sentence_and_left_untouched(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
