@@ -28,7 +28,9 @@ def main() -> None:
         _complain(title, error.problems, 2)
     except StorageError as error:
         _complain(title, (str(error),), 2 if serving else 1)
-    except KeyboardInterrupt:  # before the bot listens for it: there is nothing to finish
+    # Before the bot listens for it: there is nothing to finish. asyncio tells a Ctrl-C that meets a deadline's end as the
+    # latter.
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
 
 
