@@ -15,7 +15,7 @@ from bot.errors import StorageError
 from bot.ports import Topic
 from storage.dialect import numbered, tagged
 from storage.postgres_open import LOST, told
-from storage.transaction import Making, Record, Statement, Step, Steps, Transaction, Values, storable
+from storage.transaction import BOARD, Making, Record, Statement, Step, Steps, Transaction, Values, storable
 
 # Every chat of the batch, in the order of their keys: no two batches wait for each other.
 LOCK = """
@@ -23,7 +23,6 @@ SELECT chat FROM chats WHERE chat = ANY($1::text[]) OR chat IN (SELECT new FROM 
 ORDER BY chat FOR UPDATE
 """
 LOCK_BOARDS = "SELECT chat FROM boards WHERE chat = ANY($1::text[]) ORDER BY chat FOR UPDATE"
-BOARD = "board "  # begins the key of a page's board
 IN_THE_WAY = asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError
 
 
@@ -92,8 +91,9 @@ async def commit(connection: asyncpg.Connection[Any], batch: Sequence[Job], comp
     results = _Results()
     try:
         await connection.execute("BEGIN")
-        if keys := sorted({chat for job in batch for chat in job.chats or ()}):
-            await connection.fetch(LOCK, keys)
+        keys = sorted({key for job in batch for key in job.chats or ()})
+        if chats := [key for key in keys if not key.startswith(BOARD)]:
+            await connection.fetch(LOCK, chats)
         if boards := [key.removeprefix(BOARD) for key in keys if key.startswith(BOARD)]:
             await connection.fetch(LOCK_BOARDS, boards)
         for wave in _waves(batch):
@@ -143,9 +143,9 @@ def _own_error(error: asyncpg.PostgresError) -> Exception:
     if isinstance(error, ours) and not isinstance(error, asyncpg.InsufficientPrivilegeError):
         # A mistake in a statement: trying again is no use. What people said is in its values, and must not reach a log.
         error.detail = None
-        return (
-            error if not isinstance(error, asyncpg.DataError) else TypeError("a value of another type than its column")
-        )
+        if isinstance(error, asyncpg.DataError):
+            return TypeError("a value of another type than its column")
+        return error
     translated = StorageError(f"PostgreSQL: {error}")
     translated.__cause__ = error
     return translated

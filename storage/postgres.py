@@ -74,6 +74,16 @@ class _Queue:
         self._jobs += jobs
         self._some.set()
 
+    def put_again(self, jobs: Sequence[Job], why: str, *, alone: bool = False, last: bool = False) -> None:
+        """After a commit of which surely nothing happened; `alone`: from now on each in a commit of its own. A job that was
+        tried often enough fails: `why`."""
+        for job in jobs:
+            job.tries += 1
+            job.alone |= alone
+            if last or job.tries >= TRIES:
+                job.fail(StorageError(f"PostgreSQL: {why}"))
+        self.put([job for job in jobs if not job.done.done()])
+
     def close(self) -> None:
         self.closed = True
         self._some.set()
@@ -87,10 +97,9 @@ class _Queue:
         batch, self._jobs = self._jobs[:size], self._jobs[size:]
         return batch
 
-    def fail(self, why: str) -> None:
+    def take_all(self) -> list[Job]:
         jobs, self._jobs = self._jobs, []
-        for job in jobs:
-            job.fail(StorageError(why))
+        return jobs
 
 
 class Postgres:
@@ -150,7 +159,8 @@ class Postgres:
             try:
                 connection = await connect(self._url)
             except BROKEN as error:
-                queue.fail(f"PostgreSQL cannot be reached: {told(error)}")
+                # Of those who wait each has its tries: one connection that is cut while it is made means nothing yet.
+                queue.put_again(queue.take_all(), f"it cannot be reached: {told(error)}", last=queue.closed)
                 if queue.closed:
                     return
                 log.warning("PostgreSQL cannot be reached: %s", told(error))
@@ -196,23 +206,10 @@ class Postgres:
                 await commit(connection, batch, self.others > 0)
             return True
         except Retry:
-            alone = len(batch) > 1
-            for job in batch:
-                job.tries += 1
-            again = [job for job in batch if job.tries < TRIES]
-            for job in batch:
-                if job.tries >= TRIES:
-                    job.fail(StorageError("PostgreSQL: other transactions were in the way."))
-            if alone:
-                return await self._commit_alone(connection, again, queue)
-            queue.put(again)
+            queue.put_again(batch, "other transactions were in the way", alone=True)
             return True
         except NotCommitted as error:  # nothing of it happened: another connection may do better
-            for job in batch:
-                job.tries += 1
-                if job.tries >= TRIES:
-                    job.fail(StorageError(f"PostgreSQL: {error}"))
-            queue.put([job for job in batch if job.tries < TRIES])
+            queue.put_again(batch, str(error))
             log.warning("PostgreSQL: connection lost: %s", error)
             return False
         except LOST as error:  # in the middle of COMMIT: nobody knows
@@ -221,28 +218,15 @@ class Postgres:
             raise
         except Exception as error:  # a bug: it belongs to whoever asked for it, and ends nothing else
             log.exception("PostgreSQL: a commit of %d broke down", len(batch))
-            for job in batch:
-                job.alone = True
             if len(batch) == 1:
                 batch[0].fail(error)
             else:
-                queue.put(batch)
+                queue.put_again(batch, "a commit broke down", alone=True)
             return False
         except BaseException:  # cancelled: nobody waits for ever
             for job in batch:
                 job.fail(StorageError("The store was closed in the middle of a commit."))
             raise
-
-    async def _commit_alone(self, connection: asyncpg.Connection[Any], jobs: Sequence[Job], queue: _Queue) -> bool:
-        """Each in a commit of its own. When the connection is lost on the way, the rest waits for the next one."""
-        left = list(jobs)
-        try:
-            while left:
-                if not await self._commit(connection, [left.pop(0)], queue):
-                    return False
-            return True
-        finally:
-            queue.put(left)
 
     async def _read_clock(self, connection: asyncpg.Connection[Any]) -> None:
         """With each heartbeat: whichever clock jumps, workers agree."""

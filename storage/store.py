@@ -26,7 +26,7 @@ from bot.ports import (
     Topic,
 )
 from storage import backlog, control, dead, files, fleet, history, inbox, ledger, moving, outbox, platforms
-from storage.transaction import Making
+from storage.transaction import BOARD, Making
 
 T = TypeVar("T")
 
@@ -245,7 +245,7 @@ class Store:
 
     async def put(self, card: Card, turn: int = 0) -> int:
         return await self._run(
-            partial(platforms.put, self._worker, card, turn), chats=[f"board {card.chat}"], tells=[Topic.BOARD]
+            partial(platforms.put, self._worker, card, turn), chats=[f"{BOARD}{card.chat}"], tells=[Topic.BOARD]
         )
 
     async def since(self, chat: str, version: int, limit: int) -> Sequence[Card]:

@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# Begins the key of a board on the page, for which transactions take turns as they do for a chat.
+BOARD = "board "
+
 Value = str | int | float | bytes | None
 Values = Mapping[str, Value]
 Record = Mapping[str, Any]  # a driver's row: the columns' types are those of the schema

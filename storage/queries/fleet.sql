@@ -1,9 +1,9 @@
 -- name: own_lease
+-- No row: others have taken this worker for dead and shared out what was its own.
 SELECT alive FROM workers WHERE id = :worker;
 
 -- name: beat
--- No row: others have taken this worker for dead and shared out what was its own.
-UPDATE workers SET alive = :until WHERE id = :worker RETURNING id;
+UPDATE workers SET alive = :until WHERE id = :worker;
 
 -- name: enrol
 INSERT INTO workers (id, alive, host, version) VALUES (:worker, :until, :host, :version);
@@ -36,7 +36,7 @@ UPDATE chats SET
 WHERE chat IN (
     SELECT chat FROM chats WHERE owner IS NOT NULL AND owner NOT IN (SELECT id FROM workers)
     UNION SELECT chat FROM chats WHERE shown_by IS NOT NULL AND shown_by NOT IN (SELECT id FROM workers)
-) RETURNING chat;
+);
 
 -- name: free_duties
 DELETE FROM duties WHERE worker = :worker;

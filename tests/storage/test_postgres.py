@@ -244,33 +244,6 @@ async def test_what_waits_while_a_commit_runs_shares_the_next_one(url: str) -> N
         assert await database.fetchval("SELECT sum(pending) FROM chats") == 400
 
 
-async def test_a_failing_transaction_undoes_only_itself(url: str) -> None:
-    class Oops(Exception):
-        pass
-
-    def failing(name: str) -> Transaction[None]:
-        yield INSERT, {"name": name}
-        raise Oops(name)
-
-    def twice(name: str) -> Transaction[None]:
-        yield INSERT, {"name": name}
-        yield INSERT, {"name": name}
-
-    async with open_postgres(url) as database:
-        store = Store(database)
-        results = await asyncio.gather(
-            store.note({"a": "1"}),
-            database.run(partial(failing, "b")),
-            store.note({"c": "1"}),
-            database.run(partial(twice, "d")),
-            store.note({"e": "1"}),
-            return_exceptions=True,
-        )
-        kinds = [type(result) for result in results]
-        assert kinds == [type(None), Oops, type(None), asyncpg.UniqueViolationError, type(None)]
-        assert await store.notes("") == {"a": "1", "c": "1", "e": "1"}
-
-
 async def test_what_waits_behind_a_commit_that_is_cut_off_goes_over_another_connection(url: str) -> None:
     """All of a batch is undone, and of its transactions, now alone, the first one is cut off in its COMMIT."""
 

@@ -57,34 +57,6 @@ async def test_what_waits_while_a_commit_runs_shares_the_next_one(path: Path) ->
         assert _commits(path) - before - together == 20
 
 
-async def test_a_failing_transaction_undoes_only_itself(path: Path) -> None:
-    class Oops(Exception):
-        pass
-
-    def failing(name: str) -> Transaction[None]:
-        yield INSERT, {"name": name}
-        raise Oops(name)
-
-    def twice(name: str) -> Transaction[None]:
-        yield INSERT, {"name": name}
-        yield INSERT, {"name": name}
-
-    async with open_sqlite(path) as database:
-        store = Store(database)
-        results = await asyncio.gather(
-            store.note({"a": "1"}),
-            database.run(partial(failing, "b")),
-            store.note({"c": "1"}),
-            database.run(partial(twice, "d")),
-            store.note({"e": "1"}),
-            return_exceptions=True,
-        )
-        assert [type(result) for result in results] == [
-            type(None), Oops, type(None), sqlite3.IntegrityError, type(None)
-        ]  # fmt: skip
-        assert await store.notes("") == {"a": "1", "c": "1", "e": "1"}
-
-
 async def test_callers_who_give_up_harm_nobody(path: Path) -> None:
     async with open_store(f"sqlite:///{path}") as store:
         tasks = [asyncio.create_task(store.accept([said(str(number))])) for number in range(100)]
