@@ -98,6 +98,11 @@ def _answered(walk: Walk, known: Facts) -> Iterator[str]:
     # An edit that began and was then stopped by a reset has taken over the messages of what it edits, and shows that it was.
     edited = {known.rows[said.event].turn for said in walk.log if said.event in known.rows for edit in walk.log
               if edit.edits and edit.message == said.message}  # fmt: skip
+    stopped = {edit.chat: edit.order for edit in walk.log
+               if edit.edits and edit.event in known.rows and known.rows[edit.event].finish == "stopped"}  # fmt: skip
+    # What it edits may have been answered anew by a /retry: the messages were that one's.
+    edited |= {known.rows[said.event].turn for said in walk.log if said.kind == "retry" and said.event in known.rows
+               and said.order < stopped.get(said.chat, 0)}  # fmt: skip
     for said in walk.log:
         row = known.rows.get(said.event)
         if row is None or row.state != "done" or row.lane != "turn" or said.kind in ("left", "moved", "press"):

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import Postgres, postgres
+from tests.stage import until
 from tests.torture import machine_checks
 from tests.torture.machine import one_walk
 from tests.torture.machine_checks import facts
+from tests.torture.machine_house import SLOW
 from tests.torture.machine_walk import Step, Walk
 from tests.torture.part import Effort, Tally
 
@@ -36,6 +38,22 @@ async def test_and_with_two_workers_on_one_postgresql(tmp_path: Path, server: Po
     tally = Tally()
     await one_walk(tally, Effort(seconds=0, seed=1, scratch=tmp_path), 1, 150, server)
     assert tally.wrong == [] and tally.tried["kills"]
+
+
+async def test_an_edit_of_what_was_retried_may_be_stopped_by_a_reset(tmp_path: Path) -> None:
+    """The messages of the retry are then those of the edit, which says that it was stopped."""
+    walk = Walk(f"sqlite:///{tmp_path / 'magpie.db'}", 1, idempotent=True, seed=1)
+    async with walk.begun():
+        for kind in ("send", "retry"):
+            await walk.take(replace(STEP, kind=kind))
+            await walk.rest()
+        asked = len(walk.vendor.asked)
+        await walk.take(replace(STEP, kind="edit", word=SLOW))
+        await until(lambda: len(walk.vendor.asked) > asked)
+        await walk.take(replace(STEP, kind="reset"))
+        await walk.rest()
+        assert await machine_checks.broken(walk) == []
+        assert {row.finish for row in (await facts(walk)).rows.values()} >= {"stopped"}
 
 
 async def test_the_checks_notice_what_is_wrong(tmp_path: Path) -> None:
