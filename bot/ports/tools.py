@@ -1,0 +1,62 @@
+"""What tools are to the manager: functions that a model may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.messages import ChatKey
+from bot.phrases import Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCard:
+    """A tool as a model is told of it.
+
+    name         [a-zA-Z0-9_-]{1,64}, unique among all tools
+    description  what it does and when to use it: the model reads it
+    parameters   the JSON schema of its arguments, as JSON text of an object
+    read_only    it changes nothing: it may be repeated after a crash, and needs no consent
+    notice       for people, while it runs ("looks up the weather"); "" shows the tool's name
+    fingerprint  of what it was when consent was given to it; consent is void when it changes
+    """
+
+    name: str
+    description: str
+    parameters: str
+    read_only: bool = True
+    notice: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """For whom a tool runs. What it fetches on the way counts against the same limits as the turn."""
+
+    chat: ChatKey
+    turn: int
+    person: str
+    language: Language = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What the model reads, at most `MOST_RESULT` characters. `failed`: a sentence that says what went wrong and what to do."""
+
+    text: str
+    failed: bool = False
+
+
+MOST_RESULT = 16_000  # characters: some 4,000 to 16,000 tokens; longer results are cut by whoever runs the tool, and say so
+
+
+class Toolbox(Protocol):
+    """The tools that are set up here."""
+
+    def cards(self) -> Sequence[ToolCard]:
+        """Now: a tool server may come and go."""
+
+    async def call(self, name: str, arguments: str, context: ToolContext) -> ToolResult:
+        """`arguments` is what the model wrote, untrusted: JSON that does not fit the schema gives a failed result that tells the
+        model what is wrong. Never raises but for bugs and cancellation; ends by itself within its own limit of time."""
