@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from bench.measure import median
 from bot.delivery import Delivery
@@ -43,7 +42,7 @@ from bot.messages import (
     Turn,
     Usage,
 )
-from bot.ports import ChatModel, Handler, ImageModel, Intake, ModelCard, Prompt, Traits, Unknown
+from bot.ports import ChatModel, Handler, ImageModel, Intake, Kind, ModelCard, Prompt, Traits, Unknown
 from storage import Store, open_store
 
 THINKING = 0.05  # seconds that a model takes in the burst
@@ -112,10 +111,10 @@ class Instant:
     def cards(self) -> Sequence[ModelCard]:
         return (CARD,)
 
-    def find(self, name: str, kind: Literal["chat", "image"] = "chat") -> ModelCard | Unknown:
+    def find(self, name: str, kind: Kind = "chat") -> ModelCard | Unknown:
         return CARD if kind == "chat" else Unknown()
 
-    def pick(self, kind: Literal["chat", "image"], *, vendor: str = "", vision: bool = False) -> ModelCard | None:
+    def pick(self, kind: Kind, *, vendor: str = "", vision: bool = False) -> ModelCard | None:
         return CARD if kind == "chat" else None
 
     def chat(self, card: ModelCard) -> ChatModel:

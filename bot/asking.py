@@ -253,7 +253,7 @@ class Asking:
                     case Text():
                         writing.text.append(part.delta)
                         yield part
-                    case _:
+                    case Thought() | Notice():
                         yield part
 
     # --- the end -------------------------------------------------------------------------------------------------------

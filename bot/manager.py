@@ -19,7 +19,21 @@ from bot.commands.model import choose
 from bot.context import Question
 from bot.errors import TooLarge, Unreadable
 from bot.lanes import command_of
-from bot.messages import Asked, Buttons, Choice, Edited, Finish, Finished, Message, Pressed, Replaces, Spent, Text, Turn
+from bot.messages import (
+    Asked,
+    Buttons,
+    Choice,
+    Edited,
+    Ended,
+    Finish,
+    Finished,
+    Message,
+    Pressed,
+    Replaces,
+    Spent,
+    Text,
+    Turn,
+)
 from bot.ports import Exchange, Files, History, ModelCard, Models
 
 
@@ -60,6 +74,8 @@ class ConversationManager:
             case Edited(message, among):
                 together = among or (message,)
                 return self._late(turn, together) if turn.late else self._edit(turn, message, together)
+            case Ended():
+                return _silence()
             case messages:
                 return self._late(turn, messages) if turn.late else self._said(turn, messages)
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from bot.asking import Fetching
 from bot.errors import TooLarge, Unreadable
@@ -51,6 +50,7 @@ from bot.ports import (
     Claim,
     Files,
     ImageModel,
+    Kind,
     Line,
     ModelCard,
     Models,
@@ -114,7 +114,7 @@ class ScriptedModels:
     def cards(self) -> Sequence[ModelCard]:
         return self._cards
 
-    def find(self, name: str, kind: Literal["chat", "image"] = "chat") -> ModelCard | Unknown:
+    def find(self, name: str, kind: Kind = "chat") -> ModelCard | Unknown:
         if name == "kimi":
             return Unknown(variable="KIMI_API_KEY")
         for card in self._cards:
@@ -124,7 +124,7 @@ class ScriptedModels:
             nearest=tuple(card.name for card in self._cards if name[:3] == card.name[:3] and card.kind == kind)
         )
 
-    def pick(self, kind: Literal["chat", "image"], *, vendor: str = "", vision: bool = False) -> ModelCard | None:
+    def pick(self, kind: Kind, *, vendor: str = "", vision: bool = False) -> ModelCard | None:
         fitting = [
             card
             for card in self._cards

@@ -29,6 +29,7 @@ from bot.messages import (
     Change,
     ChatKey,
     Edited,
+    Ended,
     Event,
     Finish,
     Finished,
@@ -134,6 +135,8 @@ def text_of(turn: Turn) -> str:
             return message.text
         case tuple() as messages:
             return " + ".join(message.text for message in messages if isinstance(message, Message))
+        case Ended(job):
+            return f"job {job}"
         case pressed:
             return pressed.button
 

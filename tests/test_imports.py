@@ -64,7 +64,7 @@ def room(module: str) -> str:
             return name
         case ["bot"] | ["bot", "platforms"]:
             return "package"
-        case ["bot", "ports", *_]:
+        case ["bot", "ports" | "messages", *_]:
             return "words"
     if module in WORDS:
         return "words"

@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import aiohttp
 
@@ -27,7 +26,7 @@ from bot.models.guarded import Guarded, Limits
 from bot.models.openai import PREFIX, OpenAI, card_for
 from bot.models.pictures import Kept
 from bot.models.vendor import Vendor
-from bot.ports import Ledger, ModelCard, Unknown
+from bot.ports import Kind, Ledger, ModelCard, Unknown
 
 __all__ = ["Limits", "ModelSettings", "Roster", "open_models"]
 
@@ -39,7 +38,6 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 OPENAI_NAME = re.compile(rf"{PREFIX}[!-~]{{1,100}}")  # what may be asked of such a service unseen
 
-Kind = Literal["chat", "image"]
 
 VARIABLES = {"glm": "ZHIPUAI_API_KEY", "qwen": "DASHSCOPE_API_KEY", "openai": "OPENAI_BASE_URL"}
 ALIASES = {

@@ -14,6 +14,9 @@ from bot.messages import (
     Thought,
 )
 from bot.phrases import Language
+from bot.ports.tools import ToolCard
+
+Kind = Literal["chat", "image", "video", "hear", "speak"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,48 +25,102 @@ class ModelCard:
 
     window, output  tokens: what prompt and answer may take together, and the most that an answer may take
     price           CNY per million tokens as ((prompt tokens up to, in, out), ...), ascending; empty: free
-    per_picture     CNY for each picture of an image model
+    per_picture     CNY for each picture of an image model, each video, each thousand characters of speech
+    per_second      CNY for each second of a video, or of speech that is understood
     default         the vendor's default for what it does (chat, vision or image)
     thinks          whether it can think: "never", "switch" or "always"
+    tools           it can ask for functions
+    searches        it can search the web itself, when a prompt says so
+    later           its vendor takes a question now and keeps the answer until it is fetched
+    edits           image models: how many pictures it takes to be changed (0: it draws from words alone)
+    most            image models: how many pictures one call draws
+    task            image models: it draws as a task that is asked after; video models always do
+    animates        video models: takes a picture to begin with
+    seconds         video models: lengths that it makes, the first is its default
+    voices          speech models: their names, the first is the default
     seed            whether the vendor takes a seed for it
-    sizes           image models: WxH that it draws, the first is its default; empty when `size_rule` decides
+    sizes           image and video models: WxH, the first is the default; empty when `size_rule` decides
     size_rule       image models: (min side, max side, multiple of, max pixels), or None for a fixed list
     """
 
     name: str
     vendor: str
-    kind: Literal["chat", "image"]
+    kind: Kind
     window: int = 0
     output: int = 0
     vision: bool = False
     thinks: Literal["never", "switch", "always"] = "never"
+    tools: bool = False
+    searches: bool = False
+    later: bool = False
     seed: bool = False
     price: tuple[tuple[int, float, float], ...] = ()
     per_picture: float = 0.0
+    per_second: float = 0.0
     default: bool = False
     api: str = ""
     sizes: tuple[str, ...] = ()
     size_rule: tuple[int, int, int, int] | None = None
+    edits: int = 0
+    most: int = 1
+    task: bool = False
+    animates: bool = False
+    seconds: tuple[int, ...] = ()
+    voices: tuple[str, ...] = ()
     note: str = ""
 
     @property
     def free(self) -> bool:
-        return not self.per_picture and all(not cost_in and not cost_out for _, cost_in, cost_out in self.price)
+        return not (self.per_picture or self.per_second) and all(
+            not cost_in and not cost_out for _, cost_in, cost_out in self.price
+        )
+
+
+# --- chat --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model asks for a function, whole: `arguments` is the JSON that it wrote, untrusted. `id` is the vendor's."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page that an answer rests on; `number` is how the answer refers to it."""
+
+    number: int
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the vendor's own web search found."""
+
+    found: tuple[Source, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A message of a prompt. `files` are names of kept pictures."""
+    """A message of a prompt. `files` are names of kept pictures. An assistant's line may ask for functions (`calls`); each is
+    followed by a tool's line for every one of them, whose `call` is the id and whose text is the result."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     text: str
     files: tuple[str, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What a chat model is asked. The last line is the user's. `seed` asks for another answer to the same question;
-    `language` is that of the notices while it waits for its vendor."""
+    """What a chat model is asked. The last line is the user's, or a tool's. `seed` asks for another answer to the same
+    question; `tools` may be asked for; `search`: the vendor is to search the web itself; `language` is that of the notices
+    while it waits for its vendor. `job`: background work, under this fence, asks."""
 
     card: ModelCard
     lines: tuple[Line, ...]
@@ -72,19 +129,56 @@ class Prompt:
     turn: int
     seed: int | None = None
     think: bool = False
+    tools: tuple[ToolCard, ...] = ()
+    search: bool = False
     language: Language = "en"
+    job: int | None = None
+
+
+Said = Text | Thought | Notice | ToolCall | Sources | Finished
+
+
+class ChatModel(Protocol):
+    def generate(self, prompt: Prompt) -> AsyncGenerator[Said, None]:
+        """The answer as it is written; the last item is the one Finished. Raises ModelError, also in the middle. Closing the
+        iterator closes the request. With Finish.TOOLS the calls came before, whole; of an answer that ended otherwise there
+        are none."""
+
+
+# --- pictures and videos -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PicturePrompt:
-    """What an image model is asked. size is "WxH" and fits the card, "" for the model's default."""
+    """What an image model is asked: to draw, or to change `pictures` (names of kept ones). size is "WxH" and fits the card, ""
+    for the model's default. `job` as for Prompt."""
 
     card: ModelCard
     text: str
     chat: ChatKey
     turn: int
     size: str = ""
+    count: int = 1
+    pictures: tuple[str, ...] = ()
     seed: int | None = None
+    job: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoPrompt:
+    """What a video model is asked; `picture` is the kept one that it begins with. `seconds` 0: the model's default."""
+
+    card: ModelCard
+    text: str
+    chat: ChatKey
+    turn: int
+    picture: str = ""
+    size: str = ""
+    seconds: int = 0
+    job: int | None = None
+
+
+Order = Prompt | PicturePrompt | VideoPrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +190,103 @@ class Picture:
     finished: Finished
 
 
-class ChatModel(Protocol):
-    def generate(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Notice | Finished, None]:
-        """The answer as it is written; the last item is the one Finished. Raises ModelError, also in the middle. Closing the
-        iterator closes the request."""
-
-
 class ImageModel(Protocol):
     async def draw(self, prompt: PicturePrompt) -> Picture:
         """Raises ModelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A picture or video, fetched from the vendor: its links expire. `data` is empty, and `link` is not, for a video that is
+    larger than we keep."""
+
+    data: bytes
+    mime: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The vendor works on it; `task` is its id there, `call` the ledger's row, `cost` what is held back."""
+
+    task: str
+    call: int
+    cost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What came of an order. `missing`: so many of several pictures were not drawn, and `why` in the vendor's words. `finished`
+    tells what it cost: only what was made."""
+
+    finished: Finished
+    text: str = ""
+    files: tuple[Fetched, ...] = ()
+    missing: int = 0
+    why: str = ""
+
+
+class Background(Protocol):
+    """Orders that outlive a turn, and a process: one step each, tried once. All raise ModelError."""
+
+    async def submit(self, order: Order) -> Submitted | Made:
+        """Money is held back, the order is noted as being submitted, and it goes to the vendor. Raises BudgetSpent, and
+        FencedOut when the work is over or another's; with a ModelError the money is settled, and its `unbilled` tells whether
+        the order may be submitted once more."""
+
+    async def look(self, card: ModelCard, task: str) -> Made | None:
+        """None: not yet. A ModelError whose `trouble` may pass (BUSY, FAULT, UNREACHABLE ...) says nothing of the task; any
+        other one is its end."""
+
+    async def cancel(self, card: ModelCard, task: str) -> None:
+        """Best effort."""
+
+
+# --- speech ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechPrompt:
+    """Something to be said aloud, or (`audio`) to be understood."""
+
+    card: ModelCard
+    chat: ChatKey
+    turn: int
+    text: str = ""
+    voice: str = ""
+    audio: bytes = b""
+    mime: str = ""
+    seconds: float = 0.0
+
+
+class SpeechModel(Protocol):
+    async def transcribe(self, prompt: SpeechPrompt) -> tuple[str, Finished]:
+        """What is said in `audio`. Raises ModelError."""
+
+    async def speak(self, prompt: SpeechPrompt) -> tuple[bytes, Finished]:
+        """The text as WAV. Raises ModelError."""
+
+
+# --- searching ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A page that a search found, with what it says about the question."""
+
+    title: str
+    url: str
+    text: str = ""
+    site: str = ""
+    date: str = ""
+
+
+class SearchModel(Protocol):
+    async def search(self, query: str, count: int, *, chat: ChatKey, turn: int) -> Sequence[Hit]:
+        """The vendor's search by itself, without a model. Raises ModelError, BudgetSpent."""
+
+
+# --- all of them -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +308,24 @@ class Models(Protocol):
     def cards(self) -> Sequence[ModelCard]:
         """All that can be chosen, vendor by vendor."""
 
-    def find(self, name: str, kind: Literal["chat", "image"] = "chat") -> ModelCard | Unknown:
+    def find(self, name: str, kind: Kind = "chat") -> ModelCard | Unknown:
         """By full name, or by a vendor's name ("qwen", "glm") for its default of that kind."""
 
-    def pick(self, kind: Literal["chat", "image"], *, vendor: str = "", vision: bool = False) -> ModelCard | None:
-        """The default of that kind (`CHAT_MODEL`, `IMAGE_MODEL` first), of one vendor, or one that can see. None: there is
-        none."""
+    def pick(self, kind: Kind, *, vendor: str = "", vision: bool = False) -> ModelCard | None:
+        """The default of that kind (`CHAT_MODEL`, `IMAGE_MODEL` first), of one vendor, or one that can see: as a chat model
+        pictures, as an image or video model one to change or to begin with. None: there is none."""
 
     def chat(self, card: ModelCard) -> ChatModel: ...
 
     def image(self, card: ModelCard) -> ImageModel: ...
+
+
+class Offers(Protocol):
+    """What else the vendors that are set up here offer."""
+
+    def background(self, card: ModelCard) -> Background: ...
+
+    def speech(self, card: ModelCard) -> SpeechModel: ...
+
+    def searching(self) -> SearchModel | None:
+        """None: no vendor that is set up offers a search of its own."""

@@ -48,7 +48,9 @@ class ToolResult:
     failed: bool = False
 
 
-MOST_RESULT = 16_000  # characters: some 4,000 to 16,000 tokens; longer results are cut by whoever runs the tool, and say so
+MOST_RESULT = (
+    16_000  # characters: some 4,000 to 16,000 tokens; longer results are cut by whoever runs the tool, and say so
+)
 
 
 class Toolbox(Protocol):
@@ -58,5 +60,5 @@ class Toolbox(Protocol):
         """Now: a tool server may come and go."""
 
     async def call(self, name: str, arguments: str, context: ToolContext) -> ToolResult:
-        """`arguments` is what the model wrote, untrusted: JSON that does not fit the schema gives a failed result that tells the
-        model what is wrong. Never raises but for bugs and cancellation; ends by itself within its own limit of time."""
+        """`arguments` is what the model wrote, untrusted: JSON that does not fit the schema gives a failed result that tells
+        the model what is wrong. Never raises but for bugs and cancellation; ends by itself within its own limit of time."""

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Literal
 
 import aiohttp
 from PIL import Image
@@ -15,7 +14,7 @@ from PIL import Image
 from bot.errors import ModelError, StorageError, Unreadable
 from bot.messages import ChatKey, Finished, Notice, Text, Thought
 from bot.models import Limits, ModelSettings, Roster, open_models
-from bot.ports import Ledger, Line, ModelCard, Picture, PicturePrompt, Prompt
+from bot.ports import Kind, Ledger, Line, ModelCard, Picture, PicturePrompt, Prompt
 from bot.simulator import Simulator
 
 CHAT = ChatKey("web", "1")
@@ -78,7 +77,7 @@ class Asker:
     shelf: Shelf
     session: aiohttp.ClientSession
 
-    def card(self, name: str, kind: Literal["chat", "image"] = "chat") -> ModelCard:
+    def card(self, name: str, kind: Kind = "chat") -> ModelCard:
         card = self.models.find(name, kind)
         assert isinstance(card, ModelCard), card
         return card

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from bot.delivery import Delivery
 from bot.engine import Engine
@@ -40,7 +40,7 @@ from bot.models import Limits
 from bot.models.budget import Budget
 from bot.models.guarded import Guarded
 from bot.models.vendor import Drawn
-from bot.ports import ChatModel, ImageModel, Intake, ModelCard, PicturePrompt, Prompt, Unknown
+from bot.ports import ChatModel, ImageModel, Intake, Kind, ModelCard, PicturePrompt, Prompt, Unknown
 from bot.ports.store import Topic
 from storage.store import Database, Store
 from tests.conversations import KeptFiles
@@ -109,10 +109,10 @@ class Both:
     def cards(self) -> Sequence[ModelCard]:
         return CARDS
 
-    def find(self, name: str, kind: Literal["chat", "image"] = "chat") -> ModelCard | Unknown:
+    def find(self, name: str, kind: Kind = "chat") -> ModelCard | Unknown:
         return next((card for card in CARDS if name in (card.name, card.vendor) and kind == "chat"), Unknown())
 
-    def pick(self, kind: Literal["chat", "image"], *, vendor: str = "", vision: bool = False) -> ModelCard | None:
+    def pick(self, kind: Kind, *, vendor: str = "", vision: bool = False) -> ModelCard | None:
         return next((card for card in CARDS if kind == "chat" and vendor in ("", card.vendor) and not vision), None)
 
     def chat(self, card: ModelCard) -> ChatModel:

@@ -1,0 +1,104 @@
+"""Work in the background: what it is to the manager that orders it, and to the runner that gets it done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from bot.messages import ChatKey
+
+
+class JobState(StrEnum):
+    """QUEUED until a worker begins; SUBMITTING from right before the vendor is asked until its answer is kept; RUNNING while
+    the vendor works on it; CANCELLING until the vendor was told. The others are ends: UNSURE is that of an order which a
+    crash cut off, and of which nobody knows whether the vendor took it, and bills it."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """`id` is that of the turn that ordered it. `order` and `result` are as `bot/orders.py` writes them. `task` is the vendor's
+    id, `call` the ledger's row, `cost` what it holds back (millionths of a CNY). Times are Unix seconds; `fence` grows with
+    each claim, and `tries` with each step that came to nothing."""
+
+    id: int
+    chat: ChatKey
+    epoch: int
+    kind: Literal["chat", "image", "video"]
+    model: str
+    state: JobState
+    order: str
+    fence: int
+    created: float
+    deadline: float
+    task: str = ""
+    call: int | None = None
+    cost: int = 0
+    tries: int = 0
+    result: str = ""
+    ended: float | None = None
+
+
+class Jobs(Protocol):
+    """For the manager; read only: it orders and cancels by changes that are committed with its answer."""
+
+    async def job(self, id: int) -> Job | None: ...
+
+    async def jobs(self, chat: ChatKey, limit: int) -> Sequence[Job]:
+        """The chat's latest, newest first."""
+
+
+class Works(Protocol):
+    """For the runner. Each change is refused (FencedOut) when another worker has the job by now, or it has ended."""
+
+    async def claim_jobs(self, limit: int) -> tuple[Sequence[Job], float | None]:
+        """Take up to `limit` jobs whose next step is due, oldest first. And in how many seconds the next one is."""
+
+    async def cancelled_jobs(self) -> Sequence[int]:
+        """Those of ours, claimed, that nobody wants any more."""
+
+    async def submitted(self, job: Job, task: str, due: float) -> None:
+        """The vendor has it: RUNNING, and free until `due` seconds from now."""
+
+    async def put_off(self, job: Job, due: float, *, again: bool = False) -> None:
+        """Nothing came of this step: free until `due` seconds from now. `again`: what was being submitted surely was not."""
+
+    async def end_job(self, job: Job, state: JobState, result: str, *, cost: int | None = None) -> None:
+        """One commit: how it ended, what it cost (None: what was held back stays, as an estimate) and, unless it was cancelled,
+        an event in its chat that reads as `Ended`."""
+
+
+class Calls(Protocol):
+    """For the loop that runs tools: each call is a row, committed before it runs and with its result after it. Both raise
+    FencedOut when the turn is over."""
+
+    async def begin_call(self, turn: int, number: int, name: str, arguments: str, *, state: str = "begun") -> Call:
+        """The turn's call of that number: a new row, or the one that an earlier attempt left (if it is for the same)."""
+
+    async def end_call(self, turn: int, number: int, result: str, *, failed: bool = False) -> None: ...
+
+    async def calls(self, turn: int) -> Sequence[Call]:
+        """All of a turn, in their order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """`state`: begun, done, failed; asked (it waits for a person's consent). `fresh`: this row is new."""
+
+    turn: int
+    number: int
+    name: str
+    arguments: str
+    state: str
+    result: str = ""
+    fresh: bool = False
