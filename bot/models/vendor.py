@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from yarl import URL
 
 from bot.errors import Trouble
 from bot.messages import Finished, Text, Thought, Usage
-from bot.ports import PicturePrompt, Prompt
+from bot.ports import Hit, ModelCard, Order, PicturePrompt, Prompt, Sources, SpeechPrompt, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,53 @@ class Drawn:
     finished: Finished
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """What came of an order, as the vendor gives it: a text, or links that expire. `host` as for Drawn; `missing` of several
+    pictures were not made, and `why`. `finished.usage` counts what the vendor bills."""
+
+    finished: Finished
+    host: URL
+    text: str = ""
+    links: tuple[str, ...] = ()
+    missing: int = 0
+    why: str = ""
+
+
+Streamed = Text | Thought | ToolCall | Sources | Finished
+
+
 class Vendor(Protocol):
     """One try each: no retries, no limits of time, no money. Both raise ModelError and nothing else."""
 
-    def stream(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Finished, None]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Streamed, None]:
         """The answer; the last item is the one Finished: CUT when the stream ended without a reason, `usage.estimated` when
-        the vendor told no usage. Closing the generator closes the request."""
+        the vendor told no usage. The functions that the model asks for come whole, right before a Finished of TOOLS and of
+        nothing else. Closing the generator closes the request."""
 
     async def draw(self, prompt: PicturePrompt) -> Drawn: ...
+
+
+class Offering(Vendor, Protocol):
+    """A vendor that offers more than chat. Here, too, one try each, and ModelError alone; its `unbilled` says that the vendor
+    surely charges nothing."""
+
+    async def submit(self, order: Order) -> str | Linked:
+        """The vendor's id of the task that it took on, or what came of it at once. A Prompt is answered later
+        (`card.later`)."""
+
+    async def look(self, card: ModelCard, task: str) -> Linked | None:
+        """None while it is still being made. Raises the task's own failure."""
+
+    async def cancel(self, card: ModelCard, task: str) -> None:
+        """Best effort; a vendor that does not answer is given up within 2 s."""
+
+    async def transcribe(self, prompt: SpeechPrompt) -> tuple[str, Finished]: ...
+
+    async def speak(self, prompt: SpeechPrompt) -> tuple[bytes, Finished]:
+        """As WAV."""
+
+    async def search(self, query: str, count: int) -> Sequence[Hit]: ...
 
 
 # What reading a vendor's JSON raises when it has another shape than the documented one.
