@@ -26,6 +26,7 @@ LIBRARIES = {
     "models": {"aiohttp", "dashscope", "httpx", "pydantic", "yarl", "zhipuai"},
     "storage": {"aiosqlite", "asyncpg"},
     "simulator": {"aiohttp", "jwt", "PIL"},
+    "foreign": {"aiohttp", "yarl"},
     "settings": {"dotenv"},
     "metrics": {"prometheus_client"},
     "wiring": {"aiohttp"},
@@ -60,7 +61,7 @@ def room(module: str) -> str:
             return "storage"
         case ["bot", "platforms", name, *_]:
             return name.partition("_")[0]
-        case ["bot", ("models" | "simulator") as name, *_]:
+        case ["bot", ("models" | "simulator" | "tools") as name, *_]:
             return name
         case ["bot"] | ["bot", "platforms"]:
             return "package"
@@ -70,23 +71,24 @@ def room(module: str) -> str:
         return "words"
     if module in WIRING:
         return "wiring"
-    return parts[1] if module in EDGES else "hub"
+    return parts[1] if module in EDGES or module == "bot.foreign" else "hub"
 
 
-RIMS = ("telegram", "discord", "web", "models", "storage")
+RIMS = ("telegram", "discord", "web", "models", "storage", "tools")
 SEES: dict[str, set[str]] = {
     "package": set(),
     "words": {"words"},
-    **{rim: {"words", "metrics", rim} for rim in RIMS},  # each counts where it happens
+    "foreign": set(),  # what people and vendors point at is fetched by the hub and the rims alike, and in one way
+    **{rim: {"words", "metrics", "foreign", rim} for rim in RIMS},  # each counts where it happens
     "listener": {"words"},  # shared by the platforms that are asked over HTTP
     "web": {"words", "metrics", "web", "listener"},
     "telegram": {"words", "metrics", "telegram", "listener"},
-    "hub": {"hub", "words", "metrics", "logs"},
+    "hub": {"hub", "words", "metrics", "logs", "foreign"},
     "settings": {"words"},
     "logs": set(),
     "metrics": {"words"},
     "simulator": {"simulator"},
-    "wiring": {"wiring", "hub", "words", "settings", "logs", "metrics", "simulator", *RIMS},
+    "wiring": {"wiring", "hub", "words", "settings", "logs", "metrics", "foreign", "simulator", *RIMS},
 }
 
 

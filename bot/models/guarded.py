@@ -21,10 +21,11 @@ from dataclasses import dataclass, replace
 
 from bot import metrics, phrases
 from bot.errors import ModelError, StorageError, Trouble, Unreadable
+from bot.foreign import BadLink
 from bot.messages import Finish, Finished, Notice, Text, Thought, Usage
 from bot.models import costs
 from bot.models.budget import Budget, Reserved
-from bot.models.pictures import BadLink, fetch
+from bot.models.pictures import fetch
 from bot.models.vendor import Drawn, Vendor
 from bot.models.watch import in_time
 from bot.ports import ModelCard, Picture, PicturePrompt, Prompt

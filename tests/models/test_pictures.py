@@ -5,27 +5,11 @@ from aiohttp import web
 from yarl import URL
 
 from bot.errors import ModelError, Trouble
+from bot.foreign import BadLink
 from bot.messages import Finish
-from bot.models.pictures import BadLink, _PublicOnly, fetch, is_public, mime_of
+from bot.models.pictures import fetch, mime_of
 from bot.simulator import Fault
 from tests.models.rig import open_rig, png, recorded
-
-_PRIVATE = """
-0.0.0.0 10.1.2.3 100.64.0.1 127.0.0.1 169.254.169.254 172.16.0.1 192.0.0.1 192.0.2.1 192.168.1.1 198.18.0.1 198.51.100.1
-203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255 :: ::1 ::ffff:10.0.0.1 ::ffff:127.0.0.1 64:ff9b::7f00:1 64:ff9b:1::1
-2001:0:1::1 2001:db8::1 2002:7f00:1::1 fc00::1 fd12::1 fe80::1 fe80::1%eth0 fec0::1 ff02::1 100::1
-"""
-PRIVATE = _PRIVATE.split()
-
-
-@pytest.mark.parametrize("address", PRIVATE)
-def test_a_private_address_is_known_as_such(address: str) -> None:
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize("address", ["8.8.8.8", "47.95.1.1", "2400:3200::1", "::ffff:8.8.8.8"])
-def test_a_public_one_is_public(address: str) -> None:
-    assert is_public(address)
 
 
 @pytest.mark.parametrize(
@@ -52,13 +36,6 @@ def test_a_public_one_is_public(address: str) -> None:
 async def test_a_link_that_must_not_be_followed(link: str, reason: str) -> None:
     with pytest.raises(BadLink, match=reason):
         await fetch(link, host=URL("https://open.bigmodel.cn/api/paas/v4"))
-
-
-async def test_a_name_is_checked_when_it_is_resolved() -> None:
-    resolver = _PublicOnly()
-    with pytest.raises(BadLink, match="no public address"):
-        await resolver.resolve("localhost", 443)
-    await resolver.close()
 
 
 async def test_the_vendors_own_host_is_trusted_and_no_other_port_of_it() -> None:
