@@ -60,7 +60,7 @@ class Rules:
     limit    bytes, unpacked
     seconds  for all of it: names, redirects, body
     types    media types that are taken ("text/html", "image/*"); empty: any
-    schemes  besides that of `own`
+    schemes, ports  besides those of `own`
     own      an origin (scheme, host and port) that is ours or was configured: trusted wherever it is
     hops     redirects that are followed
     fake_ip  names may resolve into 198.18.0.0/15: a fake-IP proxy stands between us and the internet, and must itself keep
@@ -72,6 +72,7 @@ class Rules:
     seconds: float
     types: tuple[str, ...] = ()
     schemes: tuple[Literal["https", "http"], ...] = ("https",)
+    ports: frozenset[int] = PORTS
     own: URL | None = None
     hops: int = 5
     fake_ip: bool = False
@@ -178,7 +179,7 @@ def _check(url: URL, rules: Rules) -> None:
         raise BadLink("not a public address")
     if url.user is not None or url.password is not None:
         raise BadLink("an address with a user name or password in it")
-    if url.port not in PORTS:
+    if url.port not in rules.ports:
         raise BadLink(f"port {url.port} is none of the web's")
 
 
