@@ -128,7 +128,7 @@ class Revoked(PlatformError):
 
 
 class Trouble(StrEnum):
-    """The kinds of a vendor's no. What follows from each is one table in `models/guarded.py`."""
+    """The kinds of a vendor's no. What follows from each is one table in `models/tries.py`."""
 
     NO_MONEY = "no money"
     BAD_KEY = "bad key"

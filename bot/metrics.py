@@ -59,6 +59,12 @@ VENDOR_ERRORS = Counter(
 RATE_LIMITED = Counter("magpie_rate_limited", "HTTP 429 of vendors and platforms.", ["by"], registry=REGISTRY)
 COST = Counter("magpie_cost_cny", "What models cost, in CNY; of cut calls the estimate.", ["model"], registry=REGISTRY)
 TOKENS = Counter("magpie_tokens", "Tokens of finished calls.", ["model", "kind"], registry=REGISTRY)
+IN_FLIGHT = Gauge("magpie_gate_in_flight", "Calls that a model answers now.", ["model"], registry=REGISTRY)
+LIMIT = Gauge("magpie_gate_limit", "Calls at once that its vendor takes, as learned.", ["model"], registry=REGISTRY)
+QUEUED = Gauge("magpie_gate_waiting", "Calls that wait for their place.", ["model"], registry=REGISTRY)
+BROKEN = Gauge(
+    "magpie_breaker_open", "1 while a model (or a key, or money) is not asked.", ["model"], registry=REGISTRY
+)
 COMMITS = Histogram(
     "magpie_store_commit_seconds",
     "Commits of the store; several transactions may share one.",
@@ -141,6 +147,18 @@ def spent(model: str, cost: int, usage: Usage | None = None) -> None:
     if usage:
         TOKENS.labels(name, "prompt").inc(usage.prompt)
         TOKENS.labels(name, "completion").inc(usage.completion)
+
+
+def gate(model: str, *, in_flight: int, limit: int, waiting: int) -> None:
+    name = _label(model)
+    IN_FLIGHT.labels(name).set(in_flight)
+    LIMIT.labels(name).set(limit)
+    QUEUED.labels(name).set(waiting)
+
+
+def breaker(name: str, *, is_open: bool) -> None:
+    """A model's name, or what else of a vendor."""
+    BROKEN.labels(_label(name)).set(is_open)
 
 
 async def watch_loop(every: float = LAG_EVERY) -> None:

@@ -293,6 +293,7 @@ INFO_MEANS = Phrase("That means", "含义")
 
 # Waiting for a vendor
 VENDOR_BUSY = Phrase("the model is busy, trying again in {seconds} s …", "模型繁忙，{seconds} 秒后重试……")
+QUEUED = Phrase("you are number {place} in the queue for {model} …", "正在排队等待 {model}，您是第 {place} 位……")
 VENDOR_FAILED = Phrase("the vendor failed, trying again in {seconds} s …", "服务商出错，{seconds} 秒后重试……")
 
 # Strangers

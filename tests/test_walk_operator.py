@@ -99,6 +99,6 @@ async def test_the_lines_of_a_turn_say_whose_they_are_and_never_what_was_said(tm
             await ann.ask("MYSECRETWORDS")
             await until(lambda: "bad key" in program.said())
             lines = [json.loads(line) for line in program.said().splitlines()]
-    [line] = [line for line in lines if line["logger"] == "bot.models.guarded"]
+    [line] = [line for line in lines if line["logger"] == "bot.models.tries"]
     assert (line["chat"], line["platform"]) == (f"telegram:{ann.chat.id}", "telegram") and line["turn"] > 0
     assert "MYSECRETWORDS" not in program.said()

@@ -2,8 +2,8 @@
 
 Which models are set up here, what a name means and which is the default is decided in this file. The rest:
 `catalog` (+ .toml) what is known of each model; `zhipu` (+ `zhipu_client`), `dashscope`, `openai` one vendor each, one try of a
-call; `guarded` the policies around every call (money, time, retries), with `budget`, `costs`; `pictures`, `sse`, `marks` what
-the vendors share.
+call; `guarded` the policies around every call: `admission` (`gate`, `breaker`), `budget` with `costs`, `watch`, `tries`;
+`pictures`, `sse`, `marks` what the vendors share.
 A vendor's SDK costs half a second to import: that happens in `warm` or at the first call, in a thread.
 """
 

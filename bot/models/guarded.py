@@ -1,9 +1,11 @@
-"""The policies around every call of a vendor: money first, limits of time, retries, and how a failure ends.
+"""The policies around every call of a vendor: whether it may be asked now, money, limits of time, retries, and how a failure
+ends.
 
-How it ends is decided by whether any text has reached the caller. Before the first text a failure raises ModelError, after what
-`POLICIES` allows in further tries; after it nothing is raised any more: the answer ends with Finished(CUT), or
-Finished(REFUSED) when a content filter closed, carrying the vendor's code and words. Thoughts do not count as text: those of
-a failed try stay where they are.
+A try passes the breaker and waits at the model's gate (`admission`) before any money is held back; between two tries it is
+outside. How it ends is decided by whether any text has reached the caller. Before the first text a failure raises
+ModelError, after what `POLICIES` allows in further tries; after it nothing is raised any more: the answer ends with
+Finished(CUT), or Finished(REFUSED) when a content filter closed, carrying the vendor's code and words. Thoughts do not count
+as text: those of a failed try stay where they are.
 
 Every try is reserved by itself. A failure that the vendor surely did not bill gives its money back, one that it may have
 billed keeps its estimate, and so does a call that the caller closes or that dies with the process.
@@ -12,90 +14,31 @@ billed keeps its estimate, and so does a call that the caller closes or that die
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bot import metrics, phrases
 from bot.errors import ModelError, StorageError, Trouble, Unreadable
 from bot.foreign import BadLink
 from bot.messages import Finish, Finished, Notice, Text, Thought, Usage
 from bot.models import costs
+from bot.models.admission import Admission, ModelState
 from bot.models.budget import Budget, Reserved
 from bot.models.pictures import fetch
-from bot.models.vendor import Drawn, Vendor
+from bot.models.tries import EMPTY, NO_ROOM, Limits, Tries
+from bot.models.vendor import Drawn, Streamed, Vendor
 from bot.models.watch import in_time
-from bot.ports import ModelCard, Picture, PicturePrompt, Prompt
+from bot.ports import ModelCard, Picture, PicturePrompt, Prompt, Said, Sources, ToolCall
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How often a call is tried in all, and the seconds before the second try; each further wait is twice as long."""
-
-    tries: int = 1
-    wait: float = 0.0
+__all__ = ["Guarded", "Limits"]
 
 
-# What follows from each Trouble. Those not named are final at once: NO_MONEY, BAD_KEY, QUOTA, REFUSED, NO_MODEL and BAD_REQUEST
-# would be refused again, TOO_LONG is shortened by whoever made the prompt, SILENT has cost its minute already.
-POLICIES: Mapping[Trouble, Policy] = {
-    Trouble.BUSY: Policy(3, 2.0),
-    Trouble.OVERLOADED: Policy(3, 4.0),
-    Trouble.FAULT: Policy(3, 1.0),
-    Trouble.UNREACHABLE: Policy(3, 1.0),
-    Trouble.CUT: Policy(3, 1.0),
-}
 ENDLESS = "endless"  # our code for an answer much longer than was asked for
-EMPTY = "empty"  # our code for an answer without any text: tried once more
 PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")  # "user:password@" of an address
 LONGEST_TOKEN = 16  # characters, on average over a whole answer with its thoughts; writing takes 1 to 5
-NO_ROOM = "length"  # ours, too: the limit of tokens was reached before the first word; again would be no better
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Seconds. `first`: to the first token, `thinking`: of models that think first; `idle`: between tokens; `total`:
-    for one whole answer; `picture`: for one drawing; `tries`: for all tries before the first text; `notice`: a longer wait is
-    announced. `pace` scales the waits between tries."""
-
-    first: float = 60.0
-    thinking: float = 180.0
-    idle: float = 25.0
-    total: float = 900.0
-    picture: float = 320.0
-    tries: float = 60.0
-    notice: float = 2.0
-    pace: float = 1.0
-
-
-class Tries:
-    """Counts the tries of one call and says how long to wait for the next."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._until = asyncio.get_running_loop().time() + limits.tries
-        self._done = 0
-
-    def wait(self, error: ModelError, *, final: bool = False) -> float | None:
-        """Seconds until the next try, with jitter, never sooner than the vendor allows. None: give up."""
-        self._done += 1
-        policy = POLICIES.get(error.trouble, Policy())
-        tries = min(policy.tries, {EMPTY: 2, NO_ROOM: 1}.get(error.code, policy.tries))
-        if final or self._done >= tries:
-            log.warning("%s", error)
-            return None
-        wait = policy.wait * 2.0 ** (self._done - 1) * random.uniform(0.75, 1.5) * self._limits.pace
-        wait = max(wait, error.retry_after or 0.0)
-        if asyncio.get_running_loop().time() + wait > self._until:
-            log.warning("%s", error)
-            return None
-        log.info("%s; try %d in %.1f s", error, self._done + 1, wait)
-        return wait
 
 
 class Guarded:
@@ -118,47 +61,56 @@ class Guarded:
         self._opened = opened
         self._budget = budget
         self._limits = limits
+        self._admission = Admission(name, limits)
 
-    async def generate(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Notice | Finished, None]:
+    def state(self) -> tuple[ModelState, ...]:
+        """How the models stand that were asked lately."""
+        return self._admission.state()
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Said, None]:
         prompt = _fit(prompt)
         estimate = costs.chat_estimate(prompt)
         tries = Tries(self._limits)
+        visit = self._admission.visit(prompt.card, background=prompt.job is not None)
         while True:
-            reserved = await self._budget.reserve(prompt.card, estimate, chat=prompt.chat, turn=prompt.turn)
-            try:
-                async with aclosing(self._try(prompt, reserved)) as parts:
-                    async for part in parts:
-                        yield part
-                return
-            except ModelError as error:
-                wait = tries.wait(error)
-                if wait is None:
-                    raise
-                if wait > self._limits.notice:
-                    yield _notice(prompt, error, wait)
+            with visit:
+                while place := await visit.place():
+                    yield _queued(prompt, place)
+                reserved = await self._budget.reserve(prompt.card, estimate, chat=prompt.chat, turn=prompt.turn)
+                try:
+                    async with aclosing(self._try(prompt, reserved)) as parts:
+                        async for part in parts:
+                            visit.answered()
+                            yield part
+                    return
+                except ModelError as error:
+                    visit.failed(error)
+                    wait = tries.wait(error, queued=visit.queued)
+                    if wait is None:
+                        raise
+                    failure = error
+            if wait > self._limits.notice:
+                yield _notice(prompt, failure, wait)
             await asyncio.sleep(wait)
 
-    async def _try(self, prompt: Prompt, reserved: Reserved) -> AsyncGenerator[Text | Thought | Finished, None]:
+    async def _try(self, prompt: Prompt, reserved: Reserved) -> AsyncGenerator[Streamed, None]:
         """One try. Raises ModelError while no text was given out, and Unreadable or StorageError for a
-        picture that is lost or cannot be had, with the money settled."""
-        said: list[str] = []
-        thought: list[str] = []
-        finished: Finished | None = None
-        room = prompt.output * LONGEST_TOKEN
+        picture that is lost or cannot be had, with the money settled. The functions that the model asks for are given out
+        when it is sure that it did: a try that fails leaves none."""
+        answer = _Answer(prompt)
         try:
             async with aclosing(await self._begin(prompt)) as parts:
                 async for part in parts:
-                    if isinstance(part, Finished):
-                        finished = part
-                        continue
-                    (said if isinstance(part, Text) else thought).append(part.delta)
-                    yield part
-                    room -= len(part.delta)
-                    if room < 0:  # the vendor overlooks `max_tokens`: closing the stream stops it, and what it costs
-                        finished = _endless(prompt)
+                    if answer.add(part):
+                        yield part
+                    if (
+                        answer.endless
+                    ):  # the vendor overlooks `max_tokens`: closing the stream stops it, and what it costs
+                        answer.finished = _endless(prompt)
                         break
-            if finished is None:
+            if answer.finished is None:
                 raise ModelError(Trouble.CUT, vendor=self._name, model=prompt.card.name)
+            finished = answer.finished
         except (Unreadable, StorageError):  # a kept picture is gone, or cannot be had now: nothing was asked
             await self._release(prompt.card, reserved, 0)
             raise
@@ -166,22 +118,28 @@ class Guarded:
             metrics.spent(prompt.card.name, reserved.cost)
             raise
         except (ModelError, TimeoutError) as caught:
-            error = caught if isinstance(caught, ModelError) else self._too_late(prompt, begun=bool(said or thought))
+            error = caught if isinstance(caught, ModelError) else self._too_late(prompt, begun=answer.begun)
             self._note(error)
-            if not "".join(said).strip():
-                await self._release(prompt.card, reserved, 0 if _unbilled(error, begun=bool(thought)) else None)
+            if not answer.said:
+                await self._release(prompt.card, reserved, 0 if _unbilled(error, begun=answer.begun) else None)
                 raise error from error.__cause__
             finished = _broken_off(error, prompt)
-        finished = self._priced(finished, prompt, reserved, "".join(said) + "".join(thought))
-        if not "".join(said).strip() and finished.reason is not Finish.TOOLS:
+        finished = self._priced(finished, prompt, reserved, answer.written)
+        if not answer.said and not (answer.calls and finished.reason is Finish.TOOLS):
             await self._release(prompt.card, reserved, None if finished.usage.estimated else finished.cost)
             wordless = _wordless(finished, self._name)
             self._note(wordless)
             raise wordless
         metrics.spent(prompt.card.name, finished.cost, finished.usage)
+        if finished.reason is Finish.TOOLS:
+            for call in answer.calls:
+                yield call
+            # The turn's commit settles its last call alone, and this is not the last.
+            await self._budget.release(reserved, cost=finished.cost)
+            finished = replace(finished, call=None)
         yield finished
 
-    async def _begin(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Finished, None]:
+    async def _begin(self, prompt: Prompt) -> AsyncGenerator[Streamed, None]:
         vendor = await self._opened()
         thinks = prompt.card.thinks == "always" or (prompt.think and prompt.card.thinks == "switch")
         return in_time(
@@ -223,24 +181,34 @@ class Guarded:
     async def draw(self, prompt: PicturePrompt) -> Picture:
         prompt = replace(prompt, text=clean(prompt.text))
         tries = Tries(self._limits)
+        visit = self._admission.visit(prompt.card, background=prompt.job is not None)
         while True:
-            reserved = await self._budget.reserve(
-                prompt.card, costs.picture_estimate(prompt), chat=prompt.chat, turn=prompt.turn
-            )
-            try:
-                drawn = await self._draw_in_time(prompt)
-                break
-            except asyncio.CancelledError:  # stopped: the estimate stays
-                metrics.spent(prompt.card.name, reserved.cost)
-                raise
-            except ModelError as error:
-                self._note(error)
-                unbilled = _unbilled(error)
-                await self._release(prompt.card, reserved, 0 if unbilled else None)
-                wait = tries.wait(error, final=not unbilled)  # a picture that may be paid for is not drawn twice
-                if wait is None:
+            with visit:
+                await visit.enter()
+                reserved = await self._budget.reserve(
+                    prompt.card, costs.picture_estimate(prompt), chat=prompt.chat, turn=prompt.turn
+                )
+                try:
+                    drawn = await self._draw_in_time(prompt)
+                    visit.answered()
+                    break
+                except asyncio.CancelledError:  # stopped: the estimate stays
+                    metrics.spent(prompt.card.name, reserved.cost)
                     raise
+                except ModelError as error:
+                    self._note(error)
+                    visit.failed(error)
+                    unbilled = _unbilled(error)
+                    await self._release(prompt.card, reserved, 0 if unbilled else None)
+                    # A picture that may be paid for is not drawn twice.
+                    wait = tries.wait(error, queued=visit.queued, final=not unbilled)
+                    if wait is None:
+                        raise
             await asyncio.sleep(wait)
+        return await self._kept(drawn, prompt, reserved)
+
+    async def _kept(self, drawn: Drawn, prompt: PicturePrompt, reserved: Reserved) -> Picture:
+        """The picture behind the link, which expires."""
         cost = costs.cost(prompt.card, drawn.finished.usage) if reserved.cost else 0
         try:
             data, mime = await self._fetched(drawn, prompt)
@@ -280,6 +248,50 @@ class Guarded:
         raise AssertionError("unreachable")
 
 
+class _Answer:
+    """What one try has given so far. `said`: a text that can be read; `begun`: anything that the vendor may bill; `written`:
+    all that it counts."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self.calls: list[ToolCall] = []
+        self.finished: Finished | None = None
+        self.said = False
+        self._written: list[str] = []
+        self._room = prompt.output * LONGEST_TOKEN
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._written)
+
+    @property
+    def written(self) -> str:
+        return "".join(self._written)
+
+    @property
+    def endless(self) -> bool:
+        return self._room < 0
+
+    def add(self, part: Streamed) -> bool:
+        """Whether it is given out at once."""
+        match part:
+            case Text(delta):
+                more = delta
+                self.said = self.said or bool(delta.strip())
+            case Thought(delta):
+                more = delta
+            case ToolCall():
+                self.calls.append(part)
+                more = part.name + part.arguments
+            case Sources():
+                more = ""
+            case Finished():
+                self.finished = part
+                return False
+        self._written.append(more)
+        self._room -= len(more)
+        return not isinstance(part, ToolCall)
+
+
 def clean(text: str) -> str:
     """As UTF-8 can carry it and vendors take it: pairs of surrogates joined, lone ones replaced, no NUL."""
     if "\0" in text:
@@ -300,6 +312,10 @@ def _fit(prompt: Prompt) -> Prompt:
     )
     output = min(prompt.output, prompt.card.output or prompt.output)
     return replace(prompt, lines=lines, output=output)
+
+
+def _queued(prompt: Prompt, place: int) -> Notice:
+    return Notice(phrases.QUEUED.format(place=place, model=prompt.card.name).to(prompt.language))
 
 
 def _notice(prompt: Prompt, error: ModelError, wait: float) -> Notice:
@@ -334,7 +350,7 @@ def _broken_off(error: ModelError, prompt: Prompt) -> Finished:
 def _wordless(finished: Finished, vendor: str) -> ModelError:
     """What an end without any text stands for."""
     troubles = {Finish.REFUSED: Trouble.REFUSED, Finish.CUT: Trouble.CUT}
-    codes = {Finish.LENGTH: NO_ROOM, Finish.STOP: EMPTY}
+    codes = {Finish.LENGTH: NO_ROOM, Finish.STOP: EMPTY, Finish.TOOLS: EMPTY}
     return ModelError(
         troubles.get(finished.reason, Trouble.FAULT),
         vendor=vendor,

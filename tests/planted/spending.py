@@ -50,7 +50,7 @@ BUGS = (
         whose="clients that take GLM's 429 with code 1113 for a rate limit",
         edits=(
             Edit(
-                "bot/models/guarded.py",
+                "bot/models/tries.py",
                 "    Trouble.BUSY: Policy(3, 2.0),\n",
                 "    Trouble.BUSY: Policy(3, 2.0),\n    Trouble.NO_MONEY: Policy(3, 1.0),\n",
             ),
@@ -67,8 +67,8 @@ BUGS = (
         edits=(
             Edit(
                 "bot/models/guarded.py",
-                "wait = tries.wait(error, final=not unbilled)  #",
-                "wait = tries.wait(error)  #",
+                "wait = tries.wait(error, queued=visit.queued, final=not unbilled)",
+                "wait = tries.wait(error, queued=visit.queued)",
             ),
         ),
         found_by=(
