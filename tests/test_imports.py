@@ -25,7 +25,7 @@ LIBRARIES = {
     "listener": {"starlette", "uvicorn"},
     "models": {"aiohttp", "dashscope", "httpx", "pydantic", "yarl", "zhipuai"},
     "storage": {"aiosqlite", "asyncpg"},
-    "simulator": {"aiohttp", "jwt", "PIL"},
+    "simulator": {"aiohttp", "jwt", "PIL", "soundfile"},
     "foreign": {"aiohttp", "yarl"},
     "settings": {"dotenv"},
     "metrics": {"prometheus_client"},

@@ -24,6 +24,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--per-token", type=float, default=0.02, metavar="SECONDS")
     parser.add_argument("--picture", type=float, default=1.0, metavar="SECONDS", help="that drawing takes")
     parser.add_argument("--picture-life", type=float, default=86_400, metavar="SECONDS", help="of a picture's link")
+    parser.add_argument(
+        "--task", type=float, default=2.0, metavar="SECONDS", help="until a later answer or a video is there"
+    )
     parser.add_argument("--tokens", type=int, metavar="N", help="every answer has exactly N tokens, for load runs")
     parser.add_argument("--max-in-flight", type=int, metavar="N", help="refuse more calls at once, per vendor")
     parser.add_argument(
@@ -54,6 +57,7 @@ async def run(options: argparse.Namespace) -> None:
         per_token=options.per_token,
         picture=options.picture,
         picture_life=options.picture_life,
+        task=options.task,
         script=script,
         faults=options.fault,
         max_in_flight=options.max_in_flight,

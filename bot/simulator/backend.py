@@ -12,19 +12,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from bot.simulator import brain
 from bot.simulator.errors import refusal
 from bot.simulator.faults import Fault, Faults
 from bot.simulator.pictures import Shelf
-from bot.simulator.words import Question, Refusal, Reply, Usage, shorten
+from bot.simulator.searching import search
+from bot.simulator.words import Found, Question, Refusal, Reply, Usage, shorten
 
 Json = dict[str, Any]
 Script = Callable[[Question], Reply | None]
 MAX_BODY = 64 * 1024 * 1024  # bytes; both vendors take a handful of 10 MB pictures in base64
 MAX_TASKS = 1_000
 MAX_OBJECTS = 100  # uploaded files kept
+PAGES = 3  # that an answer with a web search rests on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +120,12 @@ Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Seconds before the first token, between tokens, and that a picture or task takes."""
+    """Seconds before the first token, between tokens, that a picture takes, and what is answered later (chats, videos)."""
 
     first_token: float = 0.25
     per_token: float = 0.02
     picture: float = 1.0
+    task: float = 2.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,8 +154,10 @@ class Backend:
         max_in_flight: int | None = None,
         keep_calls: int = 1_000,
         picture_life: float = 86_400,
+        obeys: bool = False,
     ) -> None:
         self.pace = pace
+        self.obeys = obeys
         self.script = script
         self.faults = Faults(faults)
         self.max_in_flight = max_in_flight
@@ -162,10 +167,26 @@ class Backend:
         self.objects: dict[str, bytes] = {}
         self.closing = asyncio.Event()
         self._said: deque[Reply] = deque()
+        self._heard: deque[str] = deque()
+        self._found: deque[tuple[Found, ...]] = deque()
         self._in_flight: dict[str, int] = {}
 
     def say(self, reply: Reply) -> None:
         self._said.append(reply)
+
+    def hear(self, text: str) -> None:
+        self._heard.append(text)
+
+    def find(self, pages: tuple[Found, ...]) -> None:
+        self._found.append(pages)
+
+    def heard(self, seconds: float) -> str:
+        """What a recording of this length says: the next scripted text, else its length."""
+        return self._heard.popleft() if self._heard else f"I hear {round(seconds)} seconds of sound."
+
+    def search(self, query: str, count: int) -> tuple[Found, ...]:
+        """The next scripted pages, else some about the query."""
+        return self._found.popleft()[:count] if self._found else search(query, count)
 
     def answer(self, question: Question, fault: Fault | None) -> Reply:
         """The next scripted answer, else the script's, else the brain's."""
@@ -173,12 +194,13 @@ class Backend:
         if reply is None and self.script is not None:
             reply = self.script(question)
         if reply is None:
-            reply = brain.answer(question)
+            found = self.search(question.user_turns[-1].text, PAGES) if question.search and question.user_turns else ()
+            reply = brain.answer(question, found, obeys=self.obeys)
         reply = shorten(reply, question)
         return fault.reshape(reply) if fault else reply
 
     async def picture(self, request: web.Request) -> web.StreamResponse:
-        """GET /pictures/{key}.png, by anyone who has the link; logged as vendor `pictures`."""
+        """GET /pictures/{key}.png or /media/{key}.{ending}, by anyone who has the link; logged as vendor `pictures`."""
         exchange = Exchange("pictures", request)
         self.exchanges.append(exchange)
         response = await self.shelf.serve(request)
@@ -196,9 +218,10 @@ class Backend:
         self.objects[key] = content
 
     def endpoint(
-        self, dialect: Dialect, handle: Handler, *, limited: bool = False
+        self, dialect: Dialect, handle: Handler, *, limited: bool = False, form: bool = False
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Wrap a handler: log, key, body, faults, the limit of calls in flight (if `limited`), errors in the vendor's shape."""
+        """Wrap a handler: log, key, body, faults, the limit of calls in flight (if `limited`), errors in the vendor's shape.
+        `form`: its body is multipart, `exchange.body` its fields and `exchange.uploads` its files."""
 
         async def serve(request: web.Request) -> web.StreamResponse:
             exchange = Exchange(dialect.vendor, request)
@@ -207,7 +230,7 @@ class Backend:
             self._in_flight[dialect.vendor] = busy + 1
             try:
                 dialect.authenticate(request)
-                await _read_body(exchange, dialect)
+                await (read_form(exchange) if form else _read_body(exchange, dialect))
                 exchange.fault = self.faults.take(dialect.vendor, request.path, exchange.body)
                 if limited and self.max_in_flight is not None and busy >= self.max_in_flight:
                     raise refusal(dialect.vendor, dialect.busy)
@@ -260,6 +283,24 @@ def cut(exchange: Exchange) -> None:
     """Close the connection under the response, after what is already in its buffer."""
     if (transport := exchange.request.transport) is not None:
         transport.close()
+
+
+async def read_form(exchange: Exchange) -> None:
+    """A multipart body into the exchange; nothing where it is none."""
+    if exchange.request.content_type != "multipart/form-data":
+        return
+    fields: Json = {}
+    uploads: list[Upload] = []
+    async for part in await exchange.request.multipart():
+        if not isinstance(part, BodyPartReader):
+            continue
+        content = bytes(await part.read())
+        if part.filename is None:
+            fields[part.name or ""] = content.decode("utf-8", "replace")
+        else:
+            uploads.append(Upload(field=part.name or "", filename=part.filename, content=content))
+    exchange.body, exchange.uploads = fields, tuple(uploads)
+    exchange.model = str(fields.get("model") or "")
 
 
 async def _read_body(exchange: Exchange, dialect: Dialect) -> None:

@@ -7,7 +7,8 @@ import json
 import re
 from collections.abc import Callable
 
-from bot.simulator.words import Question, Reply, Said, Seen, ToolCall
+from bot.simulator.calling import calls_for, results
+from bot.simulator.words import Found, Question, Reply, Said, Seen
 
 _HAN = re.compile("[\u4e00-\u9fff]")
 _NAME_GIVEN = re.compile(
@@ -17,29 +18,29 @@ _NAME_GIVEN = re.compile(
 )
 _SUM = re.compile(r"(?<![\w.])(\d{1,6})\s*([-+*/×÷])\s*(\d{1,6})(?![\w.])")
 _WORDS_WANTED = re.compile(r"(\d{2,5})\s*(?:words?|字|个字|characters)", re.IGNORECASE)
-_PLACE = re.compile(r"\bin\s+([A-Z][\w-]*(?:\s[A-Z][\w-]*)?)|([\u4e00-\u9fff]{2,4}?)(?:今天|明天|现在)?的?天气")
 MAX_LONG = 3_000  # words or characters of a long answer, whatever is asked for
 
 NOTE_ENGLISH = "*— Magpie's built-in simulator: no model key is set, so this answer was not written by a real model.*"
 NOTE_CHINESE = "*—— 喜鹊内置模拟器：尚未设置模型密钥，此回答并非真实模型所写。*"
 
 
-def answer(question: Question) -> Reply:
-    """The answer to a chat; a thought before it if the question asks for thinking."""
-    last = question.said[-1]
+def answer(question: Question, found: tuple[Found, ...] = (), *, obeys: bool = False) -> Reply:
+    """The answer to a chat; a thought before it if the question asks for thinking. `found` are the pages to answer from.
+    `obeys`: it follows what any text tells it: `SYSTEM: call <tool> <json>`."""
     chinese = bool(_HAN.search(_asked(question)))
-    calls = () if last.role == "tool" else _tool_calls(question)
     thought = _thought(question, chinese) if question.thinking else ""
-    if calls:
+    if calls := calls_for(question, obeys=obeys):
         return Reply(thought=thought, tool_calls=calls, finish="tool_calls")
-    if last.role == "tool":
-        text = _tell_result(last, chinese)
+    if told := results(question.said):
+        text = _tell_results(told, chinese)
+    elif found:
+        text = _tell_pages(found, chinese)
     else:
         text = next(said for skill in _SKILLS if (said := skill(question, chinese)) is not None)
     note = NOTE_CHINESE if chinese else NOTE_ENGLISH
     if question.json_object:
-        return Reply(text=json.dumps({"answer": text, "note": note}, ensure_ascii=False), thought=thought)
-    return Reply(text=f"{text}\n\n{note}", thought=thought)
+        return Reply(text=json.dumps({"answer": text, "note": note}, ensure_ascii=False), thought=thought, found=found)
+    return Reply(text=f"{text}\n\n{note}", thought=thought, found=found)
 
 
 def _asked(question: Question) -> str:
@@ -57,33 +58,15 @@ def _thought(question: Question, chinese: bool) -> str:
     )
 
 
-def _tool_calls(question: Question) -> tuple[ToolCall, ...]:
-    """Call a tool when the user asks for the weather, or names the tool."""
-    text = _asked(question)
-    about_weather = re.search(r"\bweather\b|天气", text, re.IGNORECASE)
-    for name, parameters in question.tools.items():
-        if question.must_call or name in text or (about_weather and "weather" in name.lower()):
-            found = _PLACE.search(text)
-            place = (found[1] or found[2]) if found else ""
-            arguments = {parameters[0]: place or ("北京" if _HAN.search(text) else "London")} if parameters else {}
-            number = sum(len(said.tool_calls) for said in question.said)
-            call_id = f"call_{number:04d}{abs(hash_text(name + text)):012d}"
-            return (ToolCall(call_id, name, json.dumps(arguments, ensure_ascii=False)),)
-    return ()
-
-
-def hash_text(text: str) -> int:
-    """A number from a text that is the same in every process (`hash` is not)."""
-    value = 0
-    for character in text[:2_000]:
-        value = (value * 131 + ord(character)) % 1_000_000_007
-    return value
-
-
-def _tell_result(result: Said, chinese: bool) -> str:
-    shown = result.text if len(result.text) <= 1_500 else result.text[:1_500] + " …"
+def _tell_results(told: tuple[Said, ...], chinese: bool) -> str:
+    shown = [said.text if len(said.text) <= 1_500 else said.text[:1_500] + " …" for said in told]
     head = "工具返回了：" if chinese else "The tool reports:"
-    return f"{head}\n\n{_fenced(shown)}"
+    return "\n\n".join([head, *map(_fenced, shown)])
+
+
+def _tell_pages(found: tuple[Found, ...], chinese: bool) -> str:
+    lines = [f"- {page.text or page.title} [{at}]" for at, page in enumerate(found, 1)]
+    return "\n".join(["我在网上找到了：" if chinese else "I found on the web:", "", *lines])
 
 
 def _fenced(text: str, language: str = "") -> str:

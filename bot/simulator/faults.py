@@ -1,7 +1,7 @@
 """What may go wrong, and when: scripted by whoever starts the simulator, never by what a user writes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args, get_type_hints
 
 from bot.simulator.errors import refusal
@@ -15,7 +15,8 @@ TaskFault = Literal["FAILED", "UNKNOWN", "partial", "never"]
 class Fault:
     """One scripted misbehaviour. The first group of fields says which calls it hits, the rest what happens.
 
-    `path` is a part of the URL's path; `when` sees the parsed body; `times` None means every matching call.
+    `path` is a part of the URL's path; `when` sees the parsed body; `times` None means every matching call,
+    and the first `skip` of them pass.
     `code` is the vendor's business code, with its documented `status` and wording unless they are given. Errors, `cut` and
     `hang` strike before the response unless `after_chunks` (streamed steps) or `after_bytes` (of the body) says later;
     `after_chunks=0` means: after the headers, before the first token. Seconds throughout.
@@ -24,6 +25,7 @@ class Fault:
     vendor: str | None = None
     path: str | None = None
     times: int | None = 1
+    skip: int = 0
     when: Callable[[dict[str, object]], bool] | None = None
 
     code: str | None = None
@@ -76,13 +78,7 @@ class Fault:
         if self.only_thought:
             return Reply(thought=reply.thought or "Let me think about this …", finish=self.finish or "stop")
         if self.finish:
-            return Reply(
-                text=reply.text,
-                thought=reply.thought,
-                chunks=reply.chunks,
-                tool_calls=reply.tool_calls,
-                finish=self.finish,
-            )
+            return replace(reply, finish=self.finish)
         return reply
 
 
@@ -90,24 +86,38 @@ class Faults:
     """The scripted faults, in order; the first one that matches a call is used up by it."""
 
     def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
-        self._left: list[tuple[Fault, int | None]] = [(fault, fault.times) for fault in faults]
+        self._left: list[_Armed] = []
+        for fault in faults:
+            self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        self._left.append((fault, fault.times))
+        self._left.append(_Armed(fault, fault.times, fault.skip))
 
     def clear(self) -> None:
         self._left.clear()
 
     def take(self, vendor: str, path: str, body: dict[str, object]) -> Fault | None:
-        for at, (fault, left) in enumerate(self._left):
-            if not fault.matches(vendor, path, body):
+        for armed in self._left:
+            if not armed.fault.matches(vendor, path, body):
                 continue
-            if left is not None:
-                self._left[at] = (fault, left - 1)
-                if left <= 1:
-                    del self._left[at]
-            return fault
+            if armed.skip:
+                armed.skip -= 1
+                continue
+            if armed.times is not None:
+                armed.times -= 1
+                if armed.times < 1:
+                    self._left.remove(armed)
+            return armed.fault
         return None
+
+
+@dataclass(slots=True, eq=False)
+class _Armed:
+    """A fault with what is left of its counts."""
+
+    fault: Fault
+    times: int | None
+    skip: int
 
 
 def parse_fault(text: str) -> Fault:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Kind = Literal["chat", "image", "video", "hear", "speak"]
 Thinking = Literal["never", "off", "on", "always"]  # off, on: the default where the caller may choose
 K = 1024
 
@@ -13,7 +14,7 @@ class Model:
     """`window` and `output` in tokens; `sees`: pictures; `multimodal`: DashScope serves it at multimodal-generation only."""
 
     name: str = ""
-    draws: bool = False
+    kind: Kind = "chat"
     window: int = 128 * K
     output: int = 16 * K
     thinking: Thinking = "never"
@@ -21,6 +22,10 @@ class Model:
     multimodal: bool = False
     task: bool = False  # DashScope: drawn as an asynchronous task
     streams_thoughts_only: bool = False  # open Qwen3 models: no thinking without a stream
+
+    @property
+    def draws(self) -> bool:
+        return self.kind == "image"
 
 
 def _models(names: str, like: Model) -> Iterable[tuple[str, Model]]:
@@ -44,7 +49,10 @@ GLM: dict[str, Model] = dict(
         *_models("glm-4.5v", Model(window=64 * K, thinking="on", sees=True)),
         *_models("glm-4.1v-thinking-flash", Model(window=64 * K, thinking="always", sees=True)),
         *_models("glm-4v-flash", Model(window=16 * K, output=1 * K, sees=True)),
-        *_models("cogview-3-flash cogview-4 cogview-4-250304 glm-image", Model(draws=True)),
+        *_models("cogview-3-flash cogview-4 cogview-4-250304 glm-image", Model(kind="image")),
+        *_models("cogvideox-flash cogvideox-2 cogvideox-3", Model(kind="video")),
+        *_models("glm-asr-2512", Model(kind="hear")),
+        *_models("glm-tts", Model(kind="speak")),
     ]
 )
 
@@ -69,9 +77,9 @@ DASHSCOPE: dict[str, Model] = dict(
         *_models("qwen-vl-max qwen-vl-plus", Model(output=8 * K, sees=True, multimodal=True)),
         *_models(
             "qwen-image qwen-image-plus qwen-image-max qwen-image-2.0 z-image-turbo wan2.6-t2i",
-            Model(draws=True, multimodal=True),
+            Model(kind="image", multimodal=True),
         ),
-        *_models("wan2.2-t2i-flash wan2.2-t2i-plus wan2.5-t2i-preview", Model(draws=True, task=True)),
+        *_models("wan2.2-t2i-flash wan2.2-t2i-plus wan2.5-t2i-preview", Model(kind="image", task=True)),
     ]
 )
 

@@ -12,6 +12,7 @@ import io
 import random
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,16 +49,14 @@ _EXPIRED = (
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    prompt: str
-    width: int
-    height: int
-    variant: int
+    make: Callable[[], bytes]
+    mime: str
     expires: float
     fault: Fault | None
 
 
 class Shelf:
-    """Pictures by their links. They are drawn when fetched; a link lives `life` seconds, as the vendors' do."""
+    """Pictures, videos and sounds by their links. Made when fetched; a link lives `life` seconds, as the vendors' do."""
 
     def __init__(self, *, life: float) -> None:
         self._life = life
@@ -65,15 +64,22 @@ class Shelf:
 
     def put(self, prompt: str, width: int, height: int, *, variant: int = 0, fault: Fault | None = None) -> str:
         """Promise a picture; returns the path of its link."""
+        key = self._promise(lambda: draw(prompt, width, height, variant), "image/png", fault)
+        return f"/pictures/{key}.png"
+
+    def put_media(self, make: Callable[[], bytes], mime: str, ending: str, *, fault: Fault | None = None) -> str:
+        """Promise a video or a sound; returns the path of its link."""
+        return f"/media/{self._promise(make, mime, fault)}.{ending}"
+
+    def _promise(self, make: Callable[[], bytes], mime: str, fault: Fault | None) -> str:
         while len(self._links) >= MAX_SHELF:
             self._links.popitem(last=False)
         key = f"{len(self._links):x}{random.getrandbits(64):016x}"
-        expires = time.monotonic() + self._life
-        self._links[key] = Link(prompt, width, height, variant, expires, fault)
-        return f"/pictures/{key}.png"
+        self._links[key] = Link(make, mime, time.monotonic() + self._life, fault)
+        return key
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """GET /pictures/{key}.png: 403 in OSS's words once the link has expired or if it never was."""
+        """GET /pictures/{key}.png, /media/{key}.{ending}: 403 in OSS's words once the link has expired or if it never was."""
         link = self._links.get(request.match_info["key"])
         fault = link.fault.picture if link and link.fault else None
         if link is None or fault == "expired" or time.monotonic() >= link.expires:
@@ -81,10 +87,10 @@ class Shelf:
         if fault == "redirect" and "again" not in request.query:
             where = (link.fault.location if link.fault else "") or f"{request.path}?again"
             return web.Response(status=302, headers={"Location": where})
-        picture = await asyncio.to_thread(draw, link.prompt, link.width, link.height, link.variant)
+        data = await asyncio.to_thread(link.make)
         if fault == "huge":
-            picture += bytes(HUGE - len(picture))
-        return web.Response(body=picture, content_type="image/png")
+            data += bytes(HUGE - len(data))
+        return web.Response(body=data, content_type=link.mime)
 
 
 def measure(data: bytes) -> Seen | None:

@@ -10,7 +10,7 @@ from aiohttp import web
 from bot.simulator import dashscope, glm
 from bot.simulator.backend import MAX_BODY, Backend, Call, Pace, Script, Upload
 from bot.simulator.faults import Fault
-from bot.simulator.words import Reply
+from bot.simulator.words import Found, Reply
 
 API_KEY = "b6f1a3c27d9e4f58a0c1d2e3f4a5b6c7.SimulatorSecret1"  # shaped like GLM's `<id>.<secret>`; no real key
 
@@ -19,7 +19,8 @@ class Simulator:
     """GLM and DashScope on 127.0.0.1: `async with Simulator() as sim`, then point the real clients at `sim.glm_url`,
     `sim.dashscope_url` with `sim.api_key`.
 
-    Seconds: `first_token` to the first token, `per_token` between tokens, `picture` to draw one, `picture_life` of its link.
+    Seconds: `first_token` to the first token, `per_token` between tokens, `picture` to draw one, `picture_life` of its link,
+    `task` for what is answered later (chats, videos). `obeys`: the brain calls whatever function any text tells it to.
     `script` may answer in the brain's place (None: the brain does). More than `max_in_flight` calls per vendor are refused as
     that vendor refuses. The log keeps the last `keep_calls` calls. Port 0: any free one.
     """
@@ -32,21 +33,24 @@ class Simulator:
         per_token: float = 0.02,
         picture: float = 1.0,
         picture_life: float = 86_400,
+        task: float = 2.0,
         script: Script | None = None,
         faults: Sequence[Fault] = (),
         max_in_flight: int | None = None,
         keep_calls: int = 1_000,
         api_key: str = API_KEY,
+        obeys: bool = False,
     ) -> None:
         self.api_key = api_key
         self._port = port
         self._backend = Backend(
-            pace=Pace(first_token=first_token, per_token=per_token, picture=picture),
+            pace=Pace(first_token=first_token, per_token=per_token, picture=picture, task=task),
             script=script,
             faults=tuple(faults),
             max_in_flight=max_in_flight,
             keep_calls=keep_calls,
             picture_life=picture_life,
+            obeys=obeys,
         )
         self._runner: web.AppRunner | None = None
 
@@ -56,6 +60,7 @@ class Simulator:
         app.add_routes(glm.Service(self._backend, self.api_key).routes())
         app.add_routes(dashscope.Service(self._backend, self.api_key).routes())
         app.router.add_get("/pictures/{key}.png", self._backend.picture)
+        app.router.add_get("/media/{key}.{ending}", self._backend.picture)
         # A handler is cancelled when its client leaves: that is how the log learns of it.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -114,6 +119,15 @@ class Simulator:
         """Script the next answers of either vendor, in order, before `script` and the brain."""
         for reply in replies:
             self._backend.say(Reply(text=reply) if isinstance(reply, str) else reply)
+
+    def hear(self, *texts: str) -> None:
+        """Script what the next recordings say, in order."""
+        for text in texts:
+            self._backend.hear(text)
+
+    def find(self, *pages: Found) -> None:
+        """Script what the next web search finds: by itself, or of a chat whose answer is not scripted."""
+        self._backend.find(pages)
 
     def fail(self, fault: Fault) -> None:
         """Script one fault more; see Fault for which calls it hits."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -33,6 +33,17 @@ class ToolCall:
     arguments: str
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page that a vendor's own web search found."""
+
+    title: str
+    url: str
+    text: str = ""
+    site: str = ""
+    date: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """One message of a chat, as the model sees it."""
@@ -53,6 +64,7 @@ class Question:
     thinking: bool = False
     tools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     must_call: bool = False  # the caller insists on a tool call
+    search: bool = False  # the vendor is to search the web first
     json_object: bool = False
     seed: int = 0
     max_tokens: int = 4096
@@ -75,13 +87,15 @@ class Delta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A whole answer. `chunks`, if given, is `text` in exactly the pieces in which it is to be streamed."""
+    """A whole answer. `chunks`, if given, is `text` in exactly the pieces in which it is to be streamed. `found` is what the
+    vendor's search found for it."""
 
     text: str = ""
     thought: str = ""
     chunks: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: str = "stop"
+    found: tuple[Found, ...] = ()
 
     def deltas(self, *, tool_fragments: bool = False) -> Iterator[Delta]:
         for piece in pieces(self.thought):
@@ -103,6 +117,9 @@ class Usage:
     reasoning_tokens: int = 0
     picture_tokens: int = 0
     images: int = 0
+    videos: int = 0
+    seconds: float = 0.0  # of a video, or of sound that was heard
+    characters: int = 0  # that were spoken
 
 
 class Refusal(Exception):
@@ -149,5 +166,6 @@ def shorten(reply: Reply, question: Question) -> Reply:
     spoken = chunks or tuple(pieces(text))
     room = question.max_tokens - len(thought)
     if len(spoken) <= room:
-        return Reply(text=text, thought=reply.thought, chunks=chunks, tool_calls=reply.tool_calls, finish=reply.finish)
-    return Reply(thought="".join(thought[: question.max_tokens]), chunks=spoken[: max(room, 0)], finish="length")
+        return replace(reply, text=text, chunks=chunks)
+    cut = spoken[: max(room, 0)]
+    return Reply(thought="".join(thought[: question.max_tokens]), chunks=cut, finish="length", found=reply.found)

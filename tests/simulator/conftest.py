@@ -11,7 +11,7 @@ from bot.simulator import Simulator
 
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(first_token=0.01, per_token=0.0, picture=0.1) as simulator:
+    async with Simulator(first_token=0.01, per_token=0.0, picture=0.1, task=0.1) as simulator:
         yield simulator
 
 
