@@ -27,6 +27,7 @@ LIBRARIES = {
     "storage": {"aiosqlite", "asyncpg"},
     "simulator": {"aiohttp", "jwt", "PIL", "soundfile"},
     "foreign": {"aiohttp", "yarl"},
+    "documents": {"docx", "lxml", "openpyxl", "pptx", "pypdf"},
     "settings": {"dotenv"},
     "metrics": {"prometheus_client"},
     "wiring": {"aiohttp"},
@@ -34,7 +35,10 @@ LIBRARIES = {
 # bot/files.py alone in the hub makes pictures fit, and imports Pillow when the first one comes.
 EXCEPTIONS = {("bot.files", "PIL")}
 
-SDKS = {"aiogram", "dashscope", "discord", "openai", "PIL", "telegram", "telegramify_markdown", "zhipuai"}
+SDKS = {
+    *("aiogram", "dashscope", "discord", "openai", "PIL", "telegram", "telegramify_markdown", "zhipuai"),
+    *LIBRARIES["documents"],
+}
 
 LINES, FUNCTION_LINES = 420, 60  # "about 400", and never more than 60
 
@@ -61,13 +65,13 @@ def room(module: str) -> str:
             return "storage"
         case ["bot", "platforms", name, *_]:
             return name.partition("_")[0]
-        case ["bot", ("models" | "simulator" | "tools") as name, *_]:
+        case ["bot", ("documents" | "models" | "simulator" | "tools") as name, *_]:
             return name
         case ["bot"] | ["bot", "platforms"]:
             return "package"
         case ["bot", "ports" | "messages", *_]:
             return "words"
-    if module in WORDS:
+    if module in WORDS or module.startswith("bot.phrases_"):
         return "words"
     if module in WIRING:
         return "wiring"
@@ -83,7 +87,8 @@ SEES: dict[str, set[str]] = {
     "listener": {"words"},  # shared by the platforms that are asked over HTTP
     "web": {"words", "metrics", "web", "listener"},
     "telegram": {"words", "metrics", "telegram", "listener"},
-    "hub": {"hub", "words", "metrics", "logs", "foreign"},
+    "hub": {"hub", "words", "metrics", "logs", "foreign", "documents"},
+    "documents": {"words", "documents"},
     "settings": {"words"},
     "logs": set(),
     "metrics": {"words"},
