@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -54,6 +55,7 @@ class Guarded:
         *,
         key: str = "",
         failed: Callable[[ModelError], None] = lambda error: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._key = key
@@ -61,7 +63,7 @@ class Guarded:
         self._opened = opened
         self._budget = budget
         self._limits = limits
-        self._admission = Admission(name, limits)
+        self._admission = Admission(name, limits, clock=clock)
 
     def state(self) -> tuple[ModelState, ...]:
         """How the models stand that were asked lately."""
@@ -132,11 +134,11 @@ class Guarded:
             raise wordless
         metrics.spent(prompt.card.name, finished.cost, finished.usage)
         if finished.reason is Finish.TOOLS:
-            for call in answer.calls:
-                yield call
             # The turn's commit settles its last call alone, and this is not the last.
             await self._budget.release(reserved, cost=finished.cost)
             finished = replace(finished, call=None)
+            for call in answer.calls:
+                yield call
         yield finished
 
     async def _begin(self, prompt: Prompt) -> AsyncGenerator[Streamed, None]:
