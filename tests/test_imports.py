@@ -27,6 +27,7 @@ LIBRARIES = {
     "storage": {"aiosqlite", "asyncpg"},
     "simulator": {"aiohttp", "jwt", "PIL", "soundfile"},
     "foreign": {"aiohttp", "yarl"},
+    "tools": {"anyio", "httpx", "lxml", "mcp", "pydantic", "pydantic_core", "yarl"},
     "documents": {"docx", "lxml", "openpyxl", "pptx", "pypdf"},
     "settings": {"dotenv"},
     "metrics": {"prometheus_client"},
