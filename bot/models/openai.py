@@ -1,4 +1,5 @@
-"""Any OpenAI-compatible service (Ollama, vLLM, DeepSeek …): chat and pictures in, over plain HTTP; no SDK is worth it here."""
+"""Any OpenAI-compatible service (Ollama, vLLM, DeepSeek …): chat with functions and pictures in, over plain HTTP; no SDK is
+worth it here."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ import aiohttp
 from yarl import URL
 
 from bot.errors import ModelError, Trouble
-from bot.messages import Finish, Finished, Text, Thought, Usage
+from bot.messages import Finish, Finished, Thought, Usage
+from bot.models.calls import Calls, offered
+from bot.models.calls import told as told_calls
 from bot.models.marks import Marks
 from bot.models.pictures import Kept, data_url
 from bot.models.sse import data_lines
-from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, told, usage_of
+from bot.models.vendor import MALFORMED, Drawn, Streamed, by_status, retry_after, told, usage_of
 from bot.ports import Line, ModelCard, PicturePrompt, Prompt
 
 PREFIX = "openai/"
@@ -102,7 +105,7 @@ class OpenAI:
         window = entry.get("max_model_len")  # vLLM tells
         return card_for(entry["id"], self._url, window if isinstance(window, int) and window > 0 else WINDOW)
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Finished, None]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Streamed, None]:
         card = prompt.card
         body: dict[str, Any] = {
             "model": card.name.removeprefix(PREFIX),
@@ -113,6 +116,8 @@ class OpenAI:
         }
         if card.seed and prompt.seed is not None:
             body["seed"] = prompt.seed
+        if prompt.tools:
+            body["tools"] = offered(prompt.tools)
         try:
             async with self._session.post(
                 f"{self._url}/chat/completions",
@@ -133,6 +138,10 @@ class OpenAI:
         raise ModelError(Trouble.NO_MODEL, vendor="openai", model=prompt.card.name)
 
     async def _message(self, line: Line, *, vision: bool) -> dict[str, Any]:
+        if line.role == "tool":
+            return {"role": "tool", "content": line.text, "tool_call_id": line.call}
+        if line.calls:
+            return {"role": line.role, "content": line.text, "tool_calls": told_calls(line.calls)}
         if not (line.files and vision):
             return {"role": line.role, "content": line.text}
         content: list[dict[str, Any]] = [
@@ -143,9 +152,10 @@ class OpenAI:
         return {"role": line.role, "content": content}
 
 
-async def _parts(response: aiohttp.ClientResponse, model: str) -> AsyncGenerator[Text | Thought | Finished, None]:
+async def _parts(response: aiohttp.ClientResponse, model: str) -> AsyncGenerator[Streamed, None]:
     """Usage comes in a chunk of its own, after the finish reason and without choices."""
     marks = Marks()
+    calls = Calls()
     reason: str | None = None
     usage = Usage(estimated=True)
     request_id = response.headers.get("x-request-id", "")
@@ -168,9 +178,15 @@ async def _parts(response: aiohttp.ClientResponse, model: str) -> AsyncGenerator
             if text := delta.get("content"):
                 for part in marks.feed(text):
                     yield part
+            calls.feed(delta.get("tool_calls"))
     for part in marks.end():
         yield part
     finish = FINISHES.get(reason, Finish.STOP) if reason else Finish.CUT
+    if finish is Finish.TOOLS:
+        asked = calls.whole()
+        for call in asked:
+            yield call
+        finish = Finish.TOOLS if asked else Finish.CUT
     code = reason or "" if finish in (Finish.REFUSED, Finish.CUT) else ""
     yield Finished(reason=finish, usage=usage, model=model, request_id=request_id, code=code)
 

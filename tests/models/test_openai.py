@@ -1,5 +1,6 @@
 """Any OpenAI-compatible service."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,12 +12,18 @@ from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Usage
 from bot.models import ModelSettings, open_models
 from bot.models.openai import OpenAI
-from bot.ports import Line
+from bot.ports import Line, ToolCall, ToolCard
 from bot.simulator import Fault, Reply
+from bot.simulator import ToolCall as Called
 from tests.models.rig import QUICK, Asker, Parts, Purse, Shelf, end_of, png, recorded, text_of, thought_of
 from tests.servers.openai import OpenAIServer
 
 MODEL = "openai/llama3.2"
+WEATHER = ToolCard(
+    name="get_weather",
+    description="The weather of a city.",
+    parameters='{"type": "object", "properties": {"city": {"type": "string"}}}',
+)
 
 
 @asynccontextmanager
@@ -153,3 +160,39 @@ async def test_pictures_in() -> None:
         assert server.log[-1].body["messages"][0]["content"] == "?"
         assert end_of(await rig.answer(replace(prompt, card=replace(prompt.card, vision=True)))).reason is Finish.STOP
         assert server.log[-1].body["messages"][0]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+async def test_functions_are_offered_asked_for_and_answered() -> None:
+    async with open_service() as (server, rig):
+        parts = await rig.ask(MODEL, "The weather in Oslo?", tools=(WEATHER,))
+        (call,) = [part for part in parts if isinstance(part, ToolCall)]
+        assert parts[-2] is call and end_of(parts).reason is Finish.TOOLS
+        assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Oslo"})
+        lines = (
+            Line("user", "The weather in Oslo?"),
+            Line("assistant", "", calls=(call,)),
+            Line("tool", "12 degrees", call=call.id),
+        )
+        again = await rig.ask(MODEL, lines=lines, tools=(WEATHER,))
+        assert "12 degrees" in text_of(again) and end_of(again).reason is Finish.STOP
+        told, result = server.log[-1].body["messages"][1:]
+        assert told["tool_calls"][0] == {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": "get_weather", "arguments": call.arguments},
+        }
+        assert result == {"role": "tool", "content": "12 degrees", "tool_call_id": call.id}
+
+
+async def test_a_call_cut_off_by_length_is_none() -> None:
+    async with open_service() as (server, rig):
+        server.say(Reply(text="Let me", tool_calls=(Called("c1", "get_weather", '{"city": "Os'),), finish="length"))
+        parts = await rig.ask(MODEL, tools=(WEATHER,))
+        assert end_of(parts).reason is Finish.LENGTH
+        assert not [part for part in parts if isinstance(part, ToolCall)]
+
+
+async def test_a_service_that_asks_for_functions_and_names_none_is_cut() -> None:
+    event = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"tool_calls"}]}\n\ndata: [DONE]\n\n'
+    async with open_service() as (_, rig), recorded([event]) as origin:
+        assert end_of(await read(rig, origin)).reason is Finish.CUT
