@@ -12,13 +12,13 @@ import aiohttp
 from PIL import Image
 
 from bot.errors import ModelError, StorageError, Unreadable
-from bot.messages import ChatKey, Finished, Notice, Text, Thought
+from bot.messages import ChatKey, Finished, Text, Thought
 from bot.models import Limits, ModelSettings, Roster, open_models
-from bot.ports import Kind, Ledger, Line, ModelCard, Picture, PicturePrompt, Prompt
+from bot.ports import Kind, Ledger, Line, ModelCard, Picture, PicturePrompt, Prompt, Said
 from bot.simulator import Simulator
 
 CHAT = ChatKey("web", "1")
-Parts = list[Text | Thought | Notice | Finished]
+Parts = list[Said]
 QUICK = Limits(pace=0.01)  # the waits between tries, a hundred times shorter
 VENDORS = ("glm", "qwen", "qwen3-vl-flash")  # one chat model for each way of asking
 
@@ -29,7 +29,9 @@ class Purse:
     def __init__(self) -> None:
         self.rows: list[tuple[str, int, str]] = []
 
-    async def reserve(self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int) -> int | None:
+    async def reserve(
+        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job: int | None = None
+    ) -> int | None:
         if cost and sum(row[1] for row in self.rows) + cost > limit:
             return None
         self.rows.append((model, cost, "reserved"))
