@@ -72,7 +72,7 @@ class Quiet:
         address = Address(ChatKey(self.name, said["chat"]))
         return Message(id=said["id"], author=Author("1", "Ann"), address=address, text=said["text"], at=time.time())
 
-    def layout(self, markdown: str) -> tuple[Piece, ...]:
+    def layout(self, markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
         return (Piece(markdown),)
 
     async def send(self, to: Address, piece: Piece, nonce: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from bot.messages import (
     Button,
@@ -17,20 +18,29 @@ from bot.messages import (
     Thought,
     Withdraw,
 )
+from bot.text import newest
 
-Layout = Callable[[str], tuple[Piece, ...]]
+
+class Layout(Protocol):
+    def __call__(self, markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
+        """See ports.Platform."""
+
+
 Place = tuple[int, int]  # slot, number of the piece in it
 
 CURSOR = " ▌"  # at the end of every preview: it never equals the final text
 LONGEST_WITH_CURSOR = 1900  # characters: some platform's limit is 2,000
 TEASER = 1000  # characters of a first send where sends are not idempotent
+GLIMPSE = 600  # characters of the thoughts that are shown while more of them come
+SETTLED = 500  # characters of an answer after which no thought is added above it: its first message is about to be full
 
 
 @dataclass(slots=True)
 class _Slot:
     deltas: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    pondering: bool = False  # the last part was a thought
     notice: str = ""
-    thinking: bool = False
     media: list[Media] = field(default_factory=list)
     buttons: Buttons | None = None
 
@@ -40,9 +50,21 @@ class _Slot:
             self.deltas = ["".join(self.deltas)]
         return self.deltas[0] if self.deltas else ""
 
+    @property
+    def thought(self) -> str:
+        if len(self.thoughts) > 1:
+            self.thoughts = ["".join(self.thoughts)]
+        return self.thoughts[0] if self.thoughts else ""
+
+    def think(self, delta: str) -> None:
+        """Whatever it thinks after something else came (another try, a tool's result) is a new paragraph."""
+        if len(self.text) <= SETTLED:
+            self.thoughts.append(delta if self.pondering or not self.thoughts else f"\n\n{delta}")
+
 
 class Answer:
-    """Collects parts. `thinking` is shown while a model thinks and has said nothing yet."""
+    """Collects parts. `thinking` is shown while a model thinks and has said nothing yet. What it thinks is shown and nothing
+    else: `text` is the answer alone."""
 
     def __init__(self, thinking: str) -> None:
         self._thinking = thinking
@@ -58,8 +80,8 @@ class Answer:
             case Text(delta):
                 slot.deltas.append(delta)
                 slot.notice = ""
-            case Thought():
-                slot.thinking = True
+            case Thought(delta):
+                slot.think(delta)
                 slot.notice = ""
             case Notice(text):
                 slot.notice = text
@@ -69,7 +91,8 @@ class Answer:
             case Buttons():
                 slot.buttons = part
             case Withdraw():
-                self._slots[part.slot] = _Slot()
+                slot = self._slots[part.slot] = _Slot()
+        slot.pondering = isinstance(part, Thought)
 
     @property
     def text(self) -> str:
@@ -100,16 +123,21 @@ class Answer:
     def _pieces(self, layout: Layout, *, final: bool) -> dict[Place, Piece]:
         places: dict[Place, Piece] = {}
         for number, slot in sorted(self._slots.items()):
-            markdown = slot.text
-            if not markdown.strip() and not slot.media:
-                markdown = slot.notice or ("" if final or not slot.thinking else self._thinking)
+            markdown, thoughts = self._words(slot, final), slot.thought.strip()
+            thinking = not final and not slot.text.strip()
             pieces = [replace(layout(media.caption)[0], media=media) for media in slot.media]
-            if markdown.strip():
-                pieces.extend(layout(markdown))
-            elif slot.notice and not final:
-                pieces.extend(layout(slot.notice))
+            if markdown.strip() or thoughts:
+                pieces.extend(layout(markdown, newest(thoughts, GLIMPSE) if thinking else thoughts, thinking))
             places.update({(number, index): piece for index, piece in enumerate(pieces)})
         return places
+
+    def _words(self, slot: _Slot, final: bool) -> str:
+        """The text, or what stands in its place."""
+        if slot.text.strip():
+            return slot.text
+        if slot.media:
+            return "" if final else slot.notice
+        return slot.notice or (self._thinking if slot.thoughts and not final else "")
 
 
 def _with_cursor(piece: Piece) -> Piece:
@@ -118,7 +146,8 @@ def _with_cursor(piece: Piece) -> Piece:
 
 def teaser(piece: Piece) -> Piece:
     """The first send of a piece where a repeated send would show twice: visibly a preview, never the text of the piece itself,
-    even if that ends like a cursor. Only the last piece of a preview has buttons here: its cursor is ours."""
+    even if that ends like a cursor. Only the last piece of a preview has buttons here: its cursor is ours, and a
+    short one keeps its form, so that thoughts are not taken for the answer."""
     body = "…" if piece.media else piece.body.removesuffix(CURSOR) if piece.buttons else piece.body
-    teased = body[:TEASER] + CURSOR
-    return Piece(teased if teased != body else teased + CURSOR, buttons=piece.buttons)
+    teased, whole = body[:TEASER] + CURSOR, piece.buttons and len(body) <= TEASER and not piece.media
+    return Piece(teased if teased != body else teased + CURSOR, piece.marks if whole else "", buttons=piece.buttons)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -21,6 +21,8 @@ MAX_FENCE = 7  # a longer row of backticks is text to us
 _CLOSING = MAX_FENCE + 1  # room kept for a closing fence and its newline, needed or not: the need may come and go
 LONGEST_CHARACTER = 64  # code points joined into one; what claims to be longer (a tower of accents) may be cut
 _SMALLEST = 128  # below this a piece could not hold its own openings
+_GAP = "\n[…]\n"  # what is left out of the middle of a text
+_WORD_REACH = 40  # characters: so far from where a text is cut short a border of words is looked for
 
 _FENCE = re.compile(rf"[ \t]*(`{{3,{MAX_FENCE}}}|~{{3,{MAX_FENCE}}})(?![`~])[ \t]*([^\s`]*)(?![^\s`])[^`\n]*$")
 _DELIMITER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
@@ -64,9 +66,10 @@ class Fragment:
         return self.opening + body + self.closing
 
 
-def split(text: str, limit: int) -> tuple[Fragment, ...]:
-    """`text` in fragments of at most `limit` code points each, `limit` being 128 or more. At least one, maybe empty."""
-    limit = max(limit, _SMALLEST)
+def split(text: str, limit: int, first: int = 0) -> tuple[Fragment, ...]:
+    """`text` in fragments of at most `limit` code points each, `limit` being 128 or more; `first` is the limit of the first one
+    where something else stands before it. At least one, maybe empty."""
+    rest, limit = max(limit, _SMALLEST), max(first or limit, _SMALLEST)
     fragments: list[Fragment] = []
     start, opening = 0, ""
     while True:
@@ -78,7 +81,38 @@ def split(text: str, limit: int) -> tuple[Fragment, ...]:
         cut, following = _cut(opening, text[start : start + room + 1], limit)
         body = text[start : start + cut]
         fragments.append(Fragment(opening, body, _closing(opening + body)))
-        start, opening = start + cut, following
+        start, opening, limit = start + cut, following, rest
+
+
+def abridged(text: str, limit: int, size: Callable[[str], int] = len) -> str:
+    """`text`, or its beginning and its end with a gap between them, in at most `limit` as `size` counts each character."""
+    if len(text) <= limit and sum(map(size, text)) <= limit:
+        return text
+    half = (limit - sum(map(size, _GAP))) // 2
+    head, tail = text[: _reach(text[:half], half, size)], text[-half:]
+    tail = tail[len(tail) - _reach(tail[::-1], half, size) :]
+    return f"{_without_half_word(head[::-1])[::-1].rstrip()}{_GAP}{_without_half_word(tail).lstrip()}"
+
+
+def newest(text: str, limit: int) -> str:
+    """The end of `text`, at most `limit` characters of it."""
+    return text if len(text) <= limit else f"… {_without_half_word(text[-limit:]).lstrip()}"
+
+
+def _reach(text: str, limit: int, size: Callable[[str], int]) -> int:
+    """How many characters from the start fit."""
+    total = 0
+    for number, character in enumerate(text):
+        total += size(character)
+        if total > limit:
+            return number
+    return len(text)
+
+
+def _without_half_word(text: str) -> str:
+    """From the first border of words on, where one is near."""
+    border = next((at for at, character in enumerate(text[:_WORD_REACH]) if character.isspace()), 0)
+    return text[border:]
 
 
 def tables(lines: list[str]) -> Iterator[tuple[int, int]]:

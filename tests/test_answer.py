@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answer import CURSOR, LONGEST_WITH_CURSOR, TEASER, Answer, teaser
+from bot.answer import CURSOR, GLIMPSE, LONGEST_WITH_CURSOR, SETTLED, TEASER, Answer, teaser
 from bot.messages import Button, Buttons, Choice, Finish, Finished, Media, Notice, Part, Piece, Text, Thought, Withdraw
 
 WIDTH = 7
@@ -17,9 +17,11 @@ FOX = Media("fox.png", "image/png", caption="a fox")
 THINKING = "thinking"
 
 
-def layout(markdown: str) -> tuple[Piece, ...]:
-    """Prefix-stable, and at least one piece, as every platform's is."""
-    return tuple(Piece(markdown[start : start + WIDTH]) for start in range(0, max(1, len(markdown)), WIDTH))
+def layout(markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
+    """Prefix-stable, and at least one piece, as every platform's is. The thoughts are the marks of the first one."""
+    starts = range(0, max(1, len(markdown)), WIDTH)
+    first, *rest = [Piece(markdown[start : start + WIDTH]) for start in starts]
+    return (replace(first, marks=f"{thoughts}{' …' if thinking else ''}" if thoughts else ""), *rest)
 
 
 def answer_of(*parts: Part) -> Answer:
@@ -43,23 +45,61 @@ def test_nothing_is_shown_of_nothing() -> None:
     assert answer_of(Text(" \n")).final(layout, {}) == {}
 
 
-def test_thinking_is_shown_until_there_is_text_and_never_in_the_end() -> None:
+def test_that_it_thinks_is_said_until_there_is_text_and_never_in_the_end() -> None:
     thought = answer_of(Thought("hm"))
     assert "".join(piece.body for _, piece in sorted(thought.preview(layout, STOP).items())) == THINKING + CURSOR
-    assert thought.final(layout, {}) == {}
+    assert thought.final(layout, {}) == {(0, 0): Piece("", marks="hm")}
     assert bodies(answer_of(Thought("hm"), Text("so"))) == ["so"]
+    assert answer_of(Thought(" \n")).final(layout, {}) == {}
+
+
+def test_the_newest_thoughts_are_shown_as_they_come_and_all_of_them_above_the_answer() -> None:
+    answer = answer_of(Thought("first "), Thought("word " * GLIMPSE), Thought("last"))
+    shown = answer.preview(layout, STOP)[0, 0].marks
+    assert shown.endswith("word last …")
+    assert "first" not in shown
+    assert len(shown) < GLIMPSE + 10
+    answer.add(Text("so"))
+    whole = f"first {'word ' * GLIMPSE}last"
+    assert answer.preview(layout, STOP)[0, 0] == Piece("so" + CURSOR, whole, buttons=((STOP,),))
+    assert answer.final(layout, {}) == {(0, 0): Piece("so", whole)}
+
+
+def test_thoughts_are_no_part_of_the_answer() -> None:
+    answer = answer_of(Thought("a"), Text("b"), Thought("c"), Text("d"), Finished(reason=Finish.STOP))
+    assert answer.text == "bd"
+
+
+def test_thoughts_of_another_try_are_another_paragraph() -> None:
+    answer = answer_of(Thought("a"), Thought("b"), Notice("again"), Thought("c"), Thought("d"), Text("so"))
+    assert answer.final(layout, {}) == {(0, 0): Piece("so", "ab\n\ncd")}
+
+
+def test_thoughts_may_come_after_a_line_to_people_but_not_above_half_an_answer() -> None:
+    answer = answer_of(Text("*Aside.*"), Thought("hm"), Text("x" * SETTLED), Thought("more"))
+    assert answer.final(layout, {})[0, 0].marks == "hm"
+
+
+def test_a_notice_takes_the_place_of_the_word_below_the_thoughts() -> None:
+    answer = answer_of(Thought("hm"), Notice("wait"))
+    assert answer.preview(layout, STOP) == {(0, 0): Piece("wait" + CURSOR, "hm …", buttons=((STOP,),))}
+
+
+def test_each_slot_has_its_own_thoughts() -> None:
+    answer = answer_of(Thought("one"), Thought("two", slot=1), Text("1"), Text("2", slot=1))
+    assert answer.final(layout, {}) == {(0, 0): Piece("1", "one"), (1, 0): Piece("2", "two")}
 
 
 def test_a_notice_goes_with_the_next_part_and_stays_where_the_turn_ends_on_it() -> None:
     assert bodies(answer_of(Notice("wait"))) == ["wait"]
     assert bodies(answer_of(Notice("wait"), Notice("still"))) == ["still"]
     assert bodies(answer_of(Notice("wait"), Text("done"))) == ["done"]
-    assert bodies(answer_of(Notice("wait"), Thought("hm"))) == []
+    assert bodies(answer_of(Notice("wait"), Thought("hm"))) == [""]
     assert bodies(answer_of(Notice("wait"), FOX)) == ["a fox"]
 
 
 def test_what_is_withdrawn_leaves_nothing_of_its_slot_alone() -> None:
-    answer = answer_of(Text("bad"), FOX, Text("other", slot=1), Withdraw())
+    answer = answer_of(Thought("hm"), Text("bad"), FOX, Text("other", slot=1), Withdraw())
     assert (bodies(answer), bodies(answer, 1)) == ([], ["other"])
     assert answer.text == ""
 
@@ -79,14 +119,14 @@ def test_buttons_stand_under_the_last_piece_of_their_slot() -> None:
 
 def test_a_cursor_never_makes_a_piece_too_long() -> None:
     long = Piece("x" * (LONGEST_WITH_CURSOR + 1))
-    preview = answer_of(Text("…")).preview(lambda markdown: (long,), STOP)
+    preview = answer_of(Text("…")).preview(lambda markdown, thoughts="", thinking=False: (long,), STOP)
     assert preview == {(0, 0): replace(long, buttons=((STOP,),))}
 
 
 def test_a_teaser_is_short_and_keeps_the_button() -> None:
     teased = teaser(Piece("x" * 1900 + CURSOR, marks="m", buttons=((STOP,),)))
     assert teased == Piece("x" * TEASER + CURSOR, buttons=((STOP,),))
-    assert teaser(Piece("short" + CURSOR, buttons=((STOP,),))).body == "short" + CURSOR
+    assert teaser(Piece("short" + CURSOR, "m", buttons=((STOP,),))) == Piece("short" + CURSOR, "m", buttons=((STOP,),))
     assert teaser(Piece("a fox", media=FOX)) == Piece("…" + CURSOR)
 
 
@@ -110,6 +150,11 @@ def since_withdrawn(parts: Sequence[Part], slot: int) -> Sequence[Part]:
     return own[last + 1 :]
 
 
+def thoughts(parts: Sequence[Part]) -> list[str]:
+    """Their words: between tries and rounds there are new paragraphs."""
+    return "".join(f"{part.delta} " for part in parts if isinstance(part, Thought)).split()
+
+
 def texts(parts: Sequence[Part]) -> str:
     return "".join(part.delta for part in parts if isinstance(part, Text))
 
@@ -126,13 +171,23 @@ def test_the_finished_answer_is_all_its_text_and_pictures_slot_by_slot(parts: li
         said = "".join(piece.body for piece in pieces[len(pictures) :])
         if texts(own).strip():
             assert said == texts(own)
-        elif pictures or not pieces:
+        elif pictures or not pieces or (thoughts(own) and not said):
             assert said == ""
         else:
             last = [part for part in own if not isinstance(part, Buttons)][-1]
             assert isinstance(last, Notice)
             assert said == last.text
     assert answer.text == texts(since_withdrawn(parts, 0))
+
+
+@given(st.lists(PARTS, max_size=25))
+def test_all_thoughts_stand_above_the_text_once_and_in_order(parts: list[Part]) -> None:
+    answer = answer_of(*parts)
+    for slot in range(3):
+        own = since_withdrawn(parts, slot)
+        marks = [piece.marks for place, piece in sorted(answer.final(layout, {}).items()) if place[0] == slot]
+        assert "".join("".join(marks).split()) == "".join(thoughts(own))
+        assert sum(map(bool, marks)) <= 1
 
 
 @given(st.lists(PARTS, max_size=25))
@@ -160,8 +215,9 @@ def test_a_preview_differs_from_its_final_only_by_what_goes_away(parts: list[Par
     answer = answer_of(*parts)
     preview, final = answer.preview(layout, STOP), answer.final(layout, {})
     stripped: Callable[[Piece], Piece] = lambda piece: replace(piece, body=piece.body.removesuffix(CURSOR), buttons=())  # noqa: E731
+    spoken = {slot for slot in range(3) if texts(since_withdrawn(parts, slot)).strip()}
     for place, piece in final.items():
-        assert preview[place] == piece or stripped(preview[place]) == piece
+        assert place[0] not in spoken or preview[place] == piece or stripped(preview[place]) == piece
 
 
 @given(st.lists(WORDS, min_size=1, max_size=20))

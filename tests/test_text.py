@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.text import fence_after, split, tables, well_formed
+from bot.text import abridged, fence_after, newest, split, tables, well_formed
 
 WORDS = ["word ", "一段中文文字。", "A sentence. ", "\n", "\n\n", "- item\n", "## Head\n", "x = 1\n", "a" * 90, "\t"]
 MARKS = [
@@ -130,3 +130,29 @@ def test_broken_surrogates_are_mended_and_a_half_at_the_end_is_held_back() -> No
 def test_tables_in_code_are_code() -> None:
     lines = ["| a |", "|---|", "| 1 |", "", "```", "| b |", "|---|", "```", "| c |", "no delimiter"]
     assert list(tables(lines)) == [(0, 3)]
+
+
+@given(MARKDOWN, st.lists(BITS, max_size=20).map("".join), LIMITS)
+def test_another_limit_for_the_first_fragment_changes_no_other_rule(text: str, more: str, limit: int) -> None:
+    fragments = split(text, 400, limit)
+    assert "".join(fragment.body for fragment in fragments) == text
+    assert all(len(str(fragment)) <= (400 if number else limit) for number, fragment in enumerate(fragments))
+    assert split(text + well_formed(more), 400, limit)[: len(fragments) - 1] == fragments[:-1]
+
+
+@given(st.text() | MARKDOWN, st.integers(40, 400))
+def test_an_abridged_text_keeps_its_beginning_and_end_and_fits(text: str, limit: int) -> None:
+    double = abridged(text, limit, lambda character: 1 + (character > "m"))
+    assert sum(1 + (character > "m") for character in double) <= limit
+    short = abridged(text, limit)
+    assert len(short) <= limit
+    if short != text:
+        head, _, tail = short.partition("\n[…]\n")
+        assert text.startswith(head)
+        assert text.endswith(tail)
+
+
+def test_what_is_cut_short_begins_and_ends_with_whole_words() -> None:
+    assert abridged("one two three four five six seven eight", 30) == "one two\n[…]\nseven eight"
+    assert newest("one two three four", 12) == "… three four"
+    assert newest("one two", 12) == "one two"

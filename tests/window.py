@@ -169,10 +169,13 @@ class Window:
             case kind:
                 raise KeyError(kind)
 
-    def layout(self, markdown: str) -> tuple[Piece, ...]:
+    def layout(self, markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
+        """Thoughts stand above the text, in brackets that close when they are complete."""
         if self.broken_layout(markdown):
             raise ZeroDivisionError("a bug in the layout")
-        return tuple(Piece(markdown[start : start + self._width]) for start in range(0, len(markdown), self._width))
+        above = f"[{thoughts}{'' if thinking else ']'}\n" if thoughts else ""
+        whole = above + markdown
+        return tuple(Piece(whole[start : start + self._width]) for start in range(0, len(whole), self._width))
 
     async def send(self, to: Address, piece: Piece, nonce: str) -> str:
         assert len(nonce) <= 25

@@ -111,8 +111,8 @@ class DiscordPlatform:
     def read(self, payload: str) -> Incoming:
         return discord_read.incoming(payload, lambda person: self._gate.owns(PLATFORM, person))
 
-    def layout(self, markdown: str) -> tuple[Piece, ...]:
-        return discord_layout.layout(markdown)
+    def layout(self, markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
+        return discord_layout.layout(markdown, thoughts)
 
     # --- out -----------------------------------------------------------------------------------------------------------
 

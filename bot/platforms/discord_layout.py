@@ -9,45 +9,68 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from bot.messages import Piece
-from bot.text import fence_after, split, tables, well_formed
+from bot.text import abridged, fence_after, split, tables, well_formed
 
 LIMIT = 2000  # code points, as Discord's API counts them
 WIDEST = 56  # columns of a code block that a desktop shows without wrapping; phones show about 40
 NOTHING = "…"  # Discord refuses an empty message
+THOUGHTS = 1200  # characters of a message that thoughts may take, marks included
+SUBTEXT = "-# "
 
 _HEADING = re.compile(r"( {0,3})#{4,6}(?= )")
 _PICTURE = re.compile(r"!(?=\[[^\]\n]+\]\()")
 _CELL = re.compile(r"(?<!\\)\|")
+_SPECIAL = re.compile(r"[\\`*_~|<>@#:\[\]-]")  # formats, mentions, links, emoji
 _MARKUP = re.compile(r"\*\*|__|`|(?<!\w)\*(?=\w)|(?<=\w)\*(?!\w)")
 
 
-def layout(markdown: str) -> tuple[Piece, ...]:
+def layout(markdown: str, thoughts: str = "") -> tuple[Piece, ...]:
     """At least one piece, each fit to be sent."""
-    text = well_formed(markdown).lstrip()
-    bodies = (render(str(fragment)).rstrip() for fragment in split(text, LIMIT))
-    return tuple(Piece(body) for body in bodies if body.strip()) or (Piece(NOTHING),)
+    text, above = well_formed(markdown).lstrip(), subtext(thoughts) if thoughts else ""
+    room = LIMIT - len(above)
+    first, *rest = [str(fragment) for fragment in split(text, LIMIT, room)]
+    bodies = [above + render(first, room), *map(render, rest)]
+    return tuple(Piece(body.rstrip()) for body in bodies if body.strip()) or (Piece(NOTHING),)
 
 
-def render(text: str) -> str:
-    """One message's Markdown, of at most `LIMIT` characters, for Discord, and no longer than that."""
+@lru_cache(maxsize=64)  # they are the same all the time while the answer below them grows
+def subtext(thoughts: str) -> str:
+    """The lines above an answer: small and grey, and nothing in them formats, mentions or links. "" where nothing is said."""
+    lines = [line.strip() for line in well_formed(thoughts).split("\n")]
+    said = "\n".join(line for line in lines if line)
+    if not said:
+        return ""
+    room = THOUGHTS - len(SUBTEXT) - 3
+    shown = _SPECIAL.sub(r"\\\g<0>", abridged(said, room, _cost)).replace("\n", f"\n{SUBTEXT}")
+    return f"{SUBTEXT}💭 {shown}\n"
+
+
+def _cost(character: str) -> int:
+    """What it takes in subtext."""
+    return 1 + len(SUBTEXT) if character == "\n" else 2 if _SPECIAL.match(character) else 1
+
+
+def render(text: str, limit: int = LIMIT) -> str:
+    """One message's Markdown, of at most `limit` characters, for Discord, and no longer than that."""
     if "|" not in text:
         rendered = "\n".join(_lines(text.split("\n")))
-        return rendered if len(rendered) <= LIMIT else text
+        return rendered if len(rendered) <= limit else text
     lines = text.split("\n")
     size = len(text)
     blocks: list[list[str]] = []
     done = 0
     for start, end in tables(lines):
-        table, spare = lines[start:end], LIMIT - size
+        table, spare = lines[start:end], limit - size
         shown = next(form for form in _forms(table) if _size(form) - _size(table) <= spare)
         size += _size(shown) - _size(table)
         blocks += [list(_lines(lines[done:start])), shown]
         done = end
     blocks.append(list(_lines(lines[done:])))
     rendered = "\n".join(line for block in blocks for line in block)
-    return rendered if len(rendered) <= LIMIT else text
+    return rendered if len(rendered) <= limit else text
 
 
 def _size(lines: list[str]) -> int:

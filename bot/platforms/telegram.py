@@ -204,8 +204,8 @@ class TelegramPlatform:
     def _owns(self, person: str) -> bool:
         return self._gate.owns(self.name, person)
 
-    def layout(self, markdown: str) -> tuple[Piece, ...]:
-        return telegram_layout.layout(markdown)
+    def layout(self, markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
+        return telegram_layout.layout(markdown, thoughts, thinking)
 
     # --- showing -------------------------------------------------------------------------------------------------------
 

@@ -18,19 +18,22 @@ from telegramify_markdown import MessageEntity, RenderConfig, convert
 
 from bot.messages import Piece
 from bot.platforms.telegram_text import narrowed, units, widened
-from bot.text import split, well_formed
+from bot.text import abridged, split, well_formed
 
 LIMIT = 4096  # UTF-16 units in a text, after parsing
 CAPTION = 1024  # the same under a picture
 MAX_ENTITIES = 100  # Telegram drops further ones without a word
+THOUGHTS = 2500  # UTF-16 units of a text that thoughts may take
 
-_SPLIT = LIMIT + 8  # `split` keeps 8 characters for a closing fence, which takes no room once it is rendered
-_DECIDED = LIMIT - 16  # what is counted for entities; it must end before the place where the length alone would cut
+_CLOSING = 8  # characters that `split` keeps for a closing fence, which takes no room once it is rendered
+_SPLIT = LIMIT + _CLOSING
+_DECIDED = 16  # what is counted for entities must end so far before the place where the length alone would cut
 _ENOUGH = 2 * MAX_ENTITIES - 10  # half-entities (opening or closing marks) after which a message is full
 
 # Telegram makes spaces of control characters and drops line separators and direction overrides; offsets would shift.
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f]")
 _DROPPED = re.compile("[\u2028-\u202e]")
+_SPACE = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")  # between paragraphs
 _BLANK = re.compile("[\\s\u200b-\u200f\u2060\u2800\ufeff\u3164]*")
 
 # Stand-ins while the Markdown is parsed, so that these characters stay text. Noncharacters, one UTF-16 unit each.
@@ -54,10 +57,13 @@ _VERBATIM = frozenset({"code", "pre"})
 _log = logging.getLogger(__name__)
 
 
-def layout(markdown: str) -> tuple[Piece, ...]:
+def layout(markdown: str, thoughts: str = "", thinking: bool = False) -> tuple[Piece, ...]:
     """The messages that show this Markdown; see `Platform.layout`."""
-    pieces = tuple(piece for source in _sources(_clean(markdown)) if (piece := _render(source)) is not None)
-    return pieces or (Piece("…"),)
+    above = _thoughts(thoughts) if thoughts else ""
+    room = LIMIT - units(above)
+    first, *rest = _sources(_clean(markdown), room)
+    pieces = [_under(above, _render(first, room), thinking), *map(_render, rest)]
+    return tuple(piece for piece in pieces if piece is not None) or (Piece("…"),)
 
 
 def plain(piece: Piece) -> Piece:
@@ -72,8 +78,30 @@ def caption(piece: Piece) -> tuple[str, str]:
     if units(piece.body) <= CAPTION:
         return piece.body, piece.marks
     body = narrowed(widened(piece.body)[: CAPTION - 1]) + "…"
-    entities = [] if not piece.marks else [MessageEntity(**one) for one in json.loads(piece.marks)]
-    return body, _marks([entity for found in entities if (entity := _within(found, 0, CAPTION)) is not None])
+    inside = [entity for found in _entities(piece) if (entity := _within(found, 0, CAPTION)) is not None]
+    return body, _marks(inside)
+
+
+# --- thoughts ----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)  # they are the same all the time while the answer below them grows
+def _thoughts(said: str) -> str:
+    """What is quoted above an answer, with the line's end after it; "" where nothing is to be seen."""
+    text = _SPACE.sub("\n\n", _clean(said)).strip()
+    return "" if _BLANK.fullmatch(text) else abridged(f"💭 {text}", THOUGHTS - 1, units) + "\n"
+
+
+def _under(above: str, piece: Piece | None, thinking: bool) -> Piece | None:
+    """The first message with the thoughts above it: folded, or as they come."""
+    if not above:
+        return piece
+    kind = "blockquote" if thinking else "expandable_blockquote"
+    quote, shift = MessageEntity(kind, 0, units(above) - 1), units(above)
+    if piece is None:
+        return Piece(above.rstrip("\n"), _marks([quote]))
+    below = [entity.copy_with(offset=entity.offset + shift) for entity in _entities(piece)]
+    return Piece(above + piece.body, _marks([quote, *below][:MAX_ENTITIES]))
 
 
 # --- cutting -----------------------------------------------------------------------------------------------------------
@@ -93,13 +121,14 @@ class _Source:
     bare: str
 
 
-def _sources(text: str) -> list[_Source]:
-    """The Markdown message by message. Where one ends depends on the first `_SPLIT` characters of the rest alone."""
+def _sources(text: str, room: int) -> list[_Source]:
+    """The Markdown message by message, the first in `room` units. Where one ends depends on the first `_SPLIT` characters of
+    the rest alone."""
     sources: list[_Source] = []
     rest, opening = widened(text), ""
     while True:
         window = opening + rest[: _SPLIT + 2]
-        fragments = split(window, _limit(window))
+        fragments = split(window, _limit(window, LIMIT if sources else room))
         first = fragments[0]
         cut = len(first.body) - len(opening)
         if cut <= 0 and len(fragments) > 1:
@@ -111,16 +140,16 @@ def _sources(text: str) -> list[_Source]:
         rest, opening = rest[cut:], fragments[1].opening
 
 
-def _limit(window: str) -> int:
-    """The length at which a message is cut: Telegram's, or less where its entities would become too many. Whole lines
+def _limit(window: str, room: int) -> int:
+    """The length at which a message is cut: its room, or less where its entities would become too many. Whole lines
     only, since a mark at the very end may still become another."""
-    certain = window[:_DECIDED]
+    certain = window[: room - _DECIDED]
     halves = 0
     for found in _HALF.finditer(certain[: certain.rfind("\n") + 1]):
         halves += len(found["half"]) // 3 + 1 if found["half"] else 2
         if halves >= _ENOUGH:
             return found.end()
-    return _SPLIT
+    return room + _CLOSING
 
 
 # --- rendering ---------------------------------------------------------------------------------------------------------
@@ -140,8 +169,8 @@ _CONFIG = _configured()
 
 
 @lru_cache(maxsize=128)  # a growing answer is laid out again and again, and only its last message changes
-def _render(source: _Source) -> Piece | None:
-    """One message; None if nothing can be seen of it."""
+def _render(source: _Source, room: int = LIMIT) -> Piece | None:
+    """One message in `room` units; None if nothing can be seen of it."""
     if not _MARKUP.search(source.bare):
         return _as_text(source.bare)
     try:
@@ -150,7 +179,7 @@ def _render(source: _Source) -> Piece | None:
     except Exception as error:  # noqa: BLE001 -- whatever a library of parsers stumbles over, the text is shown
         _log.warning("could not render Markdown: %s", type(error).__name__)
         piece = None
-    return piece if piece is not None and units(piece.body) <= LIMIT else _as_text(source.bare)
+    return piece if piece is not None and units(piece.body) <= room else _as_text(source.bare)
 
 
 def _as_text(text: str) -> Piece | None:
@@ -243,6 +272,10 @@ def _nested(entities: list[MessageEntity]) -> list[MessageEntity]:
         around.append(entity)
         done.append(entity)
     return sorted(done, key=lambda one: (one.offset, -one.length))
+
+
+def _entities(piece: Piece) -> list[MessageEntity]:
+    return [MessageEntity(**one) for one in json.loads(piece.marks)] if piece.marks else []
 
 
 def _marks(entities: list[MessageEntity]) -> str:

@@ -22,7 +22,7 @@ from bot.platforms.listener import bind, serving
 from bot.platforms.web_api import Api, Banner
 from bot.platforms.web_assets import load_assets
 from bot.platforms.web_guard import Addresses, Guard, Login
-from bot.platforms.web_render import picture, render
+from bot.platforms.web_render import fold, picture, render
 from bot.platforms.web_stream import Streams
 from bot.ports import Board, Card, Files, Intake, MenuEntry, Traits
 
@@ -114,9 +114,9 @@ class WebPlatform:
     def read(self, payload: str) -> Incoming:
         return web_payload.read(payload)
 
-    def layout(self, markdown: str) -> tuple[Piece, ...]:
+    def layout(self, markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
         """Always one piece, as long as it may be: its body is HTML."""
-        return (Piece(render(markdown)),)
+        return (Piece(fold(thoughts, unfolded=thinking) + render(markdown)),)
 
     async def send(self, to: Address, piece: Piece, nonce: str) -> str:
         """The nonce is the message's id, so a repeat is the same message."""

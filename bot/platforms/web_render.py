@@ -19,9 +19,10 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from bot.messages import Media
-from bot.text import well_formed
+from bot.text import abridged, well_formed
 
 MARKDOWN_LIMIT = 100_000  # characters; beyond, a text is shown as it is: no model answers at such length
+THOUGHTS_LIMIT = 20_000  # characters
 MARKS_LIMIT = {"[": 4_000, "://": 500}  # the parser looks at pairs of these: its time grows with the square
 HIGHLIGHT_LIMIT = 8_000  # characters of one code block: 10 to 20 ms for Pygments
 REMEMBERED = 64  # texts that are growing at the same time
@@ -47,6 +48,16 @@ def picture(media: Media) -> str:
     source, caption = f"/files/{escape(media.file)}", escape(media.caption)
     image = f'<img src="{source}" alt="{caption}" decoding="async">'
     return f'<figure><a href="{source}" target="_blank" rel="noopener">{image}</a></figure>\n'
+
+
+def fold(thoughts: str, *, unfolded: bool) -> str:
+    """What a model thought, as plain text behind a line that the page names and the reader opens; "" for nothing."""
+    said = well_formed(thoughts).strip()
+    if not said:
+        return ""
+    text = f'<p dir="auto" tabindex="0">{escape(abridged(said, THOUGHTS_LIMIT))}</p>'  # reachable, since it may have to scroll
+    fold = '<details class="thoughts" open>' if unfolded else '<details class="thoughts">'
+    return f'{fold}<summary data-t="thoughts"></summary>{text}</details>\n'
 
 
 class _Growing:

@@ -75,9 +75,12 @@ class Platform(Protocol):
     def read(self, payload: str) -> Incoming:
         """What an accepted event says. Pure. Raises Unreadable."""
 
-    def layout(self, markdown: str) -> tuple[Piece, ...]:
+    def layout(self, markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
         """Render and split by the platform's own limits: at least one piece, each fit to be sent. Pure, never raises, and
-        prefix-stable: once a second piece exists, more text at the end never changes the first."""
+        prefix-stable: once a second piece exists, more text at the end never changes the first.
+
+        `thoughts` are plain text, folded away above the Markdown and abridged to what the first piece has room for. With
+        `thinking` more of them come, and these are the newest: they are shown as they are."""
 
     async def send(self, to: Address, piece: Piece, nonce: str) -> str:
         """Show a new message; its id. `nonce` (at most 25 characters) names this piece for ever."""

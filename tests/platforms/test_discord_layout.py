@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.platforms.discord_layout import LIMIT, columns, layout, render
+from bot.messages import Piece
+from bot.platforms.discord_layout import LIMIT, THOUGHTS, columns, layout, render, subtext
 
 ROW = "| one | two | three four five |\n"
 TEXTS = [
@@ -98,3 +99,44 @@ def test_only_fences_that_discord_knows_are_left() -> None:
 
 def test_width_counts_columns() -> None:
     assert [columns(text) for text in ("abc", "模型", "e\u0301", "ａ")] == [3, 4, 1, 2]
+
+
+# --- thoughts ----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(MARKDOWN, st.text(max_size=3000)), MARKDOWN)
+def test_thoughts_fit_above_the_first_message(thoughts: str, markdown: str) -> None:
+    pieces = [piece.body for piece in layout(markdown, thoughts)]
+    assert all(0 < len(piece.strip()) <= len(piece) <= LIMIT for piece in pieces)
+    above = subtext(thoughts)
+    assert len(above) <= THOUGHTS
+    assert pieces[0].startswith(above.rstrip())
+    assert all(line.startswith("-# ") for line in above.removesuffix("\n").split("\n") if above)
+
+
+@settings(max_examples=200, deadline=None)
+@given(MARKDOWN, MARKDOWN, st.lists(BITS, min_size=1, max_size=10).map("".join))
+def test_more_text_below_thoughts_changes_no_piece_but_the_last(thoughts: str, markdown: str, more: str) -> None:
+    before, after = layout(markdown, thoughts), layout(markdown + more, thoughts)
+    assert after[: len(before) - 1] == before[:-1]
+
+
+def test_thoughts_are_small_plain_lines() -> None:
+    (piece,) = layout("**yes**", "one *two*\n\n  # <@123> @everyone https://a.b\n")
+    assert piece.body == ("-# 💭 one \\*two\\*\n-# \\# \\<\\@123\\> \\@everyone https\\://a.b\n**yes**")
+
+
+def test_thoughts_alone_are_a_message_and_blank_ones_are_none() -> None:
+    assert layout("", "hm") == (Piece("-# 💭 hm"),)
+    assert layout("so", " \n ") == layout("so")
+
+
+def test_long_thoughts_keep_their_beginning_and_their_end() -> None:
+    (piece,) = layout("x" * 700, f"first {'*_words_* ' * 500}\nlast")
+    above, _, text = piece.body.rpartition("\n")
+    assert text == "x" * 700
+    assert above.startswith("-# 💭 first")
+    assert above.endswith("\n-# last")
+    assert "\n-# \\[…\\]\n" in above
+    assert THOUGHTS - 100 < len(above) <= THOUGHTS

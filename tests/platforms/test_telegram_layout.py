@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.messages import Media, Piece
-from bot.platforms.telegram_layout import caption, layout
+from bot.platforms.telegram_layout import THOUGHTS, caption, layout
 from bot.platforms.telegram_text import units
 from tests.servers.telegram_rules import MAX_TEXT, check_utf8, formatted, is_blank
 
@@ -284,3 +284,59 @@ def test_a_caption_is_shortened_with_its_entities() -> None:
 def test_a_picture_without_a_caption_has_none() -> None:
     (piece,) = layout("")
     assert caption(replace(piece, media=Media("f.png", "image/png"))) == ("", "")
+
+
+# --- thoughts ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.one_of(SOUP, LONG, st.text(max_size=6000)), st.one_of(SOUP, LONG), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_thought_can_be_sent_above_whatever_is_said(thoughts: str, text: str, thinking: bool) -> None:
+    pieces = layout(text, thoughts, thinking)
+    for piece in pieces:
+        check(piece)
+    quotes = [one for one in entities(pieces[0]) if one["offset"] == 0 and one["type"].endswith("blockquote")]
+    assert all(one["length"] < THOUGHTS for one in quotes[:1])
+
+
+@given(LONG, st.one_of(SOUP, LONG), st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_message_below_thoughts_never_changes_once_the_next_one_exists(
+    text: str, thoughts: str, data: st.DataObject
+) -> None:
+    shown: tuple[Piece, ...] = ()
+    for end in sorted((*data.draw(st.lists(st.integers(0, len(text)), max_size=8)), len(text))):
+        now = layout(text[:end], thoughts)
+        settled = shown[:-1]
+        assert now[: len(settled)] == settled
+        shown = now
+
+
+def test_thoughts_are_quoted_as_plain_text_and_folded_once_they_are_complete() -> None:
+    said = "💭 *hm* [so](http://a.b) <i>"
+    (piece,) = layout("**yes**", said[2:])
+    assert styled(piece) == [("expandable_blockquote", said), ("bold", "yes")]
+    assert piece.body == f"{said}\nyes"
+    (piece,) = layout("thinking …", said[2:], True)
+    assert styled(piece) == [("blockquote", said)]
+
+
+def test_thoughts_alone_are_a_message_and_blank_ones_are_none() -> None:
+    (piece,) = layout("", "hm")
+    assert styled(piece) == [("expandable_blockquote", "💭 hm")]
+    assert layout("so", " \u200b\n") == layout("so")
+
+
+def test_long_thoughts_keep_their_beginning_and_their_end() -> None:
+    pieces = layout("😀" * 4000, f"first {'😀 words ' * 2000}last")
+    quote = styled(pieces[0])[0][1]
+    assert quote.startswith("💭 first")
+    assert quote.endswith("last")
+    assert "\n[…]\n" in quote
+    assert THOUGHTS - 200 < units(quote) < THOUGHTS
+    assert [units(piece.body) > 4000 for piece in pieces] == [True, True, False]
+
+
+def test_a_message_full_of_formats_keeps_the_quote() -> None:
+    (piece,) = layout("`c` " * 99 + "`d`", "hm")
+    assert [kind for kind, _ in styled(piece)] == ["expandable_blockquote", *["code"] * 99]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.messages import Media
 from bot.platforms.web import WebPlatform
-from bot.platforms.web_render import _Growing, picture, render
+from bot.platforms.web_render import THOUGHTS_LIMIT, _Growing, fold, picture, render
 
 TAGS = {
     *("p", "br", "hr", "em", "strong", "s", "a", "code", "pre", "div", "span", "ul", "ol", "li", "blockquote"),
@@ -245,6 +245,31 @@ def test_an_answer_that_grows_costs_little_each_time() -> None:
 def test_layout_is_one_piece() -> None:
     [piece] = WebPlatform.layout(object.__new__(WebPlatform), "# hi")
     assert piece.body == "<h3>hi</h3>\n" and not piece.buttons
+
+
+def test_thoughts_stand_folded_above_the_answer_as_plain_text() -> None:
+    web = object.__new__(WebPlatform)
+    [piece] = web.layout("**yes**", " <b>hm</b> & *so*\n")
+    said = '<p dir="auto" tabindex="0">&lt;b&gt;hm&lt;/b&gt; &amp; *so*</p>'
+    fold = f'<details class="thoughts"><summary data-t="thoughts"></summary>{said}</details>\n'
+    assert piece.body == f"{fold}<p><strong>yes</strong></p>\n"
+    [piece] = web.layout("thinking …", "hm", True)
+    assert piece.body.startswith('<details class="thoughts" open>')
+    assert web.layout("so", " \n")[0].body == "<p>so</p>\n"
+
+
+@given(st.text())
+def test_whatever_is_thought_nothing_of_it_is_html(thoughts: str) -> None:
+    inside = fold(thoughts, unfolded=False).replace("</p></details>\n", "").rpartition('tabindex="0">')[2]
+    assert not {"<", ">", '"', "\0"} & set(inside)
+    assert inside.encode().decode() == inside
+
+
+def test_very_long_thoughts_keep_their_beginning_and_their_end() -> None:
+    html = fold(f"first {'word ' * 10_000}last", unfolded=False)
+    assert "first word" in html
+    assert "last</p>" in html
+    assert THOUGHTS_LIMIT - 200 < len(html) < THOUGHTS_LIMIT + 200
 
 
 @pytest.mark.parametrize("text", ["a\ud800b", "\udc92", "x" * 100_001 + "\ud83dy"])

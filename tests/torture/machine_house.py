@@ -154,8 +154,8 @@ class Seat:
                 )  # fmt: skip
                 return Edited(message) if kind == "edit" else message
 
-    def layout(self, markdown: str) -> tuple[Piece, ...]:
-        return self._window.layout(markdown)
+    def layout(self, markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
+        return self._window.layout(markdown, thoughts, thinking)
 
     async def send(self, to: Address, piece: Piece, nonce: str) -> str:
         return await self._alive(lambda: self._window.send(to, piece, nonce))

@@ -41,6 +41,7 @@ function decorate(block) {
     code.querySelector("pre").setAttribute("aria-label", t("code"));
   }
   for (const table of block.querySelectorAll(".table")) table.setAttribute("aria-label", t("table"));
+  if (block.matches(".thoughts")) block.querySelector("summary").textContent = t("thoughts");
   return block;
 }
 
@@ -59,12 +60,22 @@ function patch(body, html) {
       sources.set(old, source);
       return;
     }
+    if (old?.matches(".thoughts") && block.matches(".thoughts")) {
+      old.querySelector("p").replaceChildren(...block.querySelector("p").childNodes);
+      if (!old.dataset.chosen) old.open = block.open;
+      sources.set(old, source);
+      return;
+    }
     sources.set(block, source);
     if (old) old.replaceWith(decorate(block));
     else body.append(decorate(block));
   });
   for (const old of shown.slice(fresh.length)) old.remove();
 }
+
+// What an answer says, without what was thought before it.
+const said = (item) =>
+  [...item.querySelector(".body").children].filter((block) => !block.matches(".thoughts")).map((block) => block.innerText).join("\n");
 
 // --- the log ---
 
@@ -125,7 +136,7 @@ export class Log {
       this.render(card);
       if (card.role === "bot") {
         this.wait(false);
-        if (this.live && card.done && !before?.done) this.answered(this.items.get(card.id).querySelector(".body").innerText);
+        if (this.live && card.done && !before?.done) this.answered(said(this.items.get(card.id)));
       }
     }
     this.mark();
@@ -271,6 +282,8 @@ export class Log {
   }
 
   click(event) {
+    const fold = event.target.closest("summary")?.parentElement;
+    if (fold) fold.dataset.chosen = "by the reader"; // who folds or unfolds it is not overruled
     const button = event.target.closest("button");
     if (!button) return;
     const id = button.closest(".message").dataset.id;
@@ -284,7 +297,7 @@ export class Log {
 // As text and, where the browser can, with its form. Without https there is no clipboard API: the old way works there.
 async function copy(button, [source]) {
   const clone = source.cloneNode(true);
-  for (const bar of clone.querySelectorAll(".bar")) bar.remove();
+  for (const other of clone.querySelectorAll(".bar, .thoughts")) other.remove();
   const box = make("div", { className: "unseen copied" }, clone);
   document.body.append(box);
   const text = clone.innerText.trim();
