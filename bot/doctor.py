@@ -76,7 +76,9 @@ class Report:
 class Unbooked:
     """The ledger while the storage is closed: nothing can be booked, so nothing may cost anything."""
 
-    async def reserve(self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int) -> int | None:
+    async def reserve(
+        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job: int | None = None
+    ) -> int | None:
         return None
 
     async def settle(self, call: int, cost: int, *, estimated: bool = False) -> None:

@@ -58,6 +58,7 @@ class Making:
             seconds=seconds,
             first=self.first,
             dead=dead,
+            author=turn.author.id,
         )
 
     def _append(self, sentence: str) -> None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from bot.errors import Unreadable
 from bot.insist import insist
-from bot.messages import Edited, Incoming, Message, Pressed, Turn
+from bot.messages import Edited, Ended, Incoming, Message, Pressed, Turn
+from bot.orders import ended
 from bot.ports import Claim, Inbox, Platform
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ async def read(inbox: Inbox, platforms: Mapping[str, Platform], claim: Claim) ->
     dead: dict[int, str] = {}
     for row in claim.rows:
         try:
-            said.append(platform.read(row.payload))
+            said.append(ended(row.payload) or platform.read(row.payload))
         except Unreadable as error:
             dead[row.id] = f"unreadable: {error}"
         except Exception:  # a reader's bug must not block the chat either
@@ -50,9 +51,9 @@ async def with_companions(inbox: Inbox, platforms: Mapping[str, Platform], claim
 def turn_of(claim: Claim, said: tuple[Incoming, ...]) -> Turn:
     """The turn that the claim is about. An edit among others replaced a message that was still waiting."""
     last = said[-1]
-    if isinstance(last, Pressed) or (isinstance(last, Edited) and len(said) == 1):
-        about: tuple[Message, ...] | Edited | Pressed = last
-        voice: Message | Pressed = last.message if isinstance(last, Edited) else last
+    if isinstance(last, Pressed | Ended) or (isinstance(last, Edited) and len(said) == 1):
+        about: tuple[Message, ...] | Edited | Pressed | Ended = last
+        voice: Message | Pressed | Ended = last.message if isinstance(last, Edited) else last
     else:
         about = _messages(said)
         voice = about[-1]
@@ -70,9 +71,11 @@ def turn_of(claim: Claim, said: tuple[Incoming, ...]) -> Turn:
         stop=claim.stop,
         model=claim.model,
         system=claim.system,
+        think=claim.think,
+        voice=claim.voice,
         head=claim.head,
         attempt=claim.attempt,
-        late=not isinstance(about, Pressed) and not claim.shown and time.time() - oldest > LATE,
+        late=not isinstance(about, Pressed | Ended) and not claim.shown and time.time() - oldest > LATE,
         shown=claim.shown,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from bot.messages import ChatKey
 from bot.ports import Claim, Overtaken, Replying, Row
 from storage.inbox import INBOX, OUTBOX, guard, load_row
+from storage.jobs import JOBS
 from storage.moving import home, move
 from storage.records import dump_address, dump_piece
 from storage.transaction import Transaction, Value
@@ -24,6 +25,8 @@ def stop(
         return Overtaken()
     chat = yield from home(chat)
     done = yield from _stop_running(chat, key, person)
+    if not (done.turn or key):
+        done = yield from _cancel_latest(chat, now)
     return (yield from _reply(worker, chat, reply, done, now))
 
 
@@ -33,8 +36,9 @@ def reset(worker: str, row: int, chat: str, reply: Replying, now: float) -> Tran
     chat = yield from home(chat)
     running = yield from _stop_running(chat)
     closed = yield INBOX["close_waiting"], {"chat": chat, "before": row}
+    unwanted = yield JOBS["cancel_answers"], {"chat": chat, "now": now}
     yield INBOX["begin_epoch"], {"chat": chat, "closed": len(closed)}
-    done = Overtaken(turn=running.turn, closed=len(closed))
+    done = Overtaken(turn=running.turn, closed=len(closed) + len(unwanted), jobs=bool(unwanted))
     return (yield from _reply(worker, chat, reply, done, now))
 
 
@@ -50,6 +54,15 @@ def _stop_running(chat: str, key: str = "", person: str = "") -> Transaction[Ove
         return Overtaken()
     yield INBOX["stop_turn"], {"chat": chat, "turn": running[0]["id"]}
     return Overtaken(turn=running[0]["id"])
+
+
+def _cancel_latest(chat: str, now: float) -> Transaction[Overtaken]:
+    """Nothing runs that people wait for: what goes on in the background is meant."""
+    open_jobs = yield JOBS["latest_open_job"], {"chat": chat}
+    if not open_jobs:
+        return Overtaken()
+    yield JOBS["cancel_job"], {"id": open_jobs[0]["id"], "chat": chat, "now": now}
+    return Overtaken(jobs=True)
 
 
 def _reply(worker: str, chat: str, reply: Replying, done: Overtaken, now: float) -> Transaction[Overtaken]:
@@ -75,9 +88,10 @@ def dismiss(row: int, why: str) -> Transaction[None]:
     yield INBOX["close_row"], {"id": row, "state": "dead", "error": why}
 
 
-def leave(chat: str, why: str) -> Transaction[Overtaken]:
+def leave(chat: str, why: str, now: float) -> Transaction[Overtaken]:
     chat = yield from home(chat)
     done = yield from _stop_running(chat)
+    yield JOBS["cancel_all"], {"chat": chat, "now": now}
     yield OUTBOX["drop_chat_pieces"], {"chat": chat, "error": why}
     return done
 

@@ -257,4 +257,5 @@ def _finish(counting: Sequence[Table]) -> Transaction[None]:
     for table in counting:
         yield table.count_on, {}
     yield FLEET["free_all"], {}  # by workers that the target has never known
+    yield FLEET["free_all_jobs"], {}
     yield COPYING["forget_progress"], {}

@@ -29,6 +29,7 @@ def beat(worker: str, clock: Clock, lease: float, *, reap: bool) -> Transaction[
             yield from _share_out(dead["id"])
             freed += 1
         yield FLEET["free_strays"], {}
+        yield FLEET["free_stray_jobs"], {}
     others = (yield FLEET["other_workers"], {"worker": worker})[0]["workers"]
     ended = yield FLEET["turns_to_end"], {"worker": worker}
     return Beat(others=others, freed=freed, ended=tuple(row["id"] for row in ended), jumped=jumped)
@@ -38,6 +39,7 @@ def _share_out(worker: str) -> Transaction[None]:
     yield FLEET["chats_of"], {"worker": worker}  # locked in the order of their keys
     yield FLEET["free_owned"], {"worker": worker}
     yield FLEET["free_shown"], {"worker": worker}
+    yield FLEET["free_jobs"], {"worker": worker}
     yield FLEET["free_duties"], {"worker": worker}
     yield FLEET["forget_worker"], {"worker": worker}
 

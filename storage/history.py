@@ -22,6 +22,10 @@ def entry(id: int) -> Transaction[Entry | None]:
     return load_entry(rows[0]) if rows else None
 
 
+def answers(turn: int) -> Transaction[list[Entry]]:
+    return [load_entry(row) for row in (yield HISTORY["answers_of"], {"turn": turn})]
+
+
 def exchange(chat: str, message: str) -> Transaction[Exchange | None]:
     chat = yield from home(chat)
     rows = yield HISTORY["turn_of_answer"], {"chat": chat, "message": message}

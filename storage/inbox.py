@@ -8,24 +8,12 @@ from collections.abc import Collection, Sequence
 
 from bot.errors import FencedOut, Superseded
 from bot.lanes import STOP_PREFIX, Lane
-from bot.messages import (
-    Answered,
-    Asked,
-    Change,
-    ChatKey,
-    Configured,
-    Event,
-    Finish,
-    Piece,
-    Replaces,
-    Rewound,
-    Shown,
-    Spent,
-)
+from bot.messages import ChatKey, Event, Finish, Piece, Shown
 from bot.ports import Claim, Final, Outcome, Row
+from storage.changes import Changes
 from storage.ledger import LEDGER, settle
 from storage.moving import move
-from storage.records import dump_address, dump_names, dump_piece, dump_report, load_final
+from storage.records import dump_address, dump_piece, dump_report, load_final
 from storage.transaction import Record, Transaction, Value, statements, together
 
 INBOX = statements("inbox.sql")
@@ -208,6 +196,8 @@ def _own(
         stop=stop,
         model=model or "",
         system=chat["system"] or "",
+        think=chat["think"] or "",
+        voice=chat["voice"] or "",
         head=chat["head"],
         rows=tuple(load_row(row) for row in rows),
         shown=shown,
@@ -240,8 +230,8 @@ def complete(claim: Claim, outcome: Outcome, now: float) -> Transaction[list[Fin
     if outcome.finished.reason is not Finish.STOPPED and (not current or state["stop"] >= claim.seq):
         raise Superseded(f"turn {claim.turn} was stopped or reset")
     changes = outcome.changes if current else ()
-    history = _History(chat, claim, now)
-    yield from history.apply(changes, outcome.text)
+    history = Changes(chat, claim, now)
+    yield from history.apply(changes, outcome.text, outcome.author)
     finals = yield from _queue(chat, claim.turn, outcome)
     for button in outcome.buttons:
         owned: dict[str, Value] = {
@@ -301,57 +291,6 @@ def finish(
     }
     yield INBOX["finish_turn"], values
     yield INBOX["free_chat"], {"chat": chat, "done": len(rows), "now": now, "head": head}
-
-
-class _History:
-    """Applies a turn's changes in their order, and remembers where the conversation then stands."""
-
-    def __init__(self, chat: str, claim: Claim, now: float) -> None:
-        self._chat, self._claim, self._now = chat, claim, now
-        self.question: int | None = None
-        self.answer: int | None = None
-        self.head: int | None = None
-        self.moved = False
-
-    def apply(self, changes: Sequence[Change], delivered: str) -> Transaction[None]:
-        for change in changes:
-            match change:
-                case Asked():
-                    self.question = change.stored or (
-                        yield from self._insert(change.parent, "user", change.text, change.author, change.files)
-                    )
-                case Answered():
-                    self.question = change.question or self.question
-                    text = delivered if change.text is None else change.text
-                    self.answer = yield from self._insert(self.question, "assistant", text, "", change.files)
-                    self.head, self.moved = self.answer, True
-                case Rewound(head):
-                    self.head, self.moved = head, True
-                case Configured(name, ""):
-                    yield HISTORY["unset_setting"], {"chat": self._chat, "name": name}
-                case Configured(name, value):
-                    yield HISTORY["set_setting"], {"chat": self._chat, "name": name, "value": value}
-                case Replaces(earlier):
-                    yield INBOX["inherit_messages"], {"turn": self._claim.turn, "earlier": earlier}
-                case Spent(button):
-                    yield HISTORY["spend_button"], {"id": button}
-
-    def _insert(
-        self, parent: int | None, role: str, text: str, author: str, files: tuple[str, ...]
-    ) -> Transaction[int]:
-        values: dict[str, Value] = {
-            "chat": self._chat,
-            "epoch": self._claim.epoch,
-            "parent": parent,
-            "turn": self._claim.turn,
-            "role": role,
-            "author": author,
-            "text": text,
-            "files": dump_names(files),
-            "now": self._now,
-        }
-        rows = yield HISTORY["insert_message"], values
-        return int(rows[0]["id"])
 
 
 def bury(claim: Claim, rows: Sequence[int], why: str, now: float) -> Transaction[None]:

@@ -38,6 +38,6 @@ def move(told: str, new: str) -> Transaction[None]:
     elif old_rows:
         yield MOVING["rename_chat"], {"old": old, "new": new}
     yield MOVING["move_turns"], {"old": old, "new": new, "shift": shift}
-    for table in ("inbox", "messages", "outbox", "buttons", "settings"):
+    for table in ("inbox", "messages", "outbox", "buttons", "settings", "jobs"):
         yield MOVING[f"move_{table}"], {"old": old, "new": new}
     yield MOVING["delete_settings"], {"old": old}

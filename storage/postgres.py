@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import secrets
 import socket
 import time
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 COMMITTERS = 2  # connections that commit: while one waits for the disk the other goes on
 BATCH = 500  # transactions that share a commit
+GIVE_WAY = 0.01, 0.05  # seconds, before a commit that stood in others' way is tried again
 TRIES = 3  # of a commit that surely left nothing behind: a deadlock, a connection lost before its end
 LEASE = 3.0  # seconds for which a heartbeat keeps a worker alive
 RECONNECT = (0.1, 2.0)  # seconds between attempts: the first wait and the longest
@@ -207,6 +209,7 @@ class Postgres:
             return True
         except Retry:
             queue.put_again(batch, "other transactions were in the way", alone=True)
+            await asyncio.sleep(random.uniform(*GIVE_WAY))  # else we may be first again at what the others wait for
             return True
         except NotCommitted as error:  # nothing of it happened: another connection may do better
             queue.put_again(batch, str(error))

@@ -261,6 +261,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.executescript(PRAGMAS)
     migrate(connection, path)
     connection.execute(FLEET["free_all"].sql)
+    connection.execute(FLEET["free_all_jobs"].sql)
 
 
 async def locked(path: Path, patience: float = LOCK_PATIENCE) -> Any:

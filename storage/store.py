@@ -13,11 +13,14 @@ from bot.metrics import Backlog
 from bot.ports import (
     Beat,
     ButtonRow,
+    Call,
     Card,
     Claim,
     Entry,
     Exchange,
     Final,
+    Job,
+    JobState,
     Outcome,
     Overtaken,
     Replying,
@@ -25,7 +28,7 @@ from bot.ports import (
     Row,
     Topic,
 )
-from storage import backlog, control, dead, files, fleet, history, inbox, ledger, moving, outbox, platforms
+from storage import backlog, calls, control, dead, files, fleet, history, inbox, jobs, ledger, moving, outbox, platforms
 from storage.transaction import BOARD, Making
 
 T = TypeVar("T")
@@ -65,8 +68,8 @@ class Database(Protocol):
 
 
 class Store:
-    """Inbox, Control, History, Outbox, Workers, Ledger, Cursors, Board and SharedFiles: `bot/ports/store.py` says what each
-    call does."""
+    """Inbox, Control, History, Outbox, Workers, Ledger, Jobs, Works, Calls, Cursors, Board and SharedFiles: `bot/ports/` says
+    what each call does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -126,7 +129,7 @@ class Store:
         await self._run(partial(control.dismiss, row.id, why))
 
     async def leave(self, chat: ChatKey, why: str) -> Overtaken:
-        return await self._run(partial(control.leave, str(chat), why), chats=[str(chat)], tells=[Topic.STOP])
+        return await self._run(partial(control.leave, str(chat), why, self._now), chats=[str(chat)], tells=[Topic.STOP])
 
     async def move(self, old: ChatKey, new: ChatKey, claim: Claim | None = None) -> None:
         if claim is None:
@@ -152,6 +155,9 @@ class Store:
 
     async def asked(self, turn: int) -> Entry | None:
         return await self._run(partial(history.asked, turn))
+
+    async def answers(self, turn: int) -> Sequence[Entry]:
+        return await self._run(partial(history.answers, turn))
 
     async def entry(self, id: int) -> Entry | None:
         return await self._run(partial(history.entry, id))
@@ -219,8 +225,13 @@ class Store:
 
     # Ledger
 
-    async def reserve(self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int) -> int | None:
-        reserve = partial(ledger.reserve, turn, str(chat), model, cost, day, limit, self._now)
+    async def reserve(
+        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job: int | None = None
+    ) -> int | None:
+        if job is None:
+            reserve = partial(ledger.reserve, turn, str(chat), model, cost, day, limit, self._now)
+        else:
+            reserve = partial(jobs.reserve, job, turn, str(chat), model, cost, day, limit, self._now)
         return await self._run(reserve, chats=[str(chat)])  # not beside the commit that ends the turn
 
     async def settle(self, call: int, cost: int, *, estimated: bool = False) -> None:
@@ -228,6 +239,41 @@ class Store:
 
     async def spent(self, day: str) -> int:
         return await self._run(partial(ledger.spent, day))
+
+    # Jobs and Works
+
+    async def job(self, id: int) -> Job | None:
+        return await self._run(partial(jobs.job, id))
+
+    async def jobs(self, chat: ChatKey, limit: int) -> Sequence[Job]:
+        return await self._run(partial(jobs.of_chat, str(chat), limit))
+
+    async def claim_jobs(self, limit: int) -> tuple[Sequence[Job], float | None]:
+        return await self._run(partial(jobs.claim, self._worker, limit, self._now), chats=None)
+
+    async def cancelled_jobs(self) -> Sequence[int]:
+        return await self._run(partial(jobs.unwanted, self._worker))
+
+    async def submitted(self, job: Job, task: str, due: float) -> None:
+        await self._run(partial(jobs.put_off, self._worker, job, due, self._now, task=task), chats=[str(job.chat)])
+
+    async def put_off(self, job: Job, due: float, *, again: bool = False) -> None:
+        await self._run(partial(jobs.put_off, self._worker, job, due, self._now, again=again), chats=[str(job.chat)])
+
+    async def end_job(self, job: Job, state: JobState, result: str, *, cost: int | None = None) -> None:
+        end = partial(jobs.end, self._worker, job, state, result, cost, self._now)
+        await self._run(end, chats=[str(job.chat)], tells=[Topic.WORK])
+
+    # Calls
+
+    async def begin_call(self, turn: int, number: int, name: str, arguments: str, *, state: str = "begun") -> Call:
+        return await self._run(partial(calls.begin, turn, number, name, arguments, state, self._now))
+
+    async def end_call(self, turn: int, number: int, result: str, *, failed: bool = False) -> None:
+        await self._run(partial(calls.end, turn, number, result, "failed" if failed else "done"))
+
+    async def calls(self, turn: int) -> Sequence[Call]:
+        return await self._run(partial(calls.calls, turn))
 
     # Cursors
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from bot.__main__ import main
-from bot.messages import Finished, Text, Thought
+from bot.messages import Finished
 from bot.models.dashscope import DashScope
-from bot.models.vendor import Vendor
+from bot.models.vendor import Streamed, Vendor
 from bot.models.zhipu import Zhipu
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.telegram import TelegramPlatform
@@ -27,13 +27,13 @@ from storage import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Parts = AsyncGenerator[Text | Thought | Finished, None]
+Parts = AsyncGenerator[Streamed, None]
 
 # fmt: off
 COMMITS = (
     "accept", "claim", "retry", "complete", "bury", "replace", "stop", "reset", "dismiss", "leave", "move", "sent", "shown",
     "gone", "drop", "take", "reserve", "settle", "note", "put", "due", "release", "enrol", "beat", "resign", "take_duty",
-    "leave_duty", "keep_file", "retry_dead",
+    "leave_duty", "keep_file", "retry_dead", "claim_jobs", "submitted", "put_off", "end_job", "begin_call", "end_call",
 )
 # fmt: on
 PLATFORMS: dict[str, type[Platform]] = {"telegram": TelegramPlatform, "discord": DiscordPlatform, "web": WebPlatform}

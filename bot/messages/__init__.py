@@ -34,6 +34,7 @@ from bot.messages.parts import (
     Withdraw,
 )
 from bot.messages.said import (
+    ENDED,
     Address,
     Attachment,
     Author,
@@ -54,6 +55,7 @@ from bot.messages.turn import (
 
 __all__ = [
     "CHANGES",
+    "ENDED",
     "Address",
     "Answered",
     "Asked",

@@ -147,6 +147,9 @@ class Moved:
     new: ChatKey
 
 
+ENDED = "job "  # begins the payload of an `Ended`: its number and its order follow
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """Work in the background came to its end, well or not: `job` names it. For whom and where, as it was ordered."""

@@ -28,8 +28,8 @@ class JobState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """`id` is that of the turn that ordered it. `order` and `result` are as `bot/orders.py` writes them. `task` is the vendor's
-    id, `call` the ledger's row, `cost` what it holds back (millionths of a CNY). Times are Unix seconds; `fence` grows with
-    each claim, and `tries` with each step that came to nothing."""
+    id, `call` the ledger's row, `cost` what it holds back (millionths of a CNY). Times are Unix seconds, `patience` is how many
+    seconds of waiting it has left; `fence` grows with each claim, `tries` with each step in a row that came to nothing."""
 
     id: int
     chat: ChatKey
@@ -40,7 +40,7 @@ class Job:
     order: str
     fence: int
     created: float
-    deadline: float
+    patience: float
     task: str = ""
     call: int | None = None
     cost: int = 0

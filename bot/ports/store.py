@@ -43,6 +43,8 @@ class Claim:
     stop: str
     model: str
     system: str
+    think: str
+    voice: str
     head: int | None
     rows: tuple[Row, ...]
     shown: tuple[Shown, ...]
@@ -86,7 +88,8 @@ class ButtonRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What `complete` commits. `text` is the answer as delivered (slot 0); `seconds` and `first` count from the claim to the
-    end and to the first text; `dead` says why the rows become dead letters, "" when they are simply done."""
+    end and to the first text; `dead` says why the rows become dead letters, "" when they are simply done; `author` is the
+    person whose turn it was."""
 
     address: Address
     finished: Finished
@@ -97,15 +100,18 @@ class Outcome:
     seconds: float = 0.0
     first: float = 0.0
     dead: str = ""
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """What a control event did: the turn that must end now (0: none), how many waiting messages were closed, and whether
-    there is a reply that is ours to show (else there is none, or another worker shows this chat)."""
+    """What a control event did: the turn that must end now (0: none), how many waiting messages (and questions in the
+    background) were closed, whether `jobs` were cancelled, and whether there is a reply that is ours to show (else there is
+    none, or another worker shows this chat)."""
 
     turn: int = 0
     closed: int = 0
+    jobs: bool = False
     shows: bool = False
 
 
@@ -220,6 +226,9 @@ class History(Protocol):
     async def last(self, chat: ChatKey, head: int | None) -> Exchange | None:
         """The exchange that ends in `head`."""
 
+    async def answers(self, turn: int) -> Sequence[Entry]:
+        """All that this turn answered, in their order."""
+
     async def asked(self, turn: int) -> Entry | None:
         """The question that this turn answered, or failed to."""
 
@@ -303,9 +312,12 @@ class Workers(Protocol):
 class Ledger(Protocol):
     """For the budget. Money in millionths of a CNY."""
 
-    async def reserve(self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int) -> int | None:
+    async def reserve(
+        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job: int | None = None
+    ) -> int | None:
         """A new row that holds `cost` back, or None when the day's sum would pass `limit`. Raises FencedOut when the turn is
-        over: nobody would settle it."""
+        over: nobody would settle it. `job`: for background work of that number, held under this fence; it is being submitted
+        from now on."""
 
     async def settle(self, call: int, cost: int, *, estimated: bool = False) -> None:
         """What the call really cost: once; later calls change nothing. Completed turns settle with their commit instead."""

@@ -38,6 +38,12 @@ WHERE chat IN (
     UNION SELECT chat FROM chats WHERE shown_by IS NOT NULL AND shown_by NOT IN (SELECT id FROM workers)
 );
 
+-- name: free_jobs
+UPDATE jobs SET worker = NULL WHERE worker = :worker;
+
+-- name: free_stray_jobs
+UPDATE jobs SET worker = NULL WHERE worker IS NOT NULL AND worker NOT IN (SELECT id FROM workers);
+
 -- name: free_duties
 DELETE FROM duties WHERE worker = :worker;
 
@@ -63,6 +69,9 @@ WHERE chats.owner = :worker AND (chats.stop >= turns.seq OR chats.epoch <> turns
 UPDATE chats SET owner = NULL, shown_by = NULL WHERE chat IN (
     SELECT chat FROM chats WHERE owner IS NOT NULL UNION SELECT chat FROM chats WHERE shown_by IS NOT NULL
 );
+
+-- name: free_all_jobs
+UPDATE jobs SET worker = NULL WHERE worker IS NOT NULL;
 
 -- name: due_alarm
 INSERT INTO alarms (cause, told) VALUES (:cause, :now)

@@ -8,7 +8,7 @@ WITH RECURSIVE line AS (
     UNION ALL
     SELECT messages.*, line.depth + 1 FROM messages JOIN line ON messages.id = line.parent WHERE line.depth < :limit
 )
-SELECT id, parent, turn, epoch, role, author, text, files FROM line ORDER BY depth DESC;
+SELECT id, parent, turn, epoch, role, author, text, files FROM line WHERE left_out = 0 ORDER BY depth DESC;
 
 -- name: entry
 SELECT id, parent, turn, epoch, role, author, text, files FROM messages WHERE id = :id;
@@ -39,6 +39,15 @@ SELECT id, chat, person, action, expires, used FROM buttons WHERE id = :id;
 -- name: insert_button
 INSERT INTO buttons (id, chat, person, action, expires) VALUES (:id, :chat, :person, :action, :expires)
 ON CONFLICT (id) DO NOTHING;
+
+-- name: leave_out
+UPDATE messages SET left_out = 1 WHERE id = :id;
+
+-- name: answers_of
+-- In the order in which they were made.
+SELECT id, parent, turn, epoch, role, author, text, files FROM messages
+WHERE id > (SELECT question FROM turns WHERE turns.id = :turn) AND id <= (SELECT answer FROM turns WHERE turns.id = :turn)
+  AND turn = :turn AND role = 'assistant' ORDER BY id;
 
 -- name: spend_button
 UPDATE buttons SET used = 1 WHERE id = :id;

@@ -52,7 +52,9 @@ UPDATE chats SET ready = :now WHERE owner IS NULL AND pending > 0 AND ready > :h
 -- what a dead worker has left to be shown: whoever takes that may claim the chat.
 SELECT chat, fence, epoch, seq, stop, turn, head,
   (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'model') AS model,
-  (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'system') AS system
+  (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'system') AS system,
+  (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'think') AS think,
+  (SELECT value FROM settings WHERE settings.chat = chats.chat AND name = 'voice') AS voice
 FROM chats
 WHERE owner IS NULL AND pending > 0 AND ready <= :now AND (shown_by = :worker OR (shown_by IS NULL AND NOT EXISTS (
     SELECT 1 FROM outbox WHERE outbox.chat = chats.chat AND outbox.state IN ('queued', 'surplus')

@@ -33,6 +33,9 @@ UPDATE buttons SET chat = :new WHERE chat = :old;
 INSERT INTO settings (chat, name, value) SELECT :new, name, value FROM settings WHERE chat = :old
 ON CONFLICT (chat, name) DO NOTHING;
 
+-- name: move_jobs
+UPDATE jobs SET chat = :new WHERE chat = :old;
+
 -- name: delete_settings
 DELETE FROM settings WHERE chat = :old;
 

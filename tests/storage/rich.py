@@ -13,8 +13,8 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-from bot.messages import Answered, Asked, ChatKey, Configured, Finish
-from bot.ports import ButtonRow, Card
+from bot.messages import Answered, Asked, ChatKey, Configured, Finish, Ordered
+from bot.ports import ButtonRow, Card, JobState
 from storage import Store, open_store
 from tests.storage.saying import (
     ANN,
@@ -45,6 +45,7 @@ async def fill(store: Store) -> None:
     await _interrupted(store)
     await _money(store)
     await _platforms(store)
+    await _background(store)
 
 
 async def _conversations(store: Store) -> None:
@@ -103,6 +104,28 @@ async def _money(store: Store) -> None:
             call = await store.reserve(turn=0, chat=HOME, model="glm-4-plus", cost=cost, day=day, limit=5_000_000)
             if call is not None and settled is not None:
                 await store.settle(call, settled, estimated=settled == 700)
+
+
+async def _background(store: Store) -> None:
+    """A job that is done, one that the vendor has, one that was ordered just now; and calls of tools."""
+    for number in range(3):
+        await store.accept([said(f"job {number}", command=True, chat=PAGE)])
+        claim = await only_claim(store)
+        await store.begin_call(claim.turn, 0, "weather", '{"city": "北京"}')
+        await store.end_call(claim.turn, 0, TEXTS[0])
+        order = Ordered(kind="video", model="cogvideox-flash", order='{"text": "喜鹊"}', patience=600.0)
+        await store.complete(claim, outcome(order))
+        if number < 2:
+            [job], _ = await store.claim_jobs(1)
+            await store.reserve(
+                turn=job.id, chat=PAGE, model=job.model, cost=7, day="2026-11-22", limit=5_000_000, job=job.fence
+            )
+            if number:
+                await store.submitted(job, "task-喜", 60.0)
+            else:
+                await store.end_job(job, JobState.DONE, TEXTS[1], cost=5)
+                [told], _ = await store.claim(1)
+                await store.complete(told, outcome())
 
 
 async def _platforms(store: Store) -> None:

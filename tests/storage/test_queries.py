@@ -13,12 +13,14 @@ from storage.transaction import Statement, statements
 
 FILES = (
     "backlog.sql",
+    "calls.sql",
     "copying.sql",
     "dead.sql",
     "files.sql",
     "fleet.sql",
     "history.sql",
     "inbox.sql",
+    "jobs.sql",
     "ledger.sql",
     "moving.sql",
     "outbox.sql",

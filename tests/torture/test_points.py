@@ -33,7 +33,7 @@ def test_a_way_leads_past_every_point(point: str) -> None:
 
 # fmt: off
 READING = [
-    "asked", "backlog", "button", "card", "chats", "companions", "control", "entry", "exchange", "last", "line", "load_file",
+    "answers", "asked", "backlog", "button", "calls", "cancelled_jobs", "card", "chats", "companions", "control", "entry", "exchange", "job", "jobs", "last", "line", "load_file",
     "moves", "notes", "report", "since", "spent", "subscribe", "waiting",
 ]
 # fmt: on
