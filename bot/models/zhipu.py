@@ -1,199 +1,255 @@
-"""GLM: chat, pictures in and pictures out, by the zhipuai SDK; its errors by business code."""
+"""GLM by the zhipuai SDK: chat, pictures, videos, speech and searches. Every request is made here.
+
+`zhipu_client` carries them, `zhipu_read` says what the answers mean, `zhipu_errors` what the errors do.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import AsyncGenerator, Mapping
+import re
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import aiohttp
 from yarl import URL
-from zhipuai import (  # type: ignore[import-untyped]  # the SDK ships no types
-    APIConnectionError,
-    APIResponseError,
-    APIStatusError,
-    ZhipuAIError,
-)
+from zhipuai.types.chat.async_chat_completion import AsyncTaskStatus  # type: ignore[import-untyped]  # no types
 
 from bot.errors import ModelError, Trouble
-from bot.messages import Finish, Finished, Text, Thought, Usage
-from bot.models.marks import Marks
+from bot.messages import Finish, Finished, Usage
+from bot.models import calls
 from bot.models.pictures import Kept, encoded
-from bot.models.vendor import MALFORMED, Drawn, by_status, retry_after, told, usage_of
+from bot.models.vendor import Drawn, Linked, Streamed
 from bot.models.zhipu_client import AsyncZhipuAI
-from bot.ports import Line, PicturePrompt, Prompt
+from bot.models.zhipu_errors import RAISED, empty, translated, unsent
+from bot.models.zhipu_read import hits, later, links, parts, state
+from bot.ports import Hit, Line, ModelCard, Order, PicturePrompt, Prompt, SpeechPrompt, VideoPrompt
 
 logging.getLogger("zhipuai").setLevel(logging.WARNING)  # it writes requests at DEBUG
 
-# docs.bigmodel.cn's table of codes (2026) with its older ones. The code decides: "no money" comes with HTTP 429.
-TROUBLES: Mapping[str, Trouble] = {
-    **dict.fromkeys(("1113",), Trouble.NO_MONEY),
-    **dict.fromkeys(("1309",), Trouble.NO_MONEY),  # the coding plan ended
-    **dict.fromkeys(("1000", "1001", "1002", "1003", "1004", "1005"), Trouble.BAD_KEY),
-    **dict.fromkeys(("1110", "1111", "1112", "1121"), Trouble.BAD_KEY),  # the account is inactive, unknown, locked
-    **dict.fromkeys(("1302", "1303"), Trouble.BUSY),
-    **dict.fromkeys(("1305", "1312"), Trouble.OVERLOADED),
-    **dict.fromkeys(("1304", "1308", "1310", "1313", "1314", "1315"), Trouble.QUOTA),
-    **dict.fromkeys(("1301",), Trouble.REFUSED),
-    **dict.fromkeys(("1261",), Trouble.TOO_LONG),
-    **dict.fromkeys(
-        ("1211", "1220", "1221", "1222", "1311"), Trouble.NO_MODEL
-    ),  # unknown, not allowed, gone, not in the plan
-    **dict.fromkeys(("1210", "1212", "1213", "1214", "1215"), Trouble.BAD_REQUEST),
-    **dict.fromkeys(("500", "1120", "1200", "1230", "1234"), Trouble.FAULT),
+# The reference's limits of one call; whoever calls converts and cuts.
+MOST_SOUND = 25 * 1024 * 1024  # bytes
+LONGEST_SOUND = 30.0  # seconds
+MOST_SPOKEN = 1_024  # characters
+SOUNDS = {
+    **dict.fromkeys(("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"), "wav"),
+    **dict.fromkeys(("audio/mpeg", "audio/mp3"), "mp3"),
 }
-FINISHES: Mapping[str, Finish] = {
-    "stop": Finish.STOP,
-    "length": Finish.LENGTH,
-    "model_context_window_exceeded": Finish.LENGTH,
-    "tool_calls": Finish.TOOLS,
-    "sensitive": Finish.REFUSED,
-    "network_error": Finish.CUT,
-}
+ENGINE = "search_std"  # the cheapest of its search engines
+SEARCHES = {"type": "web_search", "web_search": {"enable": True, "search_engine": ENGINE, "search_result": True}}
+_TASK = re.compile(r"[A-Za-z0-9_-]{1,200}")  # its ids go into addresses
 
 
 class Zhipu:
-    """One account. `url` is the root that the vendor documents, `…/api/paas/v4`."""
+    """One account: `vendor.Offering`. `url` is the root that the vendor documents, `…/api/paas/v4`."""
 
     def __init__(self, session: aiohttp.ClientSession, files: Kept, *, key: str, url: str) -> None:
         self._client = AsyncZhipuAI(session, api_key=key, base_url=url)
         self._files = files
         self._host = URL(url)
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Finished, None]:
-        card = prompt.card
-        options: dict[str, Any] = {"max_tokens": prompt.output}
-        if card.thinks == "switch":  # left out, most of them think; where there is no switch the field is refused
-            options["thinking"] = {"type": "enabled" if prompt.think else "disabled"}
-        if card.seed and prompt.seed is not None:
-            options["seed"] = prompt.seed
-        # A tuple, which JSON writes as a list: of lists the SDK makes two slow passes, one to change them and one to copy them.
-        messages = tuple(
-            [
-                await self._seen(line) if line.files and card.vision else {"role": line.role, "content": line.text}
-                for line in prompt.lines
-            ]
-        )
+    # --- chat ----------------------------------------------------------------------------------------------------------
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Streamed, None]:
+        request = await self._request(prompt)
         try:
-            chunks = await self._client.chat.completions.create(
-                model=card.name, messages=messages, stream=True, **options
-            )
-            async with aclosing(_parts(chunks, card.name)) as parts:
-                async for part in parts:
+            chunks = await self._client.chat.completions.create(stream=True, **request)
+            async with aclosing(parts(chunks, prompt.card.name)) as answer:
+                async for part in answer:
                     yield part
-        except (ZhipuAIError, aiohttp.ClientError, OSError, *MALFORMED) as error:
-            raise _translated(error, card.name) from error
+        except RAISED as error:
+            raise translated(error, prompt.card.name) from error
+
+    async def _request(self, prompt: Prompt) -> dict[str, Any]:
+        """What a chat model is asked, now or for later."""
+        card = prompt.card
+        # A tuple, which JSON writes as a list: of lists the SDK makes two slow passes, one to change them and one to copy them.
+        messages = tuple([await self._message(line, card) for line in prompt.lines])
+        request: dict[str, Any] = {"model": card.name, "messages": messages, "max_tokens": prompt.output}
+        if card.thinks == "switch":  # left out, most of them think; where there is no switch the field is refused
+            request["thinking"] = {"type": "enabled" if prompt.think else "disabled"}
+        if card.seed and prompt.seed is not None:
+            request["seed"] = prompt.seed
+        if tools := calls.offered(prompt.tools) + ([SEARCHES] if prompt.search else []):
+            request["tools"] = tools
+        return request
+
+    async def _message(self, line: Line, card: ModelCard) -> dict[str, Any]:
+        """A line with its pictures, as bare base64, for a model that sees them."""
+        message: dict[str, Any] = {"role": line.role, "content": line.text}
+        if line.files and card.vision:
+            pictures = [(await encoded(self._files, name))[1] for name in line.files]
+            seen: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": data}} for data in pictures]
+            message["content"] = seen + ([{"type": "text", "text": line.text}] if line.text else [])
+        if line.calls:
+            message["tool_calls"] = calls.told(line.calls)
+        if line.role == "tool":
+            message["tool_call_id"] = line.call
+        return message
+
+    # --- pictures and videos, now or later -------------------------------------------------------------------------------
 
     async def draw(self, prompt: PicturePrompt) -> Drawn:
-        name = prompt.card.name
-        try:
-            size = prompt.size or next(iter(prompt.card.sizes), None)
-            answer = await self._client.images.generations(model=name, prompt=prompt.text, size=size)
-        except (ZhipuAIError, aiohttp.ClientError, OSError, *MALFORMED) as error:
-            raise _translated(error, name) from error
-        link = answer.data[0].url if answer.data else None
-        if not link:
-            raise ModelError(Trouble.FAULT, vendor="glm", model=name, vendor_message="an answer without a picture")
-        request_id = str((answer.model_extra or {}).get("request_id") or (answer.model_extra or {}).get("id") or "")
-        finished = Finished(reason=Finish.STOP, usage=Usage(pictures=1), model=name, request_id=request_id)
+        _check_picture(prompt)
+        link, finished = await self._drawn(prompt)
         return Drawn(link, self._host, finished)
 
-    async def _seen(self, line: Line) -> dict[str, Any]:
-        """A message with its pictures, as bare base64."""
-        content: list[dict[str, Any]] = []
-        for name in line.files:
-            _, data = await encoded(self._files, name)
-            content.append({"type": "image_url", "image_url": {"url": data}})
-        if line.text:
-            content.append({"type": "text", "text": line.text})
-        return {"role": line.role, "content": content}
-
-
-async def _parts(chunks: AsyncGenerator[Any, None], model: str) -> AsyncGenerator[Text | Thought | Finished, None]:
-    """The SDK's chunks as parts. `chunks` is closed by its own end or with this generator."""
-    marks = Marks()
-    reason: str | None = None
-    usage = Usage(estimated=True)
-    request_id = ""
-    try:
-        async for chunk in chunks:
-            request_id = request_id or chunk.id or ""
-            if chunk.usage:
-                usage = _usage(chunk.usage)
-            if not chunk.choices:
-                continue
-            choice = chunk.choices[0]
-            reason = choice.finish_reason or reason
-            delta = choice.delta
-            if delta is None:
-                continue
-            if delta.reasoning_content:
-                yield Thought(str(delta.reasoning_content))
-            if delta.content:
-                for part in marks.feed(delta.content):
-                    yield part
-    finally:
-        await chunks.aclose()
-    for part in marks.end():
-        yield part
-    finish = FINISHES.get(reason, Finish.STOP) if reason else Finish.CUT
-    code = reason or "" if finish in (Finish.REFUSED, Finish.CUT) else ""
-    yield Finished(reason=finish, usage=usage, model=model, request_id=request_id, code=code)
-
-
-def _usage(usage: Any) -> Usage:
-    cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", 0)
-    told = usage_of(getattr(usage, "prompt_tokens", 0), getattr(usage, "completion_tokens", 0), cached)
-    return told or Usage(estimated=True)
-
-
-def _translated(error: Exception, model: str) -> ModelError:
-    if isinstance(error, APIStatusError):
-        response = error.response
-        code, message, found = _read(_json(response.text))
-        return ModelError(
-            TROUBLES.get(code) or by_status(response.status_code),
-            vendor="glm",
-            model=model,
-            status=response.status_code,
-            code=code,
-            request_id=found or response.headers.get("x-request-id", "") or response.headers.get("x-log-id", ""),
-            vendor_message=message or response.text[:500],
-            retry_after=retry_after(response.headers),
+    async def _drawn(self, prompt: PicturePrompt) -> tuple[str, Finished]:
+        name = prompt.card.name
+        answer = await self._asked(
+            self._client.images.generations(model=name, prompt=prompt.text, size=_size(prompt)), name
         )
-    if isinstance(error, APIConnectionError):  # also its APITimeoutError: no connection, so nothing was asked
-        why = str(error.__cause__ or error)
-        return ModelError(Trouble.UNREACHABLE, vendor="glm", model=model, vendor_message=why)
-    if isinstance(error, APIResponseError):
-        code, message, found = _read({"error": error.json_data})
-        trouble = TROUBLES.get(code, Trouble.CUT)
-        return ModelError(
-            trouble,
-            vendor="glm",
-            model=model,
-            status=200,
-            code=code,
-            request_id=found,
-            vendor_message=message,
+        request_id = str(answer.get("request_id") or answer.get("id") or "")
+        found = links(answer, "data")
+        if not found:
+            raise empty(name, request_id, "an answer without a picture")
+        return found[0], Finished(reason=Finish.STOP, usage=Usage(pictures=1), model=name, request_id=request_id)
+
+    async def submit(self, order: Order) -> str | Linked:
+        """GLM draws one picture a call: several are drawn one after the other, at once."""
+        if isinstance(order, PicturePrompt):
+            _check_picture(order)
+            if not (order.card.task and order.count == 1):
+                return await self._draw_several(order)
+        name = order.card.name
+        answer = await self._asked(await self._taken(order), name)
+        state(answer, name)
+        task = str(answer.get("id") or "")
+        if not _TASK.fullmatch(task):
+            raise empty(name, str(answer.get("request_id") or ""), "a task without an id")
+        return task
+
+    async def _taken(self, order: Order) -> Awaitable[Any]:
+        """The call that hands over an order which is done later."""
+        name = order.card.name
+        if isinstance(order, Prompt):
+            call = self._client.chat.asyncCompletions.create(**await self._request(order))
+        elif isinstance(order, PicturePrompt):  # newer than the SDK
+            body = {"model": name, "prompt": order.text, "size": _size(order)}
+            call = self._client.post("/async/images/generations", body=body, cast_type=AsyncTaskStatus)
+        else:
+            call = self._client.videos.generations(**await self._filmed(order))
+        taken: Awaitable[Any] = call
+        return taken
+
+    async def _filmed(self, order: VideoPrompt) -> dict[str, Any]:
+        asked: dict[str, Any] = {"model": order.card.name}
+        if order.text:
+            asked["prompt"] = order.text
+        if order.picture:
+            asked["image_url"] = (await encoded(self._files, order.picture))[1]
+        if order.size:
+            asked["size"] = order.size
+        if order.seconds:
+            asked["duration"] = order.seconds
+        return asked
+
+    async def _draw_several(self, prompt: PicturePrompt) -> Linked:
+        """What was drawn. After a fault the next one may go well; after any other no it would not. Raises the last error where
+        nothing was drawn, `unbilled` if all of them were."""
+        drawn: list[tuple[str, Finished]] = []
+        errors: list[ModelError] = []
+        for _ in range(prompt.count):
+            try:
+                drawn.append(await self._drawn(prompt))
+            except ModelError as error:
+                errors.append(error)
+                if error.trouble not in (Trouble.FAULT, Trouble.CUT):
+                    break
+        if not drawn:
+            errors[-1].unbilled = all(error.unbilled for error in errors)
+            raise errors[-1]
+        request_id = ",".join(finished.request_id for _, finished in drawn)
+        usage = Usage(pictures=len(drawn))
+        return Linked(
+            finished=Finished(reason=Finish.STOP, usage=usage, model=prompt.card.name, request_id=request_id),
+            host=self._host,
+            links=tuple(link for link, _ in drawn),
+            missing=prompt.count - len(drawn),
+            why=errors[0].vendor_message or str(errors[0]) if errors else "",
         )
-    return ModelError(Trouble.CUT, vendor="glm", model=model, vendor_message=told(error))
+
+    async def look(self, card: ModelCard, task: str) -> Linked | None:
+        if not _TASK.fullmatch(task):
+            raise unsent(card.name, "no id of a task")
+        if card.kind == "video":
+            call = self._client.videos.retrieve_videos_result(task)
+        else:
+            call = self._client.chat.asyncCompletions.retrieve_completion_result(task)
+        answer = await self._asked(call, card.name)
+        if not state(answer, card.name):
+            return None
+        if card.kind == "chat":
+            try:
+                text, finished = later(answer, card.name)
+            except RAISED as error:
+                raise empty(card.name, task, f"an answer of another shape: {error!r}"[:500]) from error
+            return Linked(finished=finished, host=self._host, text=text)
+        made = links(answer, "video_result" if card.kind == "video" else "image_result")
+        request_id = str(answer.get("request_id") or task)
+        if not made:
+            raise empty(card.name, request_id, "a task that made nothing")
+        usage = Usage(pictures=len(made))
+        finished = Finished(reason=Finish.STOP, usage=usage, model=card.name, request_id=request_id)
+        return Linked(finished=finished, host=self._host, links=made)
+
+    async def cancel(self, card: ModelCard, task: str) -> None:
+        """GLM has no such call: what it took on it finishes."""
+
+    # --- speech and searches -----------------------------------------------------------------------------------------------
+
+    async def transcribe(self, prompt: SpeechPrompt) -> tuple[str, Finished]:
+        name = prompt.card.name
+        ending = SOUNDS.get(prompt.mime.partition(";")[0].strip().lower())
+        if ending is None:
+            raise unsent(name, f"sound as {prompt.mime[:50]!r}: it takes WAV and MP3")
+        if not prompt.audio or len(prompt.audio) > MOST_SOUND or prompt.seconds > LONGEST_SOUND:
+            raise unsent(name, f"sound of {prompt.seconds:g} s and {len(prompt.audio)} bytes: it takes 30 s and 25 MB")
+        file = (f"voice.{ending}", prompt.audio, "audio/wav" if ending == "wav" else "audio/mpeg")
+        answer = await self._asked(self._client.audio.transcriptions.create(model=name, file=file, stream=False), name)
+        request_id = str(answer.get("request_id") or answer.get("id") or "")
+        text = answer.get("text")
+        if not isinstance(text, str):
+            raise empty(name, request_id, "an answer without a text")
+        return text.strip(), Finished(reason=Finish.STOP, model=name, request_id=request_id)
+
+    async def speak(self, prompt: SpeechPrompt) -> tuple[bytes, Finished]:
+        name = prompt.card.name
+        if not prompt.text.strip() or len(prompt.text) > MOST_SPOKEN:
+            raise unsent(name, f"{len(prompt.text)} characters: it speaks 1 to {MOST_SPOKEN}")
+        voice = prompt.voice or next(iter(prompt.card.voices), None)
+        call = self._client.audio.speech(
+            model=name, input=prompt.text, voice=voice, response_format="wav", encode_format=None
+        )
+        try:
+            answer = await call
+        except RAISED as error:
+            raise translated(error, name) from error
+        sound: bytes = answer.content
+        request_id = str(answer.response.headers.get("x-request-id") or answer.response.headers.get("x-log-id") or "")
+        if not (sound[:4] == b"RIFF" and sound[8:12] == b"WAVE"):
+            raise empty(name, request_id, "an answer that is no WAV")
+        return sound, Finished(reason=Finish.STOP, model=name, request_id=request_id)
+
+    async def search(self, query: str, count: int) -> Sequence[Hit]:
+        call = self._client.web_search.web_search(search_engine=ENGINE, search_query=query, count=count)
+        answer = await self._asked(call, "web_search")
+        return hits(answer.get("search_result"))[:count]
+
+    async def _asked(self, call: Awaitable[Any], model: str) -> dict[str, Any]:
+        """A whole JSON answer, as it came. Raises ModelError."""
+        try:
+            answer = await call
+            body: dict[str, Any] = answer.to_dict(warnings=False)
+        except RAISED as error:
+            raise translated(error, model) from error
+        return body
 
 
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def _size(prompt: PicturePrompt) -> str | None:
+    return prompt.size or next(iter(prompt.card.sizes), None)
 
 
-def _read(body: object) -> tuple[str, str, str]:
-    """(code, message, request id) of `{"error": {"code", "message"}, "request_id"}`."""
-    if not isinstance(body, dict):
-        return "", "", ""
-    error = body.get("error")
-    if not isinstance(error, dict):
-        return "", str(error or "")[:500], str(body.get("request_id") or "")
-    found = body.get("request_id") or error.get("request_id") or ""
-    return str(error.get("code") or ""), str(error.get("message") or "")[:500], str(found)
+def _check_picture(prompt: PicturePrompt) -> None:
+    if prompt.pictures:
+        raise unsent(prompt.card.name, "GLM draws from words alone: it changes no pictures")

@@ -1,16 +1,17 @@
-"""GLM's HTTP protocol: chat (whole, streamed, asynchronous) and pictures, under /api/paas/v4."""
+"""GLM's HTTP protocol under /api/paas/v4: keys, errors, chat (whole, streamed, later) and tasks. `glm_media` has the rest."""
 
-import asyncio
 import time
 from typing import Any
 
 from aiohttp import web
 
 from bot.simulator import glm_rules as rules
-from bot.simulator.backend import Backend, Exchange, Json, Task, dump
+from bot.simulator import glm_tasks as tasks
+from bot.simulator.backend import Backend, Exchange, Json, dump
 from bot.simulator.errors import refusal
+from bot.simulator.glm_media import Media, pages_body
 from bot.simulator.stream import send_stream, send_whole
-from bot.simulator.words import Delta, Question, Refusal, Reply, ToolCall, Usage, prompt_usage
+from bot.simulator.words import Delta, Found, Question, Refusal, Reply, ToolCall, Usage, prompt_usage
 
 ROOT = "/api/paas/v4"
 
@@ -84,12 +85,14 @@ def _call(index: int, call: ToolCall) -> Json:
 
 
 class Events:
-    """The stream: `data: ` with one space, `role` in every delta, finish_reason and usage on the last chunk, then [DONE]."""
+    """The stream: `data: ` with one space, `role` in every delta, finish_reason and usage on the last chunk, then [DONE]. What
+    a search found comes after the text, as `result_sequence` says by default."""
 
     content_type = "text/event-stream"
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, found: tuple[Found, ...] = ()) -> None:
         self._exchange = exchange
+        self._found = found
         head = {"id": exchange.id, "created": int(time.time()), "object": "chat.completion.chunk"}
         head["model"] = exchange.model
         self._head = "data: " + dump(head)[:-1] + ',"choices":[{"index":0,'
@@ -115,7 +118,10 @@ class Events:
         fault = self._exchange.fault
         usage = "" if fault and fault.no_usage else f',"usage":{dump(_usage(self._exchange.usage))}'
         last = f'"finish_reason":{dump(finish)},"delta":{{"role":"assistant","content":""}}}}]'
-        return f"{self._head}{last}{usage}}}\n\ndata: [DONE]\n\n".encode()
+        pages = ""
+        if self._found:
+            pages = f'{self._delta}"content":""}}}}],"web_search":{dump(pages_body(self._found))}}}\n\n'
+        return f"{pages}{self._head}{last}{usage}}}\n\ndata: [DONE]\n\n".encode("utf-8", "backslashreplace")
 
     def error(self, error: Refusal) -> bytes:
         return f"data: {dump(error_body(error))}\n\n".encode()
@@ -140,6 +146,8 @@ def _completion(exchange: Exchange, question: Question, reply: Reply) -> Json:
         "model": exchange.model,
         "choices": [{"index": 0, "finish_reason": reply.finish, "message": message}],
     }
+    if reply.found:
+        body["web_search"] = pages_body(reply.found)
     if not (exchange.fault and exchange.fault.no_usage):
         body["usage"] = _usage(exchange.usage)
     return body
@@ -151,14 +159,23 @@ class Service:
     def __init__(self, backend: Backend, api_key: str) -> None:
         self._backend = backend
         self._dialect = Dialect(api_key)
+        self._media = Media(backend)
 
     def routes(self) -> list[web.RouteDef]:
-        serve = self._backend.endpoint
+        serve, media = self._backend.endpoint, self._media
+        limited = {
+            "/chat/completions": self.chat,
+            "/async/chat/completions": self.start_chat,
+            "/images/generations": media.draw,
+            "/async/images/generations": media.start_drawing,
+            "/videos/generations": media.start_filming,
+            "/audio/speech": media.speak,
+            "/web_search": media.search,
+        }
         return [
-            web.post(f"{ROOT}/chat/completions", serve(self._dialect, self.chat, limited=True)),
-            web.post(f"{ROOT}/async/chat/completions", serve(self._dialect, self.start_chat, limited=True)),
+            *(web.post(ROOT + path, serve(self._dialect, handle, limited=True)) for path, handle in limited.items()),
+            web.post(f"{ROOT}/audio/transcriptions", serve(self._dialect, media.hear, limited=True, form=True)),
             web.get(ROOT + "/async-result/{id}", serve(self._dialect, self.task)),
-            web.post(f"{ROOT}/images/generations", serve(self._dialect, self.draw, limited=True)),
             web.route("*", ROOT + "/{rest:.*}", serve(self._dialect, self.unknown)),
         ]
 
@@ -168,7 +185,8 @@ class Service:
         exchange.usage = prompt_usage(question)
         if exchange.body.get("stream"):
             fragments = bool(exchange.body.get("tool_stream"))
-            return await send_stream(self._backend, exchange, Events(exchange), reply, tool_fragments=fragments)
+            events = Events(exchange, reply.found)
+            return await send_stream(self._backend, exchange, events, reply, tool_fragments=fragments)
         body = dump(_completion(exchange, question, reply)).encode("utf-8", "backslashreplace")
         seconds = self._backend.pace.first_token + self._backend.pace.per_token * exchange.usage.output_tokens
         return await send_whole(self._backend, exchange, body, seconds=seconds)
@@ -178,44 +196,10 @@ class Service:
             raise refusal("glm", "1212", "流式")
         question = rules.read_chat(exchange.body)
         reply = self._backend.answer(question, exchange.fault)
-        payload = _completion(exchange, question, reply)
-        now = asyncio.get_running_loop().time()
-        task = Task(
-            id=f"{exchange.id}",
-            model=exchange.model,
-            payload=payload,
-            submitted=now,
-            ready=now + self._backend.pace.first_token + self._backend.pace.per_token * exchange.usage.output_tokens,
-            fault=exchange.fault,
-        )
-        self._backend.add_task(task)
-        return web.json_response(_state(task, "PROCESSING"))
+        return await tasks.start(self._backend, exchange, _completion(exchange, question, reply))
 
     async def task(self, exchange: Exchange) -> web.StreamResponse:
-        task = self._backend.tasks.get(exchange.request.match_info["id"])
-        if task is None:
-            raise refusal("glm", "1214", "id")
-        trouble = task.fault.task if task.fault else None
-        if trouble == "never" or asyncio.get_running_loop().time() < task.ready:
-            return web.json_response(_state(task, "PROCESSING"))
-        if trouble in {"FAILED", "UNKNOWN"}:
-            return web.json_response(_state(task, "FAIL"))
-        return web.json_response(_state(task, "SUCCESS") | task.payload)
-
-    async def draw(self, exchange: Exchange) -> web.StreamResponse:
-        prompt, width, height = rules.check_picture_request(exchange.body)
-        exchange.usage = Usage(images=1)
-        path = self._backend.shelf.put(prompt, width, height, fault=exchange.fault)
-        body = {
-            "created": int(time.time()),
-            "data": [{"url": str(exchange.request.url.origin()) + path}],
-            "content_filter": [{"role": "user", "level": 3}],
-        }
-        return await send_whole(self._backend, exchange, dump(body).encode(), seconds=self._backend.pace.picture)
+        return await tasks.see(self._backend, exchange)
 
     async def unknown(self, exchange: Exchange) -> web.StreamResponse:
         raise refusal("glm", "1222", exchange.request.path.removeprefix(ROOT))
-
-
-def _state(task: Task, status: str) -> Json:
-    return {"id": task.id, "request_id": task.id, "model": task.model, "task_status": status}

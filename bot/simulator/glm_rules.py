@@ -3,6 +3,7 @@
 From the API reference of docs.bigmodel.cn: ranges, lengths, roles and their order, content parts.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,24 +12,26 @@ from bot.simulator.backend import Json
 from bot.simulator.errors import refusal
 from bot.simulator.models import Model
 from bot.simulator.pictures import decode
-from bot.simulator.shapes import function_of, parse_size, read_tool_calls, tool_pairs_whole
-from bot.simulator.words import Question, Refusal, Said, Seen, count_tokens, prompt_usage
+from bot.simulator.shapes import function_of, read_tool_calls, tool_pairs_whole
+from bot.simulator.words import Question, Refusal, Said, Seen, prompt_usage
 
 MAX_PICTURE = 5 * 1024 * 1024  # bytes
+ENGINES = ("search_std", "search_pro", "search_pro_sogou", "search_pro_quark", "search_pro_jina", "search_pro_bing")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def error(code: str, about: str = "", message: str = "") -> Refusal:
     return refusal("glm", code, about, message=message)
 
 
-def model_of(body: Json, *, draws: bool = False) -> Model:
+def model_of(body: Json, kind: models.Kind = "chat") -> Model:
     name = body.get("model")
     if not name:
         raise error("1213", "model")
     if not isinstance(name, str):
         raise error("1214", "model")
     model = models.GLM.get(name)
-    if model is None or model.draws != draws:
+    if model is None or model.kind != kind:
         raise error("1211")
     return model
 
@@ -36,12 +39,12 @@ def model_of(body: Json, *, draws: bool = False) -> Model:
 def read_chat(body: Json) -> Question:
     """A legal body as a Question. Raises Refusal 1210, 1211, 1213, 1214 or 1261."""
     model = model_of(body)
-    _number(body, "temperature", 0, 1)
-    _number(body, "top_p", 0.01, 1)
-    _number(body, "max_tokens", 1, 131_072, whole=True)
-    for name in ("stream", "do_sample", "tool_stream"):
-        if body.get(name) is not None and not isinstance(body[name], bool):
-            raise error("1214", name)
+    check_number(body, "temperature", 0, 1)
+    check_number(body, "top_p", 0.01, 1)
+    check_number(body, "max_tokens", 1, 131_072, whole=True)
+    check_flags(body, "stream", "do_sample", "tool_stream")
+    if body.get("seed") is not None and not _is_whole(body["seed"]):
+        raise error("1214", "seed")
     check_ids(body)
     stop = body.get("stop") or []
     if not isinstance(stop, list) or len(stop) > 1 or not all(isinstance(word, str) for word in stop):
@@ -51,8 +54,9 @@ def read_chat(body: Json) -> Question:
         said=_messages(body, model),
         thinking=models.thinks(model, _thinking(body)),
         tools=_tools(body),
+        search=_searches(body),
         json_object=_choice(body, "response_format", ("text", "json_object")) == "json_object",
-        seed=body["seed"] if isinstance(body.get("seed"), int) else 0,
+        seed=body.get("seed") or 0,
         max_tokens=min(body.get("max_tokens") or model.output, model.output),
         stop=tuple(stop),
     )
@@ -68,7 +72,17 @@ def check_ids(body: Json) -> None:
             raise error("1214", name)
 
 
-def _number(body: Json, name: str, low: float, high: float, *, whole: bool = False) -> None:
+def check_flags(body: Json, *names: str) -> None:
+    for name in names:
+        if body.get(name) is not None and not isinstance(body[name], bool):
+            raise error("1214", name)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_number(body: Json, name: str, low: float, high: float, *, whole: bool = False) -> None:
     value = body.get(name)
     if value is None:
         return
@@ -105,10 +119,33 @@ def _tools(body: Json) -> dict[str, tuple[str, ...]]:
             raise error("1214", "tools")
         if kind == "function":
             name, parameters = function_of(tool["function"])
-            if not name:
-                raise error("1214", "tools")
+            schema = tool["function"].get("parameters")
+            if not _NAME.fullmatch(name) or name in functions or not (schema is None or schema.get("type") == "object"):
+                raise error("1214", "tools.function")
             functions[name] = parameters
+        elif kind == "web_search":
+            check_engine(tool["web_search"], required=False)
     return functions
+
+
+def _searches(body: Json) -> bool:
+    """Whether the vendor's own search is among the tools; a JSON string will do for its switch, as in the SDK's examples."""
+    tools = [tool["web_search"] for tool in body.get("tools") or [] if tool["type"] == "web_search"]
+    return any(str(tool.get("enable", True)).lower() == "true" for tool in tools)
+
+
+def check_engine(options: Json, *, required: bool) -> None:
+    """The options that the search by itself and the one of a chat share."""
+    engine = options.get("search_engine")
+    if engine is None and required:
+        raise error("1213", "search_engine")
+    if engine is not None and engine not in ENGINES:
+        raise error("1214", "search_engine")
+    check_number(options, "count", 1, 50, whole=True)
+    if options.get("search_recency_filter") not in (None, "oneDay", "oneWeek", "oneMonth", "oneYear", "noLimit"):
+        raise error("1214", "search_recency_filter")
+    if options.get("content_size") not in (None, "medium", "high"):
+        raise error("1214", "content_size")
 
 
 def _messages(body: Json, model: Model) -> tuple[Said, ...]:
@@ -139,6 +176,8 @@ def _message(message: Any, model: Model) -> Said:
     if not (text.strip() or pictures or calls) and role != "tool":
         raise error("1213", "prompt")
     call_id = message.get("tool_call_id") or ""
+    if role == "tool" and not isinstance(message.get("content"), str):
+        raise error("1214", "messages.content")
     if (role == "tool") != bool(call_id):
         raise error("1214", "messages.tool_call_id")
     return Said(role=role, text=text, pictures=pictures, tool_calls=calls, tool_call_id=str(call_id))
@@ -170,25 +209,3 @@ def _picture(url: Any, model: Model) -> Seen:
     if seen is None or max(seen.width, seen.height) > 6000:
         raise error("1210", message="图片输入格式/解析错误")
     return seen
-
-
-def check_picture_request(body: Json) -> tuple[str, int, int]:
-    """Prompt, width and height in pixels of a body for /images/generations. Raises Refusal."""
-    model = model_of(body, draws=True)
-    prompt = body.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise error("1213", "prompt")
-    if count_tokens(prompt) > 1000:
-        raise error("1214", "prompt")
-    check_ids(body)
-    if body.get("quality") not in (None, "standard", "hd"):
-        raise error("1214", "quality")
-    glm_image = model.name == "glm-image"
-    size = body.get("size") or ("1280x1280" if glm_image else "1024x1024")
-    width, height = parse_size(size, "x") or (0, 0)
-    step = 32 if glm_image else 16
-    low = 512
-    fits = all(low <= side <= 2048 and side % step == 0 for side in (width, height))
-    if not fits or width * height > 2**21 * (2 if glm_image else 1):
-        raise error("1214", "size")
-    return prompt, width, height
