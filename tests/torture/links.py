@@ -277,8 +277,10 @@ class Campaign:
 
     def ended(self, house: House) -> None:
         """What its log tells, when it is over."""
-        if "Traceback" in house.magpie.said():
-            self.tally.wrong.append(f"an error that nobody foresaw, in {house.magpie.log}")
+        said = house.magpie.said()
+        if "Traceback" in said:
+            told = said[max(0, said.index("Traceback") - 300) :][:3000]
+            self.tally.wrong.append(f"an error that nobody foresaw, in {house.magpie.log}: {told}")
         early = [call for call in house.telegram.early_calls if call.chat_id] if house.telegram else []
         if early:
             self.tally.wrong.append(
