@@ -1,4 +1,7 @@
-"""DashScope's HTTP protocol under /api/v1: chat at its two endpoints, whole and streamed, errors, and uploads."""
+"""DashScope's HTTP protocol under /api/v1: chat at its two endpoints, whole and streamed, errors, and uploads.
+
+What else it offers is in `dashscope_images`, `dashscope_videos`, `dashscope_speech` and `dashscope_tasks`.
+"""
 
 import uuid
 
@@ -7,14 +10,20 @@ from aiohttp import BodyPartReader, web
 from bot.simulator import dashscope_rules as rules
 from bot.simulator.backend import Backend, Exchange, Json, Upload, dump
 from bot.simulator.dashscope_images import Images
+from bot.simulator.dashscope_speech import Speech
+from bot.simulator.dashscope_tasks import Tasks
+from bot.simulator.dashscope_videos import Videos
 from bot.simulator.errors import refusal
 from bot.simulator.models import Model
 from bot.simulator.stream import send_stream, send_whole
-from bot.simulator.words import Delta, Refusal, Reply, Usage, prompt_usage
+from bot.simulator.words import Delta, Found, Refusal, Reply, Usage, prompt_usage
 
 ROOT = "/api/v1"
 TEXT = f"{ROOT}/services/aigc/text-generation/generation"
 MULTIMODAL = f"{ROOT}/services/aigc/multimodal-generation/generation"
+DRAW = f"{ROOT}/services/aigc/text2image/image-synthesis"
+EDIT = f"{ROOT}/services/aigc/image2image/image-synthesis"
+FILM = f"{ROOT}/services/aigc/video-generation/video-synthesis"
 
 
 class Dialect:
@@ -48,6 +57,7 @@ class Shape:
     """How one call wants its answer: `message` or `text` form, multimodal content lists, increments or repeated text."""
 
     def __init__(self, model: Model, parameters: Json) -> None:
+        self.sources = rules.tells_sources(parameters)
         self.multimodal = model.multimodal
         self.message = model.multimodal or rules.says_message(parameters, model)
         self.incremental = rules.is_incremental(parameters)
@@ -64,6 +74,16 @@ class Shape:
         if calls:
             message["tool_calls"] = calls
         return {"choices": [{"message": message, "finish_reason": finish}]}
+
+    def searched(self, found: tuple[Found, ...]) -> Json:
+        """What goes into an output besides the answer."""
+        if not (found and self.sources):
+            return {}
+        results = [
+            {"index": at, "title": page.title, "url": page.url, "site_name": page.site, "icon": ""}
+            for at, page in enumerate(found, 1)
+        ]
+        return {"search_info": {"search_results": results}}
 
     def usage(self, usage: Usage) -> Json:
         body: Json = {
@@ -94,9 +114,10 @@ class Events:
 
     content_type = "text/event-stream;charset=UTF-8"
 
-    def __init__(self, exchange: Exchange, shape: Shape) -> None:
+    def __init__(self, exchange: Exchange, shape: Shape, found: tuple[Found, ...]) -> None:
         self._exchange = exchange
         self._shape = shape
+        self._searched = shape.searched(found)
         self._count = 0
         self._text = ""
         self._calls: dict[int, Json] = {}
@@ -125,7 +146,7 @@ class Events:
 
     def _event(self, output: Json) -> bytes:
         self._count += 1
-        body: Json = {"output": output}
+        body: Json = {"output": output | self._searched}
         if not (self._exchange.fault and self._exchange.fault.no_usage):
             body["usage"] = self._shape.usage(self._exchange.usage)
         body["request_id"] = self._exchange.id
@@ -146,17 +167,21 @@ class Service:
     def __init__(self, backend: Backend, api_key: str) -> None:
         self._backend = backend
         self._dialect = Dialect(api_key)
-        self._images = Images(backend)
+        self._tasks = Tasks(backend)
+        self._images = Images(backend, self._tasks)
+        self._videos = Videos(backend, self._tasks)
+        self._speech = Speech(backend)
 
     def routes(self) -> list[web.RouteDef]:
         serve = self._backend.endpoint
-        start, see = self._images.start_task, self._images.see_task
         return [
             web.post(TEXT, serve(self._dialect, self.text, limited=True)),
             web.post(MULTIMODAL, serve(self._dialect, self.multimodal, limited=True)),
-            web.post(ROOT + "/services/aigc/text2image/image-synthesis", serve(self._dialect, start, limited=True)),
-            web.get(ROOT + "/tasks/{id:[^/]+}{slash:/?}", serve(self._dialect, see)),
-            web.post(ROOT + "/tasks/{id:[^/]+}/cancel{slash:/?}", serve(self._dialect, self._images.cancel_task)),
+            web.post(DRAW, serve(self._dialect, self._images.start_drawing, limited=True)),
+            web.post(EDIT, serve(self._dialect, self._images.start_editing, limited=True)),
+            web.post(FILM, serve(self._dialect, self._videos.start, limited=True)),
+            web.get(ROOT + "/tasks/{id:[^/]+}{slash:/?}", serve(self._dialect, self._tasks.see)),
+            web.post(ROOT + "/tasks/{id:[^/]+}/cancel{slash:/?}", serve(self._dialect, self._tasks.cancel)),
             web.get(f"{ROOT}/uploads", serve(self._dialect, self.policy)),
             web.post("/oss", self.upload),
             web.route("*", ROOT + "/{rest:.*}", serve(self._dialect, self.unknown)),
@@ -167,8 +192,13 @@ class Service:
 
     async def multimodal(self, exchange: Exchange) -> web.StreamResponse:
         model = rules.model_of(exchange.body, multimodal=True)
-        if model.draws:
-            return await self._images.draw_at_once(exchange, model)
+        match model.kind:
+            case "image":
+                return await self._images.draw_at_once(exchange, model)
+            case "hear":
+                return await self._speech.hear(exchange)
+            case "speak":
+                return await self._speech.speak(exchange)
         return await self._chat(exchange, model)
 
     async def _chat(self, exchange: Exchange, model: Model) -> web.StreamResponse:
@@ -184,7 +214,7 @@ class Service:
         reply = self._backend.answer(question, exchange.fault)
         exchange.usage = prompt_usage(question)
         if stream:
-            events = Events(exchange, shape)
+            events = Events(exchange, shape, reply.found)
             return await send_stream(self._backend, exchange, events, reply, tool_fragments=True)
         return await self._whole(exchange, shape, reply)
 
@@ -195,7 +225,7 @@ class Service:
         exchange.usage = Usage(asked.input_tokens, len(deltas), thoughts, asked.picture_tokens)
         calls = [_call(at, call.id, call.name, call.arguments) for at, call in enumerate(reply.tool_calls)]
         output = shape.output("".join(reply.chunks) or reply.text, reply.thought or None, calls, reply.finish)
-        body: Json = {"output": output}
+        body: Json = {"output": output | shape.searched(reply.found)}
         if not (exchange.fault and exchange.fault.no_usage):
             body["usage"] = shape.usage(exchange.usage)
         body["request_id"] = exchange.id

@@ -3,6 +3,7 @@
 From help.aliyun.com's DashScope reference; the wording of refusals is the service's where it is known.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from bot.simulator.pictures import decode, measure
 from bot.simulator.shapes import function_of, read_tool_calls, tool_pairs_whole
 from bot.simulator.words import Question, Refusal, Said, Seen, prompt_usage
 
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_PICTURE = 10 * 1024 * 1024  # bytes
 
 
@@ -39,6 +41,14 @@ def input_of(body: Json) -> Json:
     if not isinstance(value, dict):
         raise invalid("Required body invalid, please check the request body format: input must be an object.")
     return value
+
+
+def prompt_of(body: Json) -> str:
+    """What the endpoints for tasks take."""
+    prompt = input_of(body).get("prompt")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise invalid("Field required: input.prompt")
+    return prompt
 
 
 def parameters_of(body: Json) -> Json:
@@ -67,6 +77,7 @@ def read_chat(body: Json, model: Model, *, stream: bool, objects: Mapping[str, b
         thinking=thinking,
         tools=tools,
         must_call=isinstance(parameters.get("tool_choice"), dict),
+        search=_searches(parameters),
         json_object=json_object,
         seed=parameters.get("seed") or 0,
         max_tokens=parameters.get("max_tokens") or model.output,
@@ -147,6 +158,8 @@ def _tools(parameters: Json) -> dict[str, tuple[str, ...]]:
         name, names = function_of(function) if isinstance(function, dict) else ("", ())
         if not name:
             raise _algo("tools[].function.name is required.")
+        if not _NAME.fullmatch(name):
+            raise _algo(f"tools[].function.name must match {_NAME.pattern}.")
         functions[name] = names
     choice = parameters.get("tool_choice")
     if isinstance(choice, dict):
@@ -157,6 +170,20 @@ def _tools(parameters: Json) -> dict[str, tuple[str, ...]]:
     if choice not in (None, "auto", "none"):
         raise _algo("tool_choice is one of the strings that should be ['none', 'auto']")
     return {} if choice == "none" else functions
+
+
+def _searches(parameters: Json) -> bool:
+    options = parameters.get("search_options")
+    if options is not None and not isinstance(options, dict):
+        raise invalid("search_options must be an object.")
+    for name in ("forced_search", "enable_source", "enable_citation"):
+        _flag(options or {}, name)
+    return _flag(parameters, "enable_search") is True
+
+
+def tells_sources(parameters: Json) -> bool:
+    """Whether the answer is to say what was found."""
+    return (parameters.get("search_options") or {}).get("enable_source") is True
 
 
 def _response_format(parameters: Json, said: tuple[Said, ...], *, thinking: bool) -> bool:
@@ -234,11 +261,12 @@ def _parts(content: Any, role: str, objects: Mapping[str, bytes]) -> tuple[str, 
         elif role != "user":
             raise _algo("Only user messages may contain images.")
         else:
-            pictures.append(_picture(part["image"], objects))
+            pictures.append(picture(part["image"], objects))
     return "\n".join(texts), tuple(pictures)
 
 
-def _picture(url: str, objects: Mapping[str, bytes]) -> Seen:
+def picture(url: str, objects: Mapping[str, bytes]) -> Seen:
+    """A picture as it may be given anywhere. Raises Refusal."""
     if url.startswith("oss://"):
         content = objects.get(url.removeprefix("oss://"))
         seen = measure(content) if content else None

@@ -11,7 +11,8 @@ K = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """`window` and `output` in tokens; `sees`: pictures; `multimodal`: DashScope serves it at multimodal-generation only."""
+    """`window` and `output` in tokens; `sees`: pictures; `multimodal`: DashScope serves it at multimodal-generation only.
+    `edits`: pictures that it takes to be changed, and then at least one; `most`: pictures that one call draws."""
 
     name: str = ""
     kind: Kind = "chat"
@@ -21,6 +22,8 @@ class Model:
     sees: bool = False
     multimodal: bool = False
     task: bool = False  # DashScope: drawn as an asynchronous task
+    edits: int = 0
+    most: int = 1
     streams_thoughts_only: bool = False  # open Qwen3 models: no thinking without a stream
 
     @property
@@ -76,10 +79,17 @@ DASHSCOPE: dict[str, Model] = dict(
         ),
         *_models("qwen-vl-max qwen-vl-plus", Model(output=8 * K, sees=True, multimodal=True)),
         *_models(
-            "qwen-image qwen-image-plus qwen-image-max qwen-image-2.0 z-image-turbo wan2.6-t2i",
+            "qwen-image qwen-image-plus qwen-image-max qwen-image-2.0 z-image-turbo",
             Model(kind="image", multimodal=True),
         ),
-        *_models("wan2.2-t2i-flash wan2.2-t2i-plus wan2.5-t2i-preview", Model(kind="image", task=True)),
+        *_models("wan2.6-t2i", Model(kind="image", multimodal=True, most=4)),
+        *_models("qwen-image-edit", Model(kind="image", multimodal=True, edits=3)),
+        *_models("qwen-image-edit-plus qwen-image-edit-max", Model(kind="image", multimodal=True, edits=3, most=6)),
+        *_models("wan2.2-t2i-flash wan2.2-t2i-plus wan2.5-t2i-preview", Model(kind="image", task=True, most=4)),
+        *_models("wan2.5-i2i-preview", Model(kind="image", task=True, edits=3, most=4)),
+        *_models("wan2.6-t2v wan2.6-i2v wan2.5-t2v-preview wan2.5-i2v-preview", Model(kind="video", task=True)),
+        *_models("qwen3-asr-flash", Model(kind="hear", multimodal=True)),
+        *_models("qwen3-tts-flash", Model(kind="speak", multimodal=True)),
     ]
 )
 
