@@ -22,7 +22,7 @@ SEEN = 3  # the last user turns whose pictures are shown again: each picture is 
 PICTURE_TOKENS = 1_500  # about what both vendors bill for a picture of 2048 px at their default resolution
 FRAME_TOKENS = 4  # that the vendors' chat templates put around a message
 ANSWER_TOKENS = 8_192  # room for an answer: the whole of it is reserved from the budget; a longer one can be continued
-THINKING_TOKENS = 16_384  # the same for models that always think first
+THINKING_TOKENS = 16_384  # the same where the model thinks first: thoughts count
 UNKNOWN_WINDOW = 8_192  # of a model whose window nobody told us
 CUT_AT = 4_095  # UTF-16 units: Telegram's clients cut a paste at 4,096, or one before when a pair stands there
 LONGEST_NAME = 64
@@ -87,15 +87,15 @@ def system_prompt(today: date, *, group: bool, draws: bool, instructions: str) -
     return f"{told}\n\n{instructions}" if instructions else told
 
 
-def output_of(card: ModelCard) -> int:
-    """The most tokens that an answer may take."""
-    wanted = THINKING_TOKENS if card.thinks == "always" else ANSWER_TOKENS
+def output_of(card: ModelCard, thinks: bool = False) -> int:
+    """The most tokens that an answer may take, with what is thought before it."""
+    wanted = THINKING_TOKENS if thinks or card.thinks == "always" else ANSWER_TOKENS
     return max(1, min(card.output or wanted, wanted, (card.window or UNKNOWN_WINDOW) // 2))
 
 
-def room_of(card: ModelCard) -> int:
+def room_of(card: ModelCard, thinks: bool = False) -> int:
     """The tokens that the prompt may take."""
-    return (card.window or UNKNOWN_WINDOW) - output_of(card)
+    return (card.window or UNKNOWN_WINDOW) - output_of(card, thinks)
 
 
 def tokens(line: Line) -> int:

@@ -349,7 +349,7 @@ class Conversation:
         return Turn(
             id=claim.turn, chat=claim.chat, seq=claim.seq, fence=claim.fence, epoch=claim.epoch, said=said,
             author=voice.author, address=voice.address, language=voice.language, stop=claim.stop, model=claim.model,
-            system=claim.system, head=claim.head, late=late,
+            system=claim.system, think=claim.think, head=claim.head, late=late,
         )  # fmt: skip
 
     async def reset(self) -> None:

@@ -38,12 +38,14 @@ def chat(store: Store, models: ScriptedModels) -> Conversation:
 
 def test_the_menu_lists_every_command_for_the_platforms(models: ScriptedModels) -> None:
     names = [entry.name for entry in menu(models)]
-    assert names == ["start", "help", "reset", "model", "image", "ask", "system", "retry", "undo", "stop", "info"]
+    assert names == [
+        *("start", "help", "reset", "model", "think", "image", "ask", "system", "retry", "undo", "stop", "info")
+    ]
     assert {entry.name for entry in menu(models) if entry.required} == {"image", "ask"}
 
 
 def test_the_menu_completes_models(models: ScriptedModels) -> None:
-    (choices,) = [entry.choices for entry in menu(models) if entry.choices]
+    (choices,) = [entry.choices for entry in menu(models) if entry.choices and entry.name == "model"]
     assert list(choices("qw")) == ["qwen", "qwen-text"]
     assert list(choices("vision")) == ["glm-vision"]
     assert list(choices("")) == ["default", "glm", "qwen", "glm-text", "glm-vision", "qwen-text"]

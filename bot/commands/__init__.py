@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
-from bot import phrases
+from bot import phrases, phrases_thinking
 from bot.asking import Asking, Parts
 from bot.commands.command import Command, reply
 from bot.commands.conversation import ask, retry, system, undo
 from bot.commands.image import image
 from bot.commands.info import info
 from bot.commands.model import model, model_names
+from bot.commands.think import settings, think
 from bot.messages import Message, Turn
 from bot.ports import MenuEntry, Models
 
@@ -53,6 +54,7 @@ COMMANDS = (
     Command(name="help", help=phrases.HELP_HELP, run=help_),
     Command(name="reset", help=phrases.HELP_RESET, run=overtaking),
     Command(name="model", help=phrases.HELP_MODEL, run=model, argument=phrases.ARG_MODEL, choices=model_names),
+    Command(name="think", help=phrases_thinking.HELP, run=think, argument=phrases_thinking.ARGUMENT, choices=settings),
     Command(name="image", help=phrases.HELP_IMAGE, run=image, argument=phrases.ARG_IMAGE, required=True),
     Command(name="ask", help=phrases.HELP_ASK, run=ask, argument=phrases.ARG_ASK, required=True),
     Command(name="system", help=phrases.HELP_SYSTEM, run=system, argument=phrases.ARG_SYSTEM),

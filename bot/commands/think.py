@@ -1,0 +1,59 @@
+"""/think: whether models think before they answer in this chat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot import phrases_thinking, thinking
+from bot.asking import Asking, Parts
+from bot.commands.command import reply
+from bot.messages import Change, Choice, Configured, Message, Turn
+from bot.phrases import Phrase
+from bot.ports import ModelCard, Models
+
+_NAMES = {"on": phrases_thinking.ON, "off": phrases_thinking.OFF, "": phrases_thinking.AUTO}
+_MEANINGS = {
+    "on": phrases_thinking.MEANS_ON,
+    "off": phrases_thinking.MEANS_OFF,
+    "": phrases_thinking.MEANS_AUTO,
+}
+_WORDS = {
+    **dict.fromkeys(("on", "yes", "开", "打开", "开启", "開"), "on"),
+    **dict.fromkeys(("off", "no", "关", "关闭", "關"), "off"),
+    **dict.fromkeys(("auto", "default", "自动", "自動", "默认"), ""),
+}
+
+
+def think(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+    return choose(desk, turn, argument) if argument else _shown(desk, turn, turn.think)
+
+
+def choose(desk: Asking, turn: Turn, word: str, *before: Change) -> Parts:
+    """Make it this chat's setting, from the next question on; `before` are changes that go along with it."""
+    setting = _WORDS.get(word.strip().lower())
+    if setting is None:
+        return reply(turn, phrases_thinking.UNKNOWN, *before)
+    return _shown(desk, turn, setting, *before, Configured("think", setting))
+
+
+def _shown(desk: Asking, turn: Turn, setting: str, *changes: Change) -> Parts:
+    """What is set, what the chat's model makes of it, and a button for everything else that may be set."""
+    language, card = turn.language, desk.card(turn)
+    meaning = _MEANINGS[setting].to(language)
+    told = [phrases_thinking.STATE.to(language).format(setting=_NAMES[setting].to(language), meaning=meaning)]
+    if card:
+        told.append(_ability(desk.models, card).to(language))
+    labels = {
+        value: f"{name.to(language)} ✓" if value == setting else name.to(language) for value, name in _NAMES.items()
+    }
+    choices = [Choice(label, f"think:{value or 'auto'}") for value, label in labels.items()]
+    return reply(turn, "\n\n".join(told), *changes, rows=[choices])
+
+
+def _ability(models: Models, card: ModelCard) -> Phrase:
+    able = phrases_thinking.ALWAYS if card.thinks == "always" else phrases_thinking.SWITCHES
+    return thinking.unable(models, card, "on") or able.format(model=card.name)
+
+
+def settings(models: Models) -> Sequence[str]:
+    return ["on", "off", "auto"]
