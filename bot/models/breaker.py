@@ -1,4 +1,4 @@
-"""When a vendor is not even asked: after several failures in a row, without money, with a key that it does not take.
+"""When a vendor is not even asked: while it fails, while an account has no money, or a key that is not taken.
 
 Breaking off gives a vendor in trouble a rest, and people an answer at once (or another model) instead of a minute's wait. A
 circuit is closed (calls pass), open (all are refused), and after its time half-open: one call at a time tries, and closes it
@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from bot import metrics
 from bot.errors import ModelError, Trouble
@@ -21,12 +22,7 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]  # monotonic seconds
 
-FAILURES, WITHIN = 5, 60.0  # so many in a row, in so many seconds, open a circuit
-FIRST, LONGEST = (
-    15.0,
-    120.0,
-)  # seconds that it stays open: at first, and at most after failed trials, twice as long each time
-ACCOUNT = 60.0  # seconds without money or with a bad key: whoever has just paid does not wait long
+WITHIN = 60.0  # seconds: failures further apart are no row
 MOST_MODELS = 100  # of which anything is remembered: `/model openai/...` may name any
 TRIAL = 1.0  # seconds after which to come back while another call tries
 OPEN = "breaker"  # our code for a call that was not made
@@ -35,16 +31,31 @@ FAILING = frozenset({Trouble.FAULT, Trouble.UNREACHABLE, Trouble.SILENT, Trouble
 UNTELLING = frozenset({Trouble.BUSY, Trouble.CUT})  # neither sick nor well; every other refusal shows a vendor at work
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """So many `failures` in a row open a circuit, for `first` seconds, after a failed trial for twice as long, up to
+    `longest`."""
+
+    failures: int
+    first: float
+    longest: float
+
+
+MODEL = Rule(5, 15.0, 120.0)
+ACCOUNT = Rule(3, 60.0, 60.0)  # a key, or money: whoever has just paid presses [Retry] at once, or waits a minute
+
+
 class Circuit:
     """One thing that may be out of order; `name` is for the owner's log."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
+    def __init__(self, name: str, rule: Rule, clock: Clock) -> None:
         self.name = name
+        self._rule = rule
         self.until: float | None = None  # when a trial may begin; None: closed
         self.error: ModelError | None = None  # the last failure
         self._clock = clock
-        self._failures: deque[float] = deque(maxlen=FAILURES)
-        self._hold = FIRST
+        self._failures: deque[float] = deque(maxlen=rule.failures)
+        self._hold = rule.first
         self._trying = False
 
     @property
@@ -75,24 +86,23 @@ class Circuit:
             return
         self._failures.clear()
         if self.until is not None:
-            self.until, self._hold = None, FIRST
+            self.until, self._hold = None, self._rule.first
             metrics.breaker(self.name, is_open=False)
             log.warning("%s: answers again", self.name)
 
-    def failed(self, error: ModelError, *, trial: bool, hold: float = 0.0) -> None:
-        """`hold`: one such failure is enough to open it, for so long."""
+    def failed(self, error: ModelError, *, trial: bool) -> None:
         if self.until is not None and not trial:
             return
         now = self._clock()
         self.error = error
         self._failures.append(now)
         if trial:
-            self._hold = min(2 * self._hold, LONGEST)
-            self.until = now + (hold or self._hold)
-        elif hold or (len(self._failures) == FAILURES and now - self._failures[0] <= WITHIN):
-            self.until = now + (hold or self._hold)
+            self._hold = min(2 * self._hold, self._rule.longest)
+            self.until = now + self._hold
+        elif len(self._failures) == self._rule.failures and now - self._failures[0] <= WITHIN:
+            self.until = now + self._hold
             metrics.breaker(self.name, is_open=True)
-            log.warning("%s: %s; not asked for %.0f s", self.name, error.trouble.value, self.until - now)
+            log.warning("%s: %s, again and again; not asked for %.0f s", self.name, error.trouble.value, self._hold)
 
 
 class Breaker:
@@ -101,8 +111,8 @@ class Breaker:
     def __init__(self, vendor: str, *, clock: Clock = time.monotonic) -> None:
         self._vendor = vendor
         self._clock = clock
-        self._key = Circuit(f"{vendor} key", clock)
-        self._money = Circuit(f"{vendor} money", clock)
+        self._key = Circuit(f"{vendor} key", ACCOUNT, clock)
+        self._money = Circuit(f"{vendor} money", ACCOUNT, clock)
         self._models: dict[str, Circuit] = {}
 
     def check(self, card: ModelCard) -> None:
@@ -128,7 +138,7 @@ class Breaker:
         if name not in self._models:
             if len(self._models) >= MOST_MODELS:
                 self._models = {name: one for name, one in self._models.items() if not one.idle}
-            self._models[name] = Circuit(name, self._clock)
+            self._models[name] = Circuit(name, MODEL, self._clock)
         return self._models[name]
 
 
@@ -147,11 +157,11 @@ class Call:
     def failed(self, error: ModelError) -> None:
         trouble = error.trouble
         if trouble is Trouble.BAD_KEY:  # by other statuses it is only this model that the key may not use
-            self._open(self._key if error.status == 401 else self._model, error, ACCOUNT)
+            self._count(self._key if error.status == 401 else self._model, error)
         elif trouble is Trouble.NO_MONEY:
-            self._open(self._model if self._free else self._money, error, ACCOUNT)
+            self._count(self._model if self._free else self._money, error)
         elif trouble in FAILING and error.code not in (EMPTY, NO_ROOM):
-            self._open(self._model, error)
+            self._count(self._model, error)
         elif trouble not in UNTELLING:
             self.succeeded()
 
@@ -160,8 +170,8 @@ class Call:
             if trial:
                 circuit.end()
 
-    def _open(self, circuit: Circuit, error: ModelError, hold: float = 0.0) -> None:
-        circuit.failed(error, trial=self._trials[circuit], hold=hold)
+    def _count(self, circuit: Circuit, error: ModelError) -> None:
+        circuit.failed(error, trial=self._trials[circuit])
 
 
 def _refusal(vendor: str, card: ModelCard, last: ModelError, left: float) -> ModelError:

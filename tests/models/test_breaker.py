@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import ModelError, Trouble
-from bot.models.breaker import ACCOUNT, FAILING, FAILURES, FIRST, LONGEST, MOST_MODELS, OPEN, UNTELLING, WITHIN, Breaker
+from bot.models.breaker import ACCOUNT, FAILING, MODEL, MOST_MODELS, OPEN, UNTELLING, WITHIN, Breaker
 from bot.models.tries import EMPTY, NO_ROOM
 from bot.ports import ModelCard
 from tests.models.clock import Clock
@@ -53,7 +53,7 @@ def refused(breaker: Breaker, card: ModelCard = FREE) -> ModelError:
 
 def opened(clock: Clock) -> Breaker:
     breaker = Breaker("glm", clock=clock)
-    fail(breaker, no(Trouble.FAULT), times=FAILURES)
+    fail(breaker, no(Trouble.FAULT), times=MODEL.failures)
     return breaker
 
 
@@ -63,28 +63,28 @@ def opened(clock: Clock) -> Breaker:
 @pytest.mark.parametrize("trouble", sorted(FAILING))
 def test_failures_in_a_row_open_it(trouble: Trouble) -> None:
     breaker = Breaker("glm", clock=Clock())
-    fail(breaker, no(trouble), times=FAILURES - 1)
+    fail(breaker, no(trouble), times=MODEL.failures - 1)
     assert refusal(breaker) is None
     fail(breaker, no(trouble))
     error = refused(breaker)
-    assert (error.trouble, error.code, error.retry_after, error.unbilled) == (trouble, OPEN, FIRST, True)
+    assert (error.trouble, error.code, error.retry_after, error.unbilled) == (trouble, OPEN, MODEL.first, True)
     assert refusal(breaker, PAID) is None  # another model
 
 
 @pytest.mark.parametrize("trouble", sorted(WELL))
 def test_a_refusal_of_another_kind_shows_a_vendor_at_work(trouble: Trouble) -> None:
     breaker = Breaker("glm", clock=Clock())
-    fail(breaker, no(Trouble.FAULT), times=FAILURES - 1)
+    fail(breaker, no(Trouble.FAULT), times=MODEL.failures - 1)
     fail(breaker, no(trouble, status=400))
-    fail(breaker, no(Trouble.FAULT), times=FAILURES - 1)
+    fail(breaker, no(Trouble.FAULT), times=MODEL.failures - 1)
     assert refusal(breaker) is None
 
 
 @pytest.mark.parametrize("trouble", sorted(UNTELLING))
 def test_a_limit_and_a_broken_stream_tell_nothing(trouble: Trouble) -> None:
     breaker = Breaker("glm", clock=Clock())
-    fail(breaker, no(Trouble.FAULT), times=FAILURES - 1)
-    fail(breaker, no(trouble), times=3 * FAILURES)
+    fail(breaker, no(Trouble.FAULT), times=MODEL.failures - 1)
+    fail(breaker, no(trouble), times=3 * MODEL.failures)
     assert refusal(breaker) is None
     fail(breaker, no(Trouble.FAULT))
     assert refusal(breaker)
@@ -93,16 +93,16 @@ def test_a_limit_and_a_broken_stream_tell_nothing(trouble: Trouble) -> None:
 @pytest.mark.parametrize("code", [EMPTY, NO_ROOM])
 def test_an_answer_without_words_is_an_answer(code: str) -> None:
     breaker = Breaker("glm", clock=Clock())
-    fail(breaker, no(Trouble.FAULT, status=200, code=code), times=3 * FAILURES)
+    fail(breaker, no(Trouble.FAULT, status=200, code=code), times=3 * MODEL.failures)
     assert refusal(breaker) is None
 
 
 def test_failures_far_apart_do_not_open_it() -> None:
     clock = Clock()
     breaker = Breaker("glm", clock=clock)
-    for _ in range(3 * FAILURES):
+    for _ in range(3 * MODEL.failures):
         fail(breaker, no(Trouble.FAULT))
-        clock.pass_by(WITHIN / (FAILURES - 1) + 0.1)
+        clock.pass_by(WITHIN / (MODEL.failures - 1) + 0.1)
     assert refusal(breaker) is None
 
 
@@ -112,7 +112,7 @@ def test_failures_far_apart_do_not_open_it() -> None:
 def test_after_its_time_one_call_at_a_time_tries() -> None:
     clock = Clock()
     breaker = opened(clock)
-    clock.pass_by(FIRST - 0.5)
+    clock.pass_by(MODEL.first - 0.5)
     assert refused(breaker).retry_after == 0.5
     clock.pass_by(0.5)
     trial = breaker.begin(FREE)
@@ -136,18 +136,18 @@ def test_a_failed_trial_opens_it_for_twice_as_long_and_at_most_two_minutes() -> 
         waits.append(error.retry_after)
         clock.pass_by(error.retry_after)
         fail(breaker, no(Trouble.SILENT))
-    assert waits == [15.0, 30.0, 60.0, 120.0, 120.0, LONGEST]
+    assert waits == [15.0, 30.0, 60.0, 120.0, 120.0, MODEL.longest]
     assert refused(breaker).trouble is Trouble.SILENT  # the last one
-    clock.pass_by(LONGEST)
+    clock.pass_by(MODEL.longest)
     succeed(breaker)
-    fail(breaker, no(Trouble.FAULT), times=FAILURES)
-    assert refused(breaker).retry_after == FIRST
+    fail(breaker, no(Trouble.FAULT), times=MODEL.failures)
+    assert refused(breaker).retry_after == MODEL.first
 
 
 def test_a_limit_met_by_the_trial_leaves_the_next_call_to_try() -> None:
     clock = Clock()
     breaker = opened(clock)
-    clock.pass_by(FIRST)
+    clock.pass_by(MODEL.first)
     fail(breaker, no(Trouble.BUSY))
     succeed(breaker)
     assert refusal(breaker) is None
@@ -156,14 +156,14 @@ def test_a_limit_met_by_the_trial_leaves_the_next_call_to_try() -> None:
 def test_what_began_before_it_opened_decides_nothing() -> None:
     clock = Clock()
     breaker = Breaker("glm", clock=clock)
-    early = [breaker.begin(FREE) for _ in range(FAILURES + 2)]
-    for call in early[:FAILURES]:
+    early = [breaker.begin(FREE) for _ in range(MODEL.failures + 2)]
+    for call in early[: MODEL.failures]:
         call.failed(no(Trouble.UNREACHABLE))
     clock.pass_by(1.0)
     early[-1].succeeded()
     early[-2].failed(no(Trouble.FAULT))
     error = refused(breaker)
-    assert (error.trouble, error.retry_after) == (Trouble.UNREACHABLE, FIRST - 1.0)
+    assert (error.trouble, error.retry_after) == (Trouble.UNREACHABLE, MODEL.first - 1.0)
 
 
 # --- the account -------------------------------------------------------------------------------------------------------
@@ -172,33 +172,35 @@ def test_what_began_before_it_opened_decides_nothing() -> None:
 def test_without_money_only_free_models_are_asked() -> None:
     clock = Clock()
     breaker = Breaker("glm", clock=clock)
-    fail(breaker, no(Trouble.NO_MONEY, status=429), PAID)
+    fail(breaker, no(Trouble.NO_MONEY, status=429), PAID, times=ACCOUNT.failures - 1)
+    assert refusal(breaker, PAID) is None  # who pays and presses [Retry] is heard
+    fail(breaker, no(Trouble.NO_MONEY, status=429), DEARER)
     for card in (PAID, DEARER):
         error = refused(breaker, card)
-        assert (error.trouble, error.model, error.retry_after) == (Trouble.NO_MONEY, card.name, ACCOUNT)
+        assert (error.trouble, error.model, error.retry_after) == (Trouble.NO_MONEY, card.name, 60.0)
     assert refusal(breaker, FREE) is None
-    clock.pass_by(ACCOUNT)
+    clock.pass_by(60.0)
     fail(breaker, no(Trouble.NO_MONEY, status=429), DEARER)
-    assert refused(breaker, PAID).retry_after == ACCOUNT  # never longer: somebody may have paid
-    clock.pass_by(ACCOUNT)
+    assert refused(breaker, PAID).retry_after == 60.0  # never longer: somebody may have paid
+    clock.pass_by(60.0)
     succeed(breaker, PAID)
     assert refusal(breaker, DEARER) is None
 
 
 def test_a_free_model_that_wants_money_stands_alone() -> None:
     breaker = Breaker("glm", clock=Clock())
-    fail(breaker, no(Trouble.NO_MONEY, status=429), FREE)
+    fail(breaker, no(Trouble.NO_MONEY, status=429), FREE, times=MODEL.failures)
     assert refusal(breaker, FREE) and not refusal(breaker, PAID)
 
 
 def test_a_bad_key_is_bad_for_all_models_and_a_forbidden_model_only_for_itself() -> None:
     clock = Clock()
     breaker = Breaker("glm", clock=clock)
-    fail(breaker, no(Trouble.BAD_KEY, status=403), PAID)
+    fail(breaker, no(Trouble.BAD_KEY, status=403), PAID, times=MODEL.failures)
     assert refusal(breaker, PAID) and not refusal(breaker, DEARER)
-    fail(breaker, no(Trouble.BAD_KEY, status=401), DEARER)
+    fail(breaker, no(Trouble.BAD_KEY, status=401), DEARER, times=ACCOUNT.failures)
     assert all(refusal(breaker, card) for card in (FREE, PAID, DEARER))
-    clock.pass_by(ACCOUNT)
+    clock.pass_by(60.0)
     succeed(breaker, FREE)
     assert not any(refusal(breaker, card) for card in (FREE, DEARER))
 
@@ -211,14 +213,14 @@ def test_the_owner_reads_one_line_when_it_opens_and_one_when_it_closes(caplog: p
     with caplog.at_level(logging.INFO):
         breaker = opened(clock)
         for _ in range(3):
-            clock.pass_by(LONGEST)
+            clock.pass_by(MODEL.longest)
             fail(breaker, no(Trouble.FAULT))
             assert refusal(breaker)
-        clock.pass_by(LONGEST)
+        clock.pass_by(MODEL.longest)
         succeed(breaker)
         succeed(breaker)
     assert [record.getMessage() for record in caplog.records] == [
-        "glm-4.7-flash: fault; not asked for 15 s",
+        "glm-4.7-flash: fault, again and again; not asked for 15 s",
         "glm-4.7-flash: answers again",
     ]
 
@@ -246,7 +248,7 @@ def test_whatever_happens_nobody_is_refused_for_longer_than_two_minutes(
         clock.pass_by(seconds)
         card = PAID if paid else FREE
         if error := refusal(breaker, card):
-            assert error.retry_after and 0 < error.retry_after <= LONGEST
+            assert error.retry_after and 0 < error.retry_after <= MODEL.longest
             continue
         call = breaker.begin(card)
         if isinstance(outcome, Trouble):
@@ -254,7 +256,7 @@ def test_whatever_happens_nobody_is_refused_for_longer_than_two_minutes(
         elif outcome:
             call.succeeded()
         call.end()
-    clock.pass_by(LONGEST)
+    clock.pass_by(MODEL.longest)
     for card in (FREE, PAID):
         succeed(breaker, card)
         assert refusal(breaker, card) is None and breaker.open_until(card) is None

@@ -13,7 +13,8 @@ from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Notice, Text
 from bot.models import Limits
 from bot.models.admission import ModelState
-from bot.models.breaker import FAILURES, FIRST, OPEN
+from bot.models.breaker import ACCOUNT, OPEN
+from bot.models.breaker import MODEL as RULE
 from bot.models.budget import Budget
 from bot.models.gate import MOST, QUEUE
 from bot.models.guarded import Guarded
@@ -169,22 +170,22 @@ async def test_a_vendor_that_keeps_failing_is_left_alone(caplog: pytest.LogCaptu
     async with open_rig() as rig:
         rig.sim.fail(Fault(vendor="glm", code="1305", times=None, when=lambda body: body["model"] == MODEL))
         errors = [await rig.refused(MODEL) for _ in range(4)]
-        assert rig.calls == FAILURES
+        assert rig.calls == RULE.failures
         assert {error.trouble for error in errors} == {Trouble.OVERLOADED}
         assert [error.code for error in errors] == ["1305", OPEN, OPEN, OPEN]
-        assert all(error.retry_after and 0 < error.retry_after <= FIRST for error in errors[1:])
+        assert all(error.retry_after and 0 < error.retry_after <= RULE.first for error in errors[1:])
         assert text_of(await rig.ask("glm-4-flash-250414")) and text_of(await rig.ask("qwen"))
         assert len([one for one in caplog.records if one.name == "bot.models.breaker"]) == 1
         assert state_of(rig).open_until is not None and state_of(rig, "glm-4-flash-250414").open_until is None
 
 
-async def test_an_account_without_money_is_asked_once_and_its_free_models_go_on() -> None:
+async def test_an_account_without_money_is_left_alone_and_its_free_models_go_on() -> None:
     purse = Purse()
     async with open_rig(ledger=purse) as rig:
         rig.sim.fail(Fault(vendor="glm", code="1113", times=None, when=lambda body: body["model"] == "glm-4.6"))
-        errors = [await rig.refused("glm-4.6") for _ in range(3)]
-        assert {error.trouble for error in errors} == {Trouble.NO_MONEY} and rig.calls == 1
-        assert [state for _, _, state in purse.rows] == ["settled"] and purse.rows[0][1] == 0
+        errors = [await rig.refused("glm-4.6") for _ in range(6)]
+        assert {error.trouble for error in errors} == {Trouble.NO_MONEY} and rig.calls == ACCOUNT.failures
+        assert {row[1:] for row in purse.rows} == {(0, "settled")} and len(purse.rows) == ACCOUNT.failures
         assert text_of(await rig.ask(MODEL)) and text_of(await rig.ask("qwen"))
 
 
@@ -202,7 +203,7 @@ async def test_pictures_break_as_well() -> None:
         for _ in range(2):
             with pytest.raises(ModelError):
                 await rig.draw("cogview-3-flash")
-        assert rig.calls == FAILURES < 2 * POLICIES[Trouble.OVERLOADED].tries
+        assert rig.calls == RULE.failures < 2 * POLICIES[Trouble.OVERLOADED].tries
 
 
 async def test_those_in_the_queue_do_not_wait_for_a_vendor_that_broke_down() -> None:
@@ -212,10 +213,10 @@ async def test_those_in_the_queue_do_not_wait_for_a_vendor_that_broke_down() -> 
         before = rig.calls
         rig.sim.set_max_in_flight(None)
         rig.sim.fail(Fault(vendor="glm", hang=True, times=None))
-        async with asyncio.timeout(FAILURES * 0.2 + 2):
+        async with asyncio.timeout(RULE.failures * 0.2 + 2):
             errors = await asyncio.gather(*(rig.refused(MODEL) for _ in range(30)))
-        assert rig.calls == before + FAILURES
-        assert sorted(error.code for error in errors) == [""] * FAILURES + [OPEN] * (30 - FAILURES)
+        assert rig.calls == before + RULE.failures
+        assert sorted(error.code for error in errors) == [""] * RULE.failures + [OPEN] * (30 - RULE.failures)
         assert {error.trouble for error in errors} == {Trouble.SILENT}
 
 
@@ -238,16 +239,16 @@ async def answer(guarded: Guarded, prompt: Prompt) -> Parts:
 async def test_after_its_rest_one_call_tries_while_the_others_are_refused() -> None:
     clock = Clock()
     async with open_rig(first_token=0.2) as rig, timed(rig, clock) as guarded:
-        rig.sim.fail(Fault(vendor="glm", code="500", times=FAILURES))
+        rig.sim.fail(Fault(vendor="glm", code="500", times=RULE.failures))
         for _ in range(2):
             with pytest.raises(ModelError):
                 await answer(guarded, rig.prompt(MODEL))
         assert (await scrape())[f'magpie_breaker_open{{model="{MODEL}"}}'] == 1
-        clock.pass_by(FIRST)
+        clock.pass_by(RULE.first)
         answers = await asyncio.gather(*(answer(guarded, rig.prompt(MODEL)) for _ in range(5)), return_exceptions=True)
         assert sum(isinstance(one, list) for one in answers) == 1
         assert {one.code for one in answers if isinstance(one, ModelError)} == {OPEN}
-        assert rig.calls == FAILURES + 1
+        assert rig.calls == RULE.failures + 1
         assert (await scrape())[f'magpie_breaker_open{{model="{MODEL}"}}'] == 0
         assert all(end_of(one) for one in await asyncio.gather(*(answer(guarded, rig.prompt(MODEL)) for _ in range(5))))
 
@@ -255,14 +256,14 @@ async def test_after_its_rest_one_call_tries_while_the_others_are_refused() -> N
 async def test_a_trial_that_is_stopped_leaves_the_next_call_to_try() -> None:
     clock = Clock()
     async with open_rig(first_token=0.2) as rig, timed(rig, clock) as guarded:
-        rig.sim.fail(Fault(vendor="glm", code="500", times=FAILURES))
+        rig.sim.fail(Fault(vendor="glm", code="500", times=RULE.failures))
         for _ in range(2):
             with pytest.raises(ModelError):
                 await answer(guarded, rig.prompt(MODEL))
-        clock.pass_by(FIRST)
+        clock.pass_by(RULE.first)
         async with asyncio.TaskGroup() as tasks:
             trial = tasks.create_task(answer(guarded, rig.prompt(MODEL)))
-            await until(lambda: rig.calls == FAILURES + 1)
+            await until(lambda: rig.calls == RULE.failures + 1)
             trial.cancel()
         assert end_of(await answer(guarded, rig.prompt(MODEL)))
 
