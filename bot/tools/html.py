@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any
 from urllib.parse import urljoin
 
 MOST_TEXT = 150_000  # characters of one page
+MOST_ELEMENTS = 50_000  # of one page: what comes after them is not looked at
 _SPACE = re.compile(r"\s+")
 _SKIPPED = frozenset(
     """head script style noscript template svg math iframe object embed canvas audio video nav footer aside dialog select button
@@ -34,7 +36,7 @@ def readable(html: str, base: str) -> str:
     about = page.xpath("string(//meta[@name='description' or @property='og:description']/@content)")
     writer = _Writer(base)
     walk = etree.iterwalk(_body(page), events=("start", "end"))
-    for event, element in walk:
+    for event, element in islice(walk, 2 * MOST_ELEMENTS):
         if event == "end":
             writer.end(element)
         elif _hidden(element):

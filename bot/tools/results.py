@@ -11,11 +11,12 @@ _CUT = "\n[Cut here: of {whole} characters these are the first {shown}.]"
 
 def fitted(text: str, most: int = MOST_RESULT) -> str:
     """Within `most` characters, saying so where it was cut; without what UTF-8 or a store cannot carry."""
-    text = text.replace("\0", "").encode("utf-8", "replace").decode()
-    if len(text) <= most:
+    whole = len(text)
+    text = text[: most + 1].replace("\0", " ").encode("utf-8", "replace").decode()
+    if whole <= most:
         return text
-    shown = most - len(_CUT.format(whole=len(text), shown=most))
-    return text[:shown] + _CUT.format(whole=len(text), shown=shown)
+    text = text[: most - len(_CUT.format(whole=whole, shown=most))]
+    return text + _CUT.format(whole=whole, shown=len(text))
 
 
 def framed(what: str, text: str) -> str:

@@ -112,6 +112,7 @@ async def _ask(address: URL, query: Mapping[str, str]) -> dict[str, Any]:
 
 def _report(found: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     place = ", ".join(dict.fromkeys(str(found[key]) for key in ("name", "admin1", "country") if found.get(key)))
+    place = " ".join(place.split())[:200]
     now, daily = told["current"], told["daily"]
     lines = [
         f"{place}; local time {now['time']} ({told['timezone']})",
