@@ -86,3 +86,5 @@ def set_up(level: str, secrets: Sequence[str], form: str = "text") -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # discord.py takes an acknowledgement that comes at once for a late one; what matters of the gateway our adapter says.
     logging.getLogger("discord.gateway").setLevel(logging.ERROR)
+    # mcp logs what servers send, whole and with a traceback; what matters of it our client says.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)

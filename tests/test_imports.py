@@ -37,7 +37,7 @@ LIBRARIES = {
 EXCEPTIONS = {("bot.files", "PIL")}
 
 SDKS = {
-    *("aiogram", "dashscope", "discord", "openai", "PIL", "telegram", "telegramify_markdown", "zhipuai"),
+    *("aiogram", "dashscope", "discord", "mcp", "openai", "PIL", "telegram", "telegramify_markdown", "zhipuai"),
     *LIBRARIES["documents"],
 }
 
