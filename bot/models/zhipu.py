@@ -240,10 +240,11 @@ class Zhipu:
         """A whole JSON answer, as it came. Raises ModelError."""
         try:
             answer = await call
-            body: dict[str, Any] = answer.to_dict(warnings=False)
+            if not isinstance(answer, dict):
+                raise ValueError(f"an answer that is no object: {answer!r:.200}")
         except RAISED as error:
             raise translated(error, model) from error
-        return body
+        return answer
 
 
 def _size(prompt: PicturePrompt) -> str | None:

@@ -21,6 +21,7 @@ from zhipuai import (  # type: ignore[import-untyped]  # the SDK ships no types
     APITimeoutError,
     ZhipuAI,
 )
+from zhipuai.core._legacy_response import HttpxBinaryResponseContent  # type: ignore[import-untyped]  # likewise
 from zhipuai.types.chat.chat_completion_chunk import ChatCompletionChunk  # type: ignore[import-untyped]  # likewise
 
 from bot.models.sse import data_lines
@@ -58,7 +59,8 @@ class _NoTransport(httpx.BaseTransport):
 
 
 class AsyncZhipuAI(ZhipuAI):  # type: ignore[misc]  # its base is untyped
-    """`await client.chat.completions.create(...)`; with `stream=True` it gives an asynchronous generator of FastChunk.
+    """`await client.chat.completions.create(...)` gives the JSON as it came: the SDK's types of tasks, films and searches do
+    not fit what the service sends. With `stream=True` it gives an asynchronous generator of FastChunk; speech is binary.
 
     Raises the SDK's errors: APIStatusError by HTTP status, APIConnectionError and APITimeoutError when no answer came,
     APIResponseError for an error inside a stream. A stream that breaks raises aiohttp's errors or ValueError; one that ends
@@ -107,9 +109,8 @@ class AsyncZhipuAI(ZhipuAI):  # type: ignore[misc]  # its base is untyped
         )
         if response.status != 200:
             raise self._make_status_error(whole)
-        return self._process_response(
-            cast_type=cast_type, options=options, response=whole, stream=False, stream_cls=None
-        )
+        wanted = cast_type if cast_type is HttpxBinaryResponseContent else object
+        return self._process_response(cast_type=wanted, options=options, response=whole, stream=False, stream_cls=None)
 
     def _written(self, options: Any) -> tuple[bytes | None, Mapping[str, str]]:
         """The body, and the headers that go with it."""

@@ -193,8 +193,15 @@ def _line(text: object) -> str:
 
 def _functions(fragments: Iterable[Any]) -> list[dict[str, Any]]:
     """The calls of functions among a delta's tool calls: those of the vendor's own tools are its own affair."""
-    raw = [one if isinstance(one, dict) else one.to_dict(warnings=False) for one in fragments]
+    raw = [one if isinstance(one, dict) else _plain(one) for one in fragments]
     return [one for one in raw if one.get("type") in (None, "", "function")]
+
+
+def _plain(fragment: Any) -> dict[str, Any]:
+    """One of the SDK's objects, which may lack what it did not check."""
+    function = getattr(fragment, "function", None)
+    told = {name: getattr(fragment, name, None) for name in ("index", "id", "type")}
+    return told | {"function": {name: getattr(function, name, None) for name in ("name", "arguments")}}
 
 
 def _usage(usage: Any) -> Usage:

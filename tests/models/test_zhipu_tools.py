@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import aiohttp
 import pytest
 
+from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought
 from bot.models.vendor import Streamed
 from bot.models.zhipu import Zhipu
@@ -107,6 +108,32 @@ async def test_fragments_are_merged_by_their_index() -> None:
         chunk("tool_calls", content=""),
     )
     assert [json.loads(call.arguments)["city"] for call in calls_of(parts)] == ["Oslo", "Rome"]
+
+
+async def test_a_call_without_an_index_or_with_an_empty_id_is_one() -> None:
+    bare = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    for first in (bare, {**bare, "index": 0, "extra": 1}, {**bare, "index": None}):
+        parts = await read(chunk(tool_calls=[first]), chunk("tool_calls", content=""))
+        assert calls_of(parts) == [ToolCall("c1", "weather", "{}")]
+    later = {"index": 0, "id": "", "function": {"name": "", "arguments": "}"}}
+    parts = await read(
+        chunk(tool_calls=[fragment(0, "{", "c1", "weather")]),
+        chunk(tool_calls=[later]),
+        chunk("tool_calls", content=""),
+    )
+    assert calls_of(parts) == [ToolCall("c1", "weather", "{}")]
+
+
+@pytest.mark.parametrize("odd", ["x", [7], {"a": 1}, [{"index": 0}], [{"index": 0, "function": None}]])
+async def test_calls_of_another_shape_are_none(odd: object) -> None:
+    parts = await read(chunk(tool_calls=odd), chunk("tool_calls", content=""))
+    assert (calls_of(parts), end_of(parts).reason) == ([], Finish.CUT)
+
+
+async def test_a_name_that_is_no_text_cuts() -> None:
+    with pytest.raises(ModelError) as caught:
+        await read(chunk(tool_calls=[{"index": 0, "function": {"name": 7}}]), chunk("tool_calls", content=""))
+    assert caught.value.trouble is Trouble.CUT
 
 
 @pytest.mark.parametrize("finish", ["length", "sensitive", "network_error", "stop", None])
