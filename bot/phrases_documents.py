@@ -13,7 +13,7 @@ DAMAGED = Phrase(
 )
 NOT_ITS_NAME = Phrase(
     "The name of this file says {named}, but inside it is {found}. Send it under its right name.",
-    "从文件名看这是{named}，但内容其实是{found}。请用正确的文件名重新发送。",
+    "从文件名看这是「{named}」，但内容其实是「{found}」。请用正确的文件名重新发送。",
 )
 OLD_FORMAT = Phrase(
     "This is in the old format of Office. Save it as .docx, .xlsx or .pptx and send that.",

@@ -44,10 +44,9 @@ def main(kind: Kind, limits: Limits) -> None:
         said = _read(sys.stdin.buffer.read(), kind, limits)
     except Unopened as error:
         said = {"unopened": _pair(error.phrase), "why": str(error)}
-    except MemoryError as error:
-        said = {"unopened": _pair(phrases.TOO_LARGE_INSIDE), "why": _place(error)}
     except Exception as error:  # noqa: BLE001 - parsers meet damage with errors of any type; the parent logs which
-        said = {"unopened": _pair(phrases.DAMAGED), "why": _place(error)}
+        phrase = phrases.TOO_LARGE_INSIDE if _for_want_of_memory(error) else phrases.DAMAGED
+        said = {"unopened": _pair(phrase), "why": _place(error)}
     answer.write(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"))
     answer.flush()
 
@@ -78,6 +77,13 @@ def _confine(limits: Limits) -> None:
 def _refuse(event: str, _: object) -> None:
     if event.startswith(_REFUSED):
         raise PermissionError(event)
+
+
+def _for_want_of_memory(error: Exception) -> bool:
+    """lxml hides it in a syntax error, under libxml2's own number for it (XML_ERR_NO_MEMORY)."""
+    return isinstance(error, MemoryError) or (
+        type(error).__name__ == "XMLSyntaxError" and getattr(error, "code", 0) == 2
+    )
 
 
 def _place(error: BaseException) -> str:

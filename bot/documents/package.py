@@ -8,19 +8,24 @@ standard for these packages (ECMA-376, part 2) forbids document types altogether
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from xml.parsers import expat
 
 from bot import phrases_documents as phrases
 from bot.documents.document import Limits, Unopened
-from bot.documents.kinds import Kind, misnamed
+from bot.documents.kinds import NAMED, Kind, misnamed
 
 MOST_PARTS = 20_000
 MOST_RATIO = 200  # of sizes; deflate can reach 1032, an honest sheet of repeated rows about 100
 SMALL = 20_000_000  # bytes unpacked, below which the ratio does not matter
 _ENCRYPTED = 0x1  # the flag of a part
 _CHUNK = 16_384
-_MAIN_TYPES = {Kind.WORD: b"wordprocessingml", Kind.WORKBOOK: b"spreadsheetml", Kind.SLIDES: b"presentationml"}
+_MAIN_TYPES = {  # with macros they have types of their own
+    Kind.WORD: re.compile(rb"wordprocessingml\.document\.main"),
+    Kind.WORKBOOK: re.compile(rb"spreadsheetml\.sheet\.main|ms-excel\.sheet\.macroEnabled\.main"),
+    Kind.SLIDES: re.compile(rb"presentationml\.presentation\.main|ms-powerpoint\.presentation\.macroEnabled\.main"),
+}
 
 
 def check(data: bytes, kind: Kind, limits: Limits) -> None:
@@ -50,13 +55,9 @@ def _check_kind(archive: zipfile.ZipFile, kind: Kind) -> None:
         types = archive.read("[Content_Types].xml")
     except KeyError:
         raise misnamed(kind, phrases.AN_ARCHIVE) from None
-    found = [
-        other
-        for other, mark in _MAIN_TYPES.items()
-        if mark + b".document.main" in types or mark + b".sheet.main" in types or mark + b".presentation.main" in types
-    ]
-    if found and kind not in found:
-        raise misnamed(kind, None)
+    found = [other for other, mark in _MAIN_TYPES.items() if mark.search(types)]
+    if kind not in found:
+        raise misnamed(kind, NAMED[found[0]] if found else phrases.AN_ARCHIVE)
 
 
 def _check_entities(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:

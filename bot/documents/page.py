@@ -131,11 +131,12 @@ class _Walk:
 
     def _link(self, start: int, target: str) -> None:
         text = "".join(self._out[start:])
-        if target.lower().startswith(_LINKS) and text.strip() and text.strip() != target:
-            block = "\n" in text.strip()
-            self._out[start:] = (
-                [text, f" ({target})"] if block else [f"[{text.strip()}]({target})", text[len(text.rstrip()) :]]
-            )
+        if not target.lower().startswith(_LINKS) or not text.strip() or text.strip() == target:
+            return
+        if "\n" in text.strip():
+            self._out.append(f" ({target})")
+        else:
+            self._out[start:] = [f"[{text.strip()}]({target})" + text[len(text.rstrip()) :]]
 
     def _say(self, text: str | None) -> None:
         if not text:
@@ -150,9 +151,13 @@ class _Walk:
     def _break(self, border: str) -> None:
         """Newlines, as many as are not there yet, and what begins after them; within a cell of a table a space."""
         if self._cells:
-            self._out.append("" if self._out[-1].endswith(" ") else " ")
+            if not self._out[-1].endswith(" "):
+                self._out.append(" ")
             return
-        self._out[-1] = self._out[-1].rstrip(" ")
-        there = len(self._out[-1]) - len(self._out[-1].rstrip("\n"))
+        while len(self._out) > 1 and not self._out[-1].strip(" "):
+            self._out.pop()
+        last = self._out[-1] = self._out[-1].rstrip(" ")
+        there = len(last) - len(last.rstrip("\n"))
         wanted = len(border) - len(border.lstrip("\n"))
-        self._out.append(border[min(there, wanted) :])
+        if rest := border[min(there, wanted) :]:
+            self._out.append(rest)

@@ -8,9 +8,9 @@ import re
 _BORDERS = (
     re.compile(r"\n(?=\[(?:page|sheet|slide) )"),
     re.compile(r"\n(?=#{1,3} )"),
-    re.compile(r"\n\s*\n"),
+    re.compile(r"\n[ \t]*\n"),
     re.compile(r"\n"),
-    re.compile(r"[.!?](?=\s)|[。！？；]"),
+    re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？；])"),
     re.compile(r"\s"),
 )
 _FULL = 0.5  # a part is at least so full: better a cut at a paragraph than one page of three lines
@@ -34,7 +34,7 @@ def _cut(window: str, size: int) -> int:
     """Where to cut `window`, which is one character longer than a part."""
     least = max(1, int(size * _FULL))
     for border in _BORDERS:
-        places = [match.end() for match in border.finditer(window, least - 1) if match.end() <= size]
+        places = [match.start() for match in border.finditer(window, least) if match.start() <= size]
         if places:
             return places[-1]
     return size

@@ -128,7 +128,9 @@ def _leave_out(data: bytes, into: Gathering) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         comments = sum(
-            archive.read(name).count(b"<comment ") for name in names if re.fullmatch(r"xl/comments\d*\.xml", name)
+            archive.read(name).count(b"<comment ")
+            for name in names
+            if re.fullmatch(r"xl/(comments/)?comments?\d*\.xml", name)
         )
     if pictures := sum(name.startswith("xl/media/") for name in names):
         into.leave(phrases.PICTURES.format(count=pictures))
