@@ -45,6 +45,10 @@ class BadLink(Exception):
         self.again = again
 
 
+class LinkTooLarge(BadLink):
+    """There is something, but more than was to be taken."""
+
+
 async def system_lookup(name: str) -> Sequence[str]:
     """The addresses of a name, as the system tells them. Raises OSError."""
     found = await asyncio.get_running_loop().run_in_executor(
@@ -91,7 +95,7 @@ class Fetched:
 
 
 async def fetch(link: str, rules: Rules) -> Fetched:
-    """What is behind a link, by the rules. Raises BadLink."""
+    """What is behind a link, by the rules. Raises BadLink, of more than the limit LinkTooLarge."""
     if len(link) > LONGEST:
         raise BadLink("the address is too long")
     try:
@@ -154,6 +158,8 @@ async def _follow(url: URL, rules: Rules) -> Fetched:
         own = rules.own is not None and url.is_absolute() and url.origin() == rules.own.origin()
         if not own:
             _check(url, rules)
+        if url.user is not None or url.password is not None:  # they would become an Authorization
+            raise BadLink("an address with a user name or password in it")
         connector = aiohttp.TCPConnector(resolver=None if own else PublicOnly(rules), use_dns_cache=False)
         async with (
             aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session,
@@ -177,8 +183,6 @@ def _check(url: URL, rules: Rules) -> None:
         public = "." in host and not _is_number(host) and not host.lower().endswith(_LOCAL)
     if not public:
         raise BadLink("not a public address")
-    if url.user is not None or url.password is not None:
-        raise BadLink("an address with a user name or password in it")
     if url.port not in rules.ports:
         raise BadLink(f"port {url.port} is none of the web's")
 
@@ -197,14 +201,14 @@ async def _taken(response: aiohttp.ClientResponse, rules: Rules) -> Fetched:
     if rules.types and mime not in rules.types and f"{mime.partition('/')[0]}/*" not in rules.types:
         raise BadLink(f"it is {mime}, which is not taken here")
     if (response.content_length or 0) > rules.limit:
-        raise BadLink(f"more than {rules.limit} bytes")
+        raise LinkTooLarge(f"more than {rules.limit} bytes")
     data = bytearray()
     async for (
         block
     ) in response.content.iter_any():  # unpacked, in blocks of at most some 256 KiB: a bomb ends at the limit
         data += block
         if len(data) > rules.limit:
-            raise BadLink(f"more than {rules.limit} bytes")
+            raise LinkTooLarge(f"more than {rules.limit} bytes")
     return Fetched(
         url=str(response.url), status=response.status, mime=mime, charset=response.charset or "", data=bytes(data)
     )

@@ -6,11 +6,12 @@ import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import aiohttp
 import pytest
 from aiohttp import web
 from yarl import URL
 
-from bot.foreign import USER_AGENT, BadLink, PublicOnly, Rules, fetch, is_public, system_lookup
+from bot.foreign import USER_AGENT, BadLink, LinkTooLarge, PublicOnly, Rules, fetch, is_public, system_lookup
 from tests.tools.rig import served
 
 WEB = Rules(limit=1_000_000, seconds=5, schemes=("https", "http"))
@@ -162,6 +163,26 @@ async def test_the_address_that_was_checked_is_the_one_that_is_connected_to() ->
     assert hits == []
 
 
+async def test_a_connection_goes_where_the_name_was_found() -> None:
+    class Admitting(PublicOnly):
+        """As if loopback were public: no test may connect to what is."""
+
+        def _admits(self, address: str) -> bool:
+            return True
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text=request.headers["Host"])
+
+    async with served(page) as origin:
+        port = URL(origin).port
+        connector = aiohttp.TCPConnector(resolver=Admitting(replace(WEB, lookup=Names([["127.0.0.1"]]))))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(f"http://example.com:{port}/") as response,
+        ):
+            assert await response.text() == f"example.com:{port}"
+
+
 async def test_a_name_server_that_never_answers() -> None:
     async def silent(name: str) -> Sequence[str]:
         await asyncio.Event().wait()
@@ -200,7 +221,12 @@ async def test_only_that_origin_is_trusted_which_was_configured() -> None:
 
     async with served(page) as origin, served(page) as other:
         assert (await fetch(f"{origin}/x", ours(f"{origin}/api/v1"))).data == b"ours"
-        for link in (f"{other}/x", origin.replace("http:", "https:"), origin.replace("127.0.0.1", "localhost")):
+        for link in (
+            f"{other}/x",
+            origin.replace("http:", "https:"),
+            origin.replace("127.0.0.1", "localhost"),
+            origin.replace("http://", "http://user:secret@"),
+        ):
             with pytest.raises(BadLink):
                 await fetch(link, ours(origin))
 
@@ -250,6 +276,19 @@ async def test_redirects_are_followed_five_times_and_tell_where_it_ended() -> No
         assert asked == [6, 5, 4, 3, 2, 1]
 
 
+async def test_the_body_of_a_redirect_is_nobodys_business() -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        if request.path == "/there":
+            return web.Response(text="there")
+        response = web.StreamResponse(status=302, headers={"Location": "/there"})
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(MiB))
+
+    async with served(endless) as origin:
+        assert (await fetch(origin, ours(origin))).data == b"there"
+
+
 # --- what goes along ----------------------------------------------------------------------------------------------------
 
 
@@ -291,7 +330,7 @@ async def test_of_fifty_megabytes_only_the_limit_is_read(told: bool) -> None:
         return response
 
     async with served(flood) as origin:
-        with pytest.raises(BadLink, match="more than 1000000 bytes") as caught:
+        with pytest.raises(LinkTooLarge, match="more than 1000000 bytes") as caught:
             await fetch(origin, ours(origin))
     assert not caught.value.again
     assert sent < 20 * MiB  # what the sockets' buffers swallow
