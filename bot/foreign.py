@@ -133,7 +133,9 @@ class PublicOnly(AbstractResolver):
         found = await self._rules.lookup(host)
         open_to_us = [address for address in dict.fromkeys(found) if self._admits(address)]
         if not open_to_us:
-            raise BadLink(f"{host} has no public address")
+            fake = any(ipaddress.ip_address(address) in _FAKE for address in found)
+            hint = " but that of a fake-IP proxy, which FETCH_FAKE_IP would allow" if fake else ""
+            raise BadLink(f"{host} has no public address{hint}")
         return [
             ResolveResult(
                 hostname=host,

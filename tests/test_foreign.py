@@ -209,7 +209,7 @@ async def test_a_fake_ip_proxy_is_believed_about_names_and_nothing_else() -> Non
     for link in ("http://198.18.0.7/", "http://0xc6120007/", "http://[::ffff:198.18.0.7]/", "http://router.local/"):
         with pytest.raises(BadLink, match="not a public address"):
             await fetch(link, fake)
-    with pytest.raises(BadLink, match="no public address"):
+    with pytest.raises(BadLink, match="no public address but that of a fake-IP proxy, which FETCH_FAKE_IP would allow"):
         await fetch("http://example.com/", replace(fake, fake_ip=False))
     with pytest.raises(BadLink, match="no public address"):
         await fetch("http://example.com/", replace(fake, lookup=Names([["10.0.0.1", "127.0.0.1"]])))
