@@ -6,6 +6,7 @@ picture of ours goes along as a data URL, so that nothing has to be uploaded. Li
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ EDITING = ("image2image", "image-synthesis")
 FILMING = ("video-generation", "video-synthesis")
 WAITING = ("PENDING", "RUNNING", "SUSPENDED")
 UNPAID = ("FAILED", "CANCELED")  # ends of a task that are not billed: only what was made is
+_TASK = re.compile(r"[\w-]{1,128}")  # it becomes part of an address
 
 
 class Orders:
@@ -62,7 +64,7 @@ class Orders:
             except ModelError as error:
                 if not links:
                     raise
-                why = error.vendor_message
+                why = error.vendor_message or str(error)
                 break
             links += drawn[: part.count]
             request_id = answer.request_id or request_id
@@ -161,7 +163,7 @@ def _links(answer: Any, card: ModelCard) -> list[str]:
 def _task_id(answer: Any, card: ModelCard) -> str:
     output = answer.output
     task = output.get("task_id") if isinstance(output, dict) else None
-    if not isinstance(task, str) or not task:
+    if not (isinstance(task, str) and _TASK.fullmatch(task)):
         raise empty(card.name, answer.request_id or "", "a task without an id")
     return task
 

@@ -88,6 +88,7 @@ class Speech:
             sound = (await asyncio.to_thread(sounds.speech, text))[HEADER:]
             pieces = [sound[at : at + PIECE] for at in range(0, len(sound), PIECE)]
             reply = Reply(chunks=tuple(base64.b64encode(piece).decode() for piece in pieces))
+            reply = exchange.fault.reshape(reply) if exchange.fault else reply
             return await send_stream(self._backend, exchange, _Events(exchange, url, len(text)), reply)
         body = _spoken(exchange, "", url, len(text), "stop")
         return await send_whole(self._backend, exchange, dump(body).encode(), seconds=self._backend.pace.first_token)
