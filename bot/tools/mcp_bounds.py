@@ -93,10 +93,10 @@ def parse(line: Line) -> JSONRPCMessage | None:
         return JSONRPCMessage.model_validate(said)
     except ValidationError:
         number = said.get("id") if isinstance(said, dict) else _id(line)
-        if not isinstance(number, int) or (isinstance(said, dict) and "method" in said):
+        if type(number) is not int or (isinstance(said, dict) and "method" in said):  # a bool is an int
             return None
         error = ErrorData(code=PARSE_ERROR, message=UNREADABLE)
-        return JSONRPCMessage(JSONRPCError(jsonrpc="2.0", id=int(number), error=error))
+        return JSONRPCMessage(JSONRPCError(jsonrpc="2.0", id=number, error=error))
 
 
 def _decoded(line: Line) -> object:

@@ -121,7 +121,8 @@ class _Entry:
         self._name = name
         self._problems = problems
         self._entry: dict[str, object] = entry if isinstance(entry, dict) else {}
-        if not isinstance(entry, dict):
+        self._whole = isinstance(entry, dict)
+        if not self._whole:
             self._wrong('write an object such as {"command": "...", "args": ["..."]} or {"url": "https://..."}.')
         elif not name.strip() or not name.isprintable() or len(name) > 100:
             self._wrong("give it a name of at most 100 characters that can be printed.")
@@ -150,7 +151,8 @@ class _Entry:
 
     def _reach(self) -> Program | Endpoint:
         command, url = self._text("command"), self._text("url")
-        if bool(command) == bool(url) and self._entry:
+        named = [key for key in ("command", "url") if str(self._entry.get(key) or "").strip()]
+        if self._whole and len(named) != 1:
             self._wrong('write either "command" (a program to start) or "url" (a server to call).')
         if not url:
             return Program(command, tuple(self._texts("args")), self._pairs("env"), self._text("cwd"))
