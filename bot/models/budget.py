@@ -25,8 +25,11 @@ class Budget:
     ledger: Ledger
     limit: int | None
 
-    async def reserve(self, card: ModelCard, cost: int, *, chat: ChatKey, turn: int) -> Reserved:
-        """Raises BudgetSpent, StorageError, FencedOut."""
+    async def reserve(
+        self, card: ModelCard, cost: int, *, chat: ChatKey, turn: int, job: int | None = None
+    ) -> Reserved:
+        """`job`: the fence of background work, which is being submitted from now on. Raises BudgetSpent, StorageError,
+        FencedOut."""
         day = datetime.now().astimezone().date()
         limit = 0 if self.limit is None else self.limit
         # At least one millionth: with DAILY_BUDGET=0 no paid model may be called, however little it asks.
@@ -34,7 +37,7 @@ class Budget:
         if cost > limit:
             raise BudgetSpent(None)
         call = await self.ledger.reserve(
-            turn=turn, chat=chat, model=card.name, cost=cost, day=day.isoformat(), limit=limit
+            turn=turn, chat=chat, model=card.name, cost=cost, day=day.isoformat(), limit=limit, job=job
         )
         if call is None:
             raise BudgetSpent(datetime.combine(day + timedelta(days=1), time.min).astimezone())
