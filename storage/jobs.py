@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bot.errors import FencedOut
 from bot.messages import ENDED, ChatKey, Ordered
@@ -43,6 +43,14 @@ def claim(worker: str, limit: int, now: float) -> Transaction[tuple[list[Job], f
         yield JOBS["hold_job"], {"id": row["id"], "worker": worker, "fence": row["fence"] + 1}
     later = (yield JOBS["next_due"], {"now": now})[0]["due"]
     return [load_job(row, row["fence"] + 1) for row in rows], None if later is None else later - now
+
+
+def release(worker: str, held: Collection[int]) -> Transaction[None]:
+    """Give back those that nobody is at: they were claimed by a commit of which we were never told."""
+    rows = yield JOBS["held_jobs"], {"worker": worker}
+    for row in rows:
+        if row["id"] not in held:
+            yield JOBS["give_back_job"], {"id": row["id"], "worker": worker}
 
 
 def unwanted(worker: str) -> Transaction[list[int]]:

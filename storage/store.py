@@ -251,6 +251,9 @@ class Store:
     async def claim_jobs(self, limit: int) -> tuple[Sequence[Job], float | None]:
         return await self._run(partial(jobs.claim, self._worker, limit, self._now), chats=None)
 
+    async def release_jobs(self, held: Collection[int]) -> None:
+        await self._run(partial(jobs.release, self._worker, held), chats=None)
+
     async def cancelled_jobs(self) -> Sequence[int]:
         return await self._run(partial(jobs.unwanted, self._worker))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -63,6 +63,9 @@ class Works(Protocol):
 
     async def claim_jobs(self, limit: int) -> tuple[Sequence[Job], float | None]:
         """Take up to `limit` jobs whose next step is due, oldest first. And in how many seconds the next one is."""
+
+    async def release_jobs(self, held: Collection[int]) -> None:
+        """After a claim that failed and may yet have been committed: those of ours that are none of these are free again."""
 
     async def cancelled_jobs(self) -> Sequence[int]:
         """Those of ours, claimed, that nobody wants any more."""

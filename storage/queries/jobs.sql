@@ -31,6 +31,13 @@ SELECT min(due) AS due FROM jobs WHERE worker IS NULL AND ended IS NULL AND due 
 -- name: hold_job
 UPDATE jobs SET worker = :worker, fence = :fence WHERE id = :id;
 
+-- name: held_jobs
+SELECT id FROM jobs WHERE worker = :worker;
+
+-- name: give_back_job
+-- It may be another worker's by now.
+UPDATE jobs SET worker = NULL WHERE id = :id AND worker = :worker;
+
 -- name: unwanted_jobs
 SELECT id FROM jobs WHERE worker = :worker AND state = 'cancelling';
 

@@ -55,6 +55,13 @@ async def test_one_worker_holds_it_at_a_time(store: Store) -> None:
     assert await store.claim_jobs(10) == ([], None)
 
 
+async def test_a_claim_of_which_the_worker_was_never_told_is_given_back(store: Store) -> None:
+    ids = [await ordered(store, event) for event in ("1", "2")]
+    await store.claim_jobs(10)
+    await store.release_jobs({ids[0]})
+    assert (await held(store)).id == ids[1]
+
+
 async def test_its_chat_goes_on_meanwhile(store: Store) -> None:
     await ordered(store)
     await held(store)
