@@ -75,7 +75,7 @@ class Visit:
         self._breaker = breaker
         self._ticket = ticket
         self._call: Call | None = None
-        self._answered = False
+        self.alive = False
 
     @property
     def queued(self) -> float:
@@ -85,7 +85,7 @@ class Visit:
     def __enter__(self) -> Self:
         self._breaker.check(self._card)  # nobody need queue for a vendor that is not asked
         self._ticket.__enter__()
-        self._answered = False
+        self.alive = False
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,9 +107,9 @@ class Visit:
             pass
 
     def answered(self) -> None:
-        """The first part of an answer; all further ones may tell it, too."""
-        if not self._answered and self._call:
-            self._answered = True
+        """The first part of an answer came, or all of it."""
+        if self._call:
+            self.alive = True
             self._ticket.take()
             self._call.succeeded()
 
