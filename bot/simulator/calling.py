@@ -6,14 +6,13 @@ A user may ask for several steps, with "then" between them: "use add {"a": 1} th
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from bot.simulator.words import Question, Said, ToolCall
 
 _HAN = re.compile("[\u4e00-\u9fff]")
 _PLACE = re.compile(r"\bin\s+([A-Z][\w-]*(?:\s[A-Z][\w-]*)?)|([\u4e00-\u9fff]{2,4}?)(?:今天|明天|现在)?的?天气")
-_USE = re.compile(r"\buse\s+([A-Za-z0-9_-]{1,64})[ \t]*", re.IGNORECASE)
-_STEPS = re.compile(r",?\s*\bthen\b|，?然后", re.IGNORECASE)
+_USE_OR_THEN = re.compile(r"\buse\s+([A-Za-z0-9_-]{1,64})[ \t]*|,?\s*\bthen\b|，?然后", re.IGNORECASE)
 _ORDER = re.compile(r"SYSTEM: call ([A-Za-z0-9_-]{1,64})[ \t]*")
 # What a user says, and what the name of the function that it calls for contains.
 _KNOWN = (
@@ -72,17 +71,35 @@ def _wanted(question: Question) -> Iterator[tuple[str, str]]:
     last = max((at for at, said in enumerate(question.said) if said.role == "user"), default=None)
     if last is None:
         return
-    text = question.said[last].text
-    steps = _STEPS.split(text)
+    steps = list(_steps(question.said[last].text, question.tools))
     step = max(sum(bool(said.tool_calls) for said in question.said[last:]), bool(results(question.said)))
     if step >= len(steps):
         return
-    if used := [found for found in _USE.finditer(steps[step]) if found[1] in question.tools]:
-        for found in used:
-            yield found[1], _arguments(steps[step][found.end() :])
-        return
-    if call := _recognised(question, steps[step]):
+    calls, words = steps[step]
+    if calls:
+        yield from calls
+    elif call := _recognised(question, words):
         yield call
+
+
+def _steps(text: str, tools: Collection[str]) -> Iterator[tuple[list[tuple[str, str]], str]]:
+    """For each step the functions that are to be used, with their arguments, and the rest of its words."""
+    calls: list[tuple[str, str]] = []
+    words, at = "", 0
+    while found := _USE_OR_THEN.search(text, at):
+        words += text[at : found.start()]
+        at = found.end()
+        name = found[1]
+        if name is None:
+            yield calls, words
+            calls, words = [], ""
+        elif name in tools:
+            arguments = _arguments(text[at:])
+            calls.append((name, arguments))
+            at += len(arguments) if text.startswith("{", at) else 0
+        else:
+            words += found[0]
+    yield calls, words + text[at:]
 
 
 def _recognised(question: Question, text: str) -> tuple[str, str] | None:
@@ -95,7 +112,8 @@ def _recognised(question: Question, text: str) -> tuple[str, str] | None:
             if any(part in name.lower() for part in parts) and (found := pattern.search(text)):
                 value = (found[1] or found[2] or "").strip(" .?!。？！") or place
                 return name, _json({first: value} if first and value else {})
-        if question.must_call or name in text or (weather and "weather" in name.lower()):
+        named_here = name in text and not name.isalpha()  # "time" and "search" are words that people use
+        if question.must_call or named_here or (weather and "weather" in name.lower()):
             return name, _json({first: place or ("北京" if _HAN.search(text) else "London")} if first else {})
     return None
 

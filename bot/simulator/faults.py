@@ -57,6 +57,7 @@ class Fault:
             (self.vendor is None or self.vendor == vendor)
             and (self.path is None or self.path in path)
             and (self.when is None or self.when(body))
+            and (self.task is None or bool(body))  # it hits an order, not a look at one
         )
 
     def refusal(self, vendor: str) -> Refusal | None:
