@@ -25,10 +25,10 @@ _WORDS = {
 
 
 def think(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
-    return choose(desk, turn, argument) if argument else _shown(desk, turn, turn.think)
+    return set_thinking(desk, turn, argument) if argument else _shown(desk, turn, turn.think)
 
 
-def choose(desk: Asking, turn: Turn, word: str, *before: Change) -> Parts:
+def set_thinking(desk: Asking, turn: Turn, word: str, *before: Change) -> Parts:
     """Make it this chat's setting, from the next question on; `before` are changes that go along with it."""
     setting = _WORDS.get(word.strip().lower())
     if setting is None:

@@ -71,8 +71,17 @@ class Visit:
         await page.press("#input", "Enter")
         return self.web.read((await self.stage.intake.until(count + 1))[-1].payload)
 
-    async def show(self, markdown: str, nonce: str = "1.0.0.0", *, chat: str = "chat1", running: bool = False) -> None:
-        piece = self.web.layout(markdown)[0]
+    async def show(
+        self,
+        markdown: str,
+        nonce: str = "1.0.0.0",
+        *,
+        chat: str = "chat1",
+        thoughts: str = "",
+        thinking: bool = False,
+        running: bool = False,
+    ) -> None:
+        piece = self.web.layout(markdown, thoughts, thinking)[0]
         await self.web.send(self.stage.address(chat), replace(piece, buttons=STOP_BUTTON) if running else piece, nonce)
 
 

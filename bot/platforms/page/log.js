@@ -283,7 +283,10 @@ export class Log {
 
   click(event) {
     const fold = event.target.closest("summary")?.parentElement;
-    if (fold) fold.dataset.chosen = "by the reader"; // who folds or unfolds it is not overruled
+    if (fold) {
+      fold.dataset.chosen = "by the reader"; // who folds or unfolds it is not overruled, nor carried off to the end
+      this.sticky = false;
+    }
     const button = event.target.closest("button");
     if (!button) return;
     const id = button.closest(".message").dataset.id;
