@@ -123,6 +123,9 @@ class Instant:
     def image(self, card: ModelCard) -> ImageModel:
         raise NotImplementedError("it cannot draw")
 
+    def fallback(self) -> ModelCard | None:
+        return None
+
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Notice | Finished, None]:
         yield Text(WORDS)
         yield Finished(reason=Finish.STOP, usage=Usage(prompt=100, completion=20), model=CARD.name)

@@ -286,6 +286,7 @@ def model_settings(
         openai_url=settings.openai_url,
         chat_model=settings.chat_model,
         image_model=settings.image_model,
+        fallback_model=settings.fallback_model,
         catalog_file=settings.catalog_file,
         daily_budget=settings.daily_budget,
         simulated=settings.simulated,
@@ -341,8 +342,6 @@ def _announce(settings: Settings, roster: Roster) -> None:
         log.info("%s: %s", name, "on." if token else f"off; {variable} turns it on.")
     if settings.telegram_token or settings.discord_token:
         _announce_people(settings)
-    for name in settings.planned:
-        log.warning("%s is set, but this version does nothing with it yet.", name)
     if 0 < len(settings.web_token) < SHORT_PASSWORD:
         log.warning("WEB_TOKEN has less than %d characters: leave it out, and a random one is made.", SHORT_PASSWORD)
 

@@ -1,7 +1,7 @@
 """One question to a chat model: from what was said to the answer, or to a sentence that says why there is none.
 
-The manager and the commands decide what is asked and where in the history; here it is read (pictures included), fitted into
-the model's window, asked, and its end is told. Drawing is `commands/image.py`'s.
+The manager and the commands decide what is asked and where in the history; `questions.py` reads it, `answering.py` asks it,
+and here is told how it ended. Drawing is `commands/image.py`'s.
 """
 
 from __future__ import annotations
@@ -10,55 +10,45 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Protocol
 
-from bot import context, phrases
+from bot import context, phrases, phrases_answering, thinking
+from bot.answering import Answering
 from bot.context import Question
-from bot.errors import BudgetSpent, MagpieError, ModelError, PlatformError, TooLarge, Trouble
+from bot.errors import BudgetSpent, ModelError, Trouble
 from bot.messages import (
     Answered,
     Asked,
-    Attachment,
     Buttons,
     Change,
     Choice,
     Finish,
-    Finished,
     Message,
-    Notice,
     Part,
     Text,
-    Thought,
     Turn,
-    Usage,
     Withdraw,
 )
 from bot.phrases import Language, Phrase
-from bot.ports import Files, History, Line, ModelCard, Models, Prompt
+from bot.ports import Calls, Files, History, Line, ModelCard, Models, Toolbox
+from bot.questions import Declined, Fetching, Heard, Questions
+from bot.toolwork import Toolwork
 
 log = logging.getLogger(__name__)
 
 Parts = AsyncGenerator[Part | Change, None]
 
-MAX_PICTURE = 20_000_000  # bytes: as much as Telegram lets a bot fetch
-MAX_PICTURES = 10  # an album
+MOST_SOURCES = 10
 
 
-class Fetching(Protocol):
-    """What is needed of a platform here."""
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Whether the last call that this turn asked for may run: the one of a tool that was then as `fingerprint` tells."""
 
-    async def fetch(self, attachment: Attachment, limit: int) -> bytes:
-        """See ports.Platform."""
-
-
-class Declined(MagpieError):
-    """There is nothing to ask; `phrase` says why."""
-
-    def __init__(self, phrase: Phrase) -> None:
-        super().__init__(phrase.en)
-        self.phrase = phrase
+    turn: int
+    fingerprint: str
+    given: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +59,9 @@ class Request:
     card     the model, None for the chat's choice
     stored   the question's entry, when it is in the history already: the answer becomes a sibling of its others
     seed     asks for another answer
-    aside    a line to people in front of the answer
+    asides   lines to people in front of the answer
+    search   the web is to be searched
+    consent  what a person said to the call of a function that an earlier turn ended with
     alone    nothing of the history is read or written; then `again` is the action that repeats it
     """
 
@@ -78,7 +70,9 @@ class Request:
     card: ModelCard | None = None
     stored: int | None = None
     seed: int | None = None
-    aside: Phrase | None = None
+    asides: tuple[Phrase, ...] = ()
+    search: bool = False
+    consent: Consent | None = None
     alone: bool = False
     again: str = ""
 
@@ -88,20 +82,6 @@ class Request:
         return Asked(
             text=question.text, author=question.author, parent=self.tip, files=question.files, stored=self.stored
         )
-
-
-@dataclass(slots=True)
-class _Writing:
-    """The answer as far as it has come."""
-
-    card: ModelCard
-    text: list[str] = field(default_factory=list)
-    finished: Finished | None = None
-    phrase: Phrase | None = None  # of the error that ended it
-
-    @property
-    def said(self) -> str:
-        return "".join(self.text)
 
 
 class Asking:
@@ -115,14 +95,18 @@ class Asking:
         platforms: Mapping[str, Fetching],
         files: Files,
         image_model: str = "",
+        toolbox: Toolbox | None = None,
+        calls: Calls | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.history = history
         self.models = models
         self.files = files
         self.clock = clock
-        self._platforms = platforms
+        self.questions = Questions(platforms, files)
         self._image_model = image_model
+        self._toolbox = toolbox
+        self._calls = calls
 
     def card(self, turn: Turn) -> ModelCard | None:
         """The model of this chat; the default, when its choice is no longer set up here."""
@@ -137,61 +121,55 @@ class Asking:
         chat = self.card(turn)
         return self.models.pick("image", vendor=chat.vendor if chat else "") or self.models.pick("image")
 
-    # --- reading -------------------------------------------------------------------------------------------------------
-
-    async def read(self, turn: Turn, messages: Sequence[Message]) -> tuple[Question, Phrase | None]:
-        """What the messages ask, and a line to people about what of it is not read. Raises Declined."""
-        attachments = [attachment for message in messages for attachment in message.attachments]
-        pictures = [attachment for attachment in attachments if _is_picture(attachment)]
-        ignored = [_kind(attachment, turn.language) for attachment in attachments if not _is_picture(attachment)]
-        text = context.joined(messages)
-        what = ", ".join(dict.fromkeys(ignored))
-        if not text and not pictures:
-            raise Declined(phrases.ONLY_TEXT_AND_PICTURES.format(what=what) if ignored else phrases.EMPTY_QUESTION)
-        files = [await self._keep(turn, attachment) for attachment in pictures[:MAX_PICTURES]]
-        aside = phrases.NOT_READ.format(what=what) if ignored else None
-        if len(pictures) > MAX_PICTURES:
-            aside = phrases.TOO_MANY_PICTURES.format(count=MAX_PICTURES)
-        author = context.speaker_of(messages[-1].author.name) if turn.address.group else ""
-        question = Question(text or phrases.PICTURE_PROMPT.to(turn.language), author, tuple(dict.fromkeys(files)))
-        return question, aside
-
-    async def _keep(self, turn: Turn, attachment: Attachment) -> str:
-        try:
-            if attachment.size > MAX_PICTURE:
-                raise TooLarge(MAX_PICTURE)
-            data = await self._platforms[turn.chat.platform].fetch(attachment, MAX_PICTURE)
-            return await self.files.keep_picture(data)
-        except PlatformError as error:
-            log.warning("%s: a picture could not be fetched: %s", turn.chat, error)
-            raise Declined(phrases.PICTURE_LOST) from error
+    async def read(self, turn: Turn, messages: Sequence[Message]) -> Heard:
+        """Raises Declined."""
+        return await self.questions.read(turn, messages)
 
     # --- asking --------------------------------------------------------------------------------------------------------
 
     async def ask(self, turn: Turn, request: Request) -> Parts:
         """Ask, and tell how it ended. Raises Declined before anything is shown."""
-        card = self._sighted(turn, request)
-        history = [] if request.alone else await self.history.line(request.tip, context.ENTRIES)
-        instructions = context.system_prompt(
-            date.fromtimestamp(self.clock()),
-            group=turn.address.group,
-            draws=self.models.pick("image") is not None,
-            instructions=turn.system,
-        )
-        room = context.room_of(card)
-        lines = context.fit(card, instructions, history, request.question, room)
-        if lines is None:
-            raise Declined(_too_long(card, request.question, room))
+        answering = await self._begun(turn, request)
+        if not answering.fitted():
+            raise Declined(_too_long(answering))
         if not request.alone:
-            yield replace(request.asked, model=card.name)
-        for line in self._asides(turn, request, card):
+            yield replace(request.asked, model=answering.card.name)
+        for line in self._asides(turn, request, answering.card):
             yield Text(f"*{line.to(turn.language)}*\n\n")
-        writing = _Writing(card)
-        async with aclosing(self._write(turn, request, writing, lines)) as parts:
+        if request.consent is not None and answering.tools:
+            earlier = await self._calls.calls(request.consent.turn) if self._calls else ()
+            async with aclosing(answering.tools.resume(turn, earlier, request.consent)) as notices:
+                async for notice in notices:
+                    yield notice
+            answering.resumed()
+        async with aclosing(answering.write()) as parts:
             async for part in parts:
                 yield part
-        for item in self._end(turn, request, writing):
+        for item in self._end(turn, request, answering):
             yield item
+
+    async def _begun(self, turn: Turn, request: Request) -> Answering:
+        history = [] if request.alone else await self.history.line(request.tip, context.ENTRIES)
+        return Answering(
+            turn=turn,
+            models=self.models,
+            card=self._sighted(turn, request),
+            question=request.question,
+            history=history,
+            system=self.instructions(turn.address.group, turn.system),
+            seed=request.seed,
+            tools=Toolwork(self._calls, self._toolbox) if self._calls and self._toolbox and not request.alone else None,
+            search=request.search,
+        )
+
+    def instructions(self, group: bool, system: str) -> str:
+        """What a model is told before everything else."""
+        return context.system_prompt(
+            date.fromtimestamp(self.clock()),
+            group=group,
+            draws=self.models.pick("image") is not None,
+            instructions=system,
+        )
 
     def _sighted(self, turn: Turn, request: Request) -> ModelCard:
         """The model for this question: one that sees, when it comes with pictures."""
@@ -206,77 +184,48 @@ class Asking:
         return sighted
 
     def _asides(self, turn: Turn, request: Request, card: ModelCard) -> list[Phrase]:
-        asides = [request.aside] if request.aside else []
+        asides = list(request.asides)
         if turn.model and not request.card and not isinstance(self.models.find(turn.model), ModelCard):
             asides.append(phrases.MODEL_GONE.format(model=turn.model, other=card.name))
+        if unable := thinking.unable(self.models, card, turn.think):
+            asides.append(unable)
         return asides
-
-    async def _write(
-        self, turn: Turn, request: Request, writing: _Writing, lines: tuple[Line, ...]
-    ) -> AsyncGenerator[Text | Thought | Notice, None]:
-        """The model's parts. A prompt that the vendor finds too long is shortened once."""
-        shortened = False
-        while writing.finished is None:
-            try:
-                async with aclosing(self._stream(turn, request, writing, lines)) as parts:
-                    async for part in parts:
-                        yield part
-                if writing.finished is None:
-                    writing.finished = Finished(reason=Finish.CUT, model=writing.card.name)
-            except (ModelError, BudgetSpent) as error:
-                half = context.halved(lines) if _shortens(error) and not writing.text and not shortened else None
-                if half is not None:
-                    shortened, lines = True, half
-                    yield Notice(phrases.SHORTENED.to(turn.language))
-                    continue
-                writing.phrase = _sentence(error)
-                writing.finished = failed(error, writing.card.name, partial=bool(writing.text))
-
-    async def _stream(
-        self, turn: Turn, request: Request, writing: _Writing, lines: tuple[Line, ...]
-    ) -> AsyncGenerator[Text | Thought | Notice, None]:
-        card = writing.card
-        prompt = Prompt(
-            card=card,
-            lines=lines,
-            output=context.output_of(card),
-            chat=turn.chat,
-            turn=turn.id,
-            seed=request.seed if card.seed else None,
-            language=turn.language,
-        )
-        async with aclosing(self.models.chat(card).generate(prompt)) as parts:
-            async for part in parts:
-                match part:
-                    case Finished():
-                        writing.finished = part
-                    case Text():
-                        writing.text.append(part.delta)
-                        yield part
-                    case Thought() | Notice():
-                        yield part
 
     # --- the end -------------------------------------------------------------------------------------------------------
 
-    def _end(self, turn: Turn, request: Request, writing: _Writing) -> list[Part | Change]:
-        finished, said, language = writing.finished, writing.said, turn.language
+    def _end(self, turn: Turn, request: Request, answering: Answering) -> list[Part | Change]:
+        finished, said, language = answering.finished, answering.said, turn.language
         assert finished is not None
         again = request.again or f"again:{turn.id}"
+        if answering.asking:
+            return [*self._consent(turn, answering), finished]
         if finished.reason is Finish.REFUSED:
-            withdrawn: list[Part | Change] = [Withdraw()] if writing.text else []
+            withdrawn: list[Part | Change] = [Withdraw()] if said else []
             phrase = phrases.TROUBLE[Trouble.REFUSED.value]
-            return [*withdrawn, Text(phrase.to(language)), *self._offers(turn, request, writing.card), finished]
+            return [*withdrawn, Text(phrase.to(language)), *self._offers(turn, request, answering.card), finished]
         if not said.strip():
-            phrase = writing.phrase or phrases.NO_ANSWER
+            phrase = _sentence(answering.failure) if answering.failure else phrases.NO_ANSWER
             retry = Choice(phrases.RETRY.to(language), again)
             end = replace(finished, reason=Finish.FAILED)
-            return [Text(phrase.to(language)), *self._offers(turn, request, writing.card, retry), end]
+            return [Text(phrase.to(language)), *self._offers(turn, request, answering.card, retry), end]
+        sources = _sources(answering, language)
         if finished.reason not in (Finish.CUT, Finish.LENGTH):
-            return [*self._kept(request, said), finished]
+            return [*sources, *self._kept(request, said), finished]
         mark = phrases.CUT if finished.reason is Finish.CUT else phrases.LENGTH
         carry_on = Choice(phrases.CONTINUE.to(language), f"continue:{turn.id}")
         buttons = [] if request.alone else [Buttons(((carry_on,),))]
-        return [Text(context.marked(said, mark.to(language))), *self._kept(request, said), *buttons, finished]
+        return [Text(context.marked(said, mark.to(language))), *sources, *self._kept(request, said), *buttons, finished]
+
+    @staticmethod
+    def _consent(turn: Turn, answering: Answering) -> list[Part | Change]:
+        """The exact call, with the buttons that run it or do not."""
+        waiting = answering.tools.waiting if answering.tools else None
+        assert waiting is not None
+        asked = phrases_answering.CONSENT.format(tool=waiting.card.name, arguments=context.fenced(waiting.arguments))
+        action = f"call:{turn.id}:{waiting.card.fingerprint}"
+        labels = (phrases_answering.CONSENT_YES, "yes"), (phrases_answering.CONSENT_NO, "no")
+        choices = tuple(Choice(label.to(turn.language), f"{action}:{answer}") for label, answer in labels)
+        return [Text(asked.to(turn.language)), Buttons((choices,))]
 
     @staticmethod
     def _kept(request: Request, said: str) -> list[Answered]:
@@ -301,42 +250,23 @@ class Asking:
         return [Buttons((tuple(offered),))] if offered else []
 
 
-def _is_picture(attachment: Attachment) -> bool:
-    return attachment.kind == "image" or (attachment.kind == "file" and attachment.mime.startswith("image/"))
-
-
-def _kind(attachment: Attachment, language: Language) -> str:
-    if attachment.kind in ("file", "other") and attachment.name:
-        return attachment.name
-    return phrases.KINDS[attachment.kind].to(language)
-
-
 def _sentence(error: ModelError | BudgetSpent) -> Phrase:
     """What people read. An answer without a word is no vendor's error: the models' code for it tells what it was."""
     code = error.code if isinstance(error, ModelError) else ""
     return {"empty": phrases.NO_ANSWER, "length": phrases.NO_ROOM}.get(code, error.phrase)
 
 
-def _shortens(error: MagpieError) -> bool:
-    return isinstance(error, ModelError) and error.trouble is Trouble.TOO_LONG
-
-
-def _too_long(card: ModelCard, question: Question, room: int) -> Phrase:
+def _too_long(answering: Answering) -> Phrase:
+    card, question = answering.card, answering.question
+    room = context.room_of(card, thinking.thinks(card, answering.turn.think))
     needed = context.tokens(Line("user", question.text, question.files))
     return phrases.QUESTION_TOO_LONG.format(model=card.name, tokens=needed, room=room)
 
 
-def failed(error: ModelError | BudgetSpent, model: str, *, partial: bool = False) -> Finished:
-    """How a call ended that raised `error`, after a part of its answer or before any."""
-    if isinstance(error, BudgetSpent):
-        return Finished(reason=Finish.FAILED, model=model, status=0, code="budget")
-    reason = Finish.CUT if partial else Finish.FAILED
-    return Finished(
-        reason=Finish.REFUSED if error.trouble is Trouble.REFUSED else reason,
-        usage=Usage(estimated=partial),
-        model=error.model or model,
-        request_id=error.request_id,
-        status=error.status,
-        code=error.code,
-        vendor_message=error.vendor_message,
-    )
+def _sources(answering: Answering, language: Language) -> list[Text]:
+    """The pages that the answer rests on, numbered as it refers to them; each once."""
+    pages = {source.url: source for source in answering.sources if source.url.startswith(("https://", "http://"))}
+    if not pages:
+        return []
+    lines = [f"[{page.number}] {context.link(page.title, page.url)}" for page in list(pages.values())[:MOST_SOURCES]]
+    return [Text("\n\n" + "\n".join([f"**{phrases_answering.SOURCES.to(language)}**", *lines]))]

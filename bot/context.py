@@ -181,6 +181,17 @@ def marked(text: str, mark: str) -> str:
     return f"\n```\n\n*{mark}*" if fences % 2 else f"\n\n*{mark}*"
 
 
+def fenced(text: str) -> str:
+    """As it can stand inside a code block, at most some screens of it."""
+    return text[:3000].replace("```", "ˋˋˋ")
+
+
+def link(title: str, url: str) -> str:
+    """A Markdown link, whatever the title says."""
+    named = words(title.translate(str.maketrans("[]`*_<>\\", "()       "))) or url
+    return f"[{named}]({url.replace('(', '%28').replace(')', '%29').replace(' ', '%20')})"
+
+
 def words(text: str, limit: int = 60) -> str:
     """The first words, on one line."""
     line = " ".join(text.split())

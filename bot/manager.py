@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from bot import commands, context, phrases
-from bot.asking import Asking, Declined, Fetching, Parts, Request
+from bot.asking import Asking, Consent, Parts, Request
 from bot.commands.command import reply
 from bot.commands.conversation import ask_again
 from bot.commands.image import Order, choose_other, draw
 from bot.commands.model import choose
+from bot.commands.think import set_thinking
 from bot.context import Question
 from bot.errors import TooLarge, Unreadable
 from bot.lanes import command_of
@@ -34,7 +35,8 @@ from bot.messages import (
     Text,
     Turn,
 )
-from bot.ports import Exchange, Files, History, ModelCard, Models
+from bot.ports import Calls, Exchange, Files, History, ModelCard, Models, Toolbox
+from bot.questions import Declined, Fetching
 
 
 class ConversationManager:
@@ -49,13 +51,16 @@ class ConversationManager:
         platforms: Mapping[str, Fetching],
         files: Files,
         image_model: str = "",
+        toolbox: Toolbox | None = None,
+        calls: Calls | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._history = history
         self._models = models
         self._asking = Asking(
-            history=history, models=models, platforms=platforms, files=files, image_model=image_model, clock=clock
-        )
+            history=history, models=models, platforms=platforms, files=files, image_model=image_model, toolbox=toolbox,
+            calls=calls, clock=clock,
+        )  # fmt: skip
         self._clock = clock
 
     async def answer(self, turn: Turn) -> Parts:
@@ -88,8 +93,8 @@ class ConversationManager:
     # --- questions -----------------------------------------------------------------------------------------------------
 
     async def _question(self, turn: Turn, messages: Sequence[Message]) -> Parts:
-        question, aside = await self._asking.read(turn, messages)
-        request = Request(question=question, tip=await self._tip(turn, messages), aside=aside)
+        heard = await self._asking.read(turn, messages)
+        request = Request(question=heard.question, tip=await self._tip(turn, messages), asides=heard.asides)
         async with aclosing(self._asking.ask(turn, request)) as parts:
             async for part in parts:
                 yield part
@@ -108,7 +113,7 @@ class ConversationManager:
         if command:
             words, action = messages[0].text, f"run:{messages[0].text}"
         else:
-            question, _ = await self._asking.read(turn, messages)
+            question = (await self._asking.read(turn, messages)).question
             words, action = question.text, f"again:{turn.id}"
             tip = await self._tip(turn, messages)
             yield Asked(text=question.text, author=question.author, parent=tip, files=question.files)
@@ -147,8 +152,8 @@ class ConversationManager:
         elif command:
             answer = self._said(turn, messages)
         else:
-            question, aside = await self._asking.read(turn, messages)
-            answer = self._asking.ask(turn, Request(question=question, tip=tip, aside=aside))
+            heard = await self._asking.read(turn, messages)
+            answer = self._asking.ask(turn, Request(question=heard.question, tip=tip, asides=heard.asides))
         async with aclosing(answer):
             async for part in answer:
                 yield part
@@ -182,6 +187,11 @@ class ConversationManager:
                 return await self._again(turn, int(earlier), found if isinstance(found, ModelCard) else None)
             case "continue":
                 return await self._continue(turn, int(rest))
+            case "call":
+                earlier, fingerprint, answer = rest.split(":")
+                return await self._consented(turn, int(earlier), fingerprint, given=answer == "yes")
+            case "think":
+                return set_thinking(self._asking, turn, rest)
             case "model":
                 return choose(self._asking, turn, rest)
             case "draw":
@@ -201,6 +211,15 @@ class ConversationManager:
         if entry is None or entry.epoch != turn.epoch:
             return reply(turn, phrases.MOVED_ON)
         return await ask_again(self._asking, turn, entry, card)
+
+    async def _consented(self, turn: Turn, earlier: int, fingerprint: str, *, given: bool) -> Parts:
+        """Go on from where an answer ended on a call that needs consent."""
+        entry = await self._history.asked(earlier)
+        if entry is None or entry.epoch != turn.epoch or entry.parent != turn.head:
+            return reply(turn, phrases.MOVED_ON)
+        question = Question(entry.text, entry.author, entry.files)
+        consent = Consent(earlier, fingerprint, given=given)
+        return self._asking.ask(turn, Request(question=question, tip=entry.parent, stored=entry.id, consent=consent))
 
     async def _continue(self, turn: Turn, earlier: int) -> Parts:
         last = await self._history.last(turn.chat, turn.head)

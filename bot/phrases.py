@@ -10,16 +10,20 @@ Language = Literal["en", "zh"]
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One sentence in each language; `{names}` are filled in by `format`."""
+    """One sentence in each language; `{names}` are filled in by `format`, phrases among them in the same language."""
 
     en: str
     zh: str
 
     def format(self, **values: object) -> Phrase:
-        return Phrase(self.en.format(**values), self.zh.format(**values))
+        return Phrase(self.en.format(**_in("en", values)), self.zh.format(**_in("zh", values)))
 
     def to(self, language: Language) -> str:
         return self.zh if language == "zh" else self.en
+
+
+def _in(language: Language, values: dict[str, object]) -> dict[str, object]:
+    return {name: value.to(language) if isinstance(value, Phrase) else value for name, value in values.items()}
 
 
 # Turn and delivery
@@ -117,6 +121,10 @@ ANSWER_NOW = Phrase("Answer now", "现在回答")
 AGAIN = Phrase("Again", "再画一张")
 OTHER_MODEL = Phrase("Other model", "换个模型")
 CONTINUE_PROMPT = Phrase("Continue exactly where you stopped.", "请从中断的地方继续。")
+DOCUMENT_PROMPT = Phrase("Summarise this document.", "请概括这份文件。")
+NOT_OPENED = Phrase("{name} was not read: {why}", "未读取 {name}：{why}")
+TOO_MANY_DOCUMENTS = Phrase("I read the first {count} files only.", "我只读前 {count} 个文件。")
+FILE_LOST = Phrase("I could not fetch the file. Please send it again.", "没能取到文件，请重新发送。")
 PICTURE_PROMPT = Phrase("What is in this picture?", "这张图片里有什么？")
 LATE = Phrase("While I was away you wrote: “{words}”", "我不在的时候你写道：“{words}”")
 EMPTY_QUESTION = Phrase(
@@ -150,7 +158,7 @@ PICTURE_LOST = Phrase("I could not fetch the picture. Please send it again.", "�
 TOO_MANY_PICTURES = Phrase("I look at the first {count} pictures only.", "我只看前 {count} 张图片。")
 NOT_READ = Phrase("I cannot read this: {what}.", "我读不了：{what}。")
 ONLY_TEXT_AND_PICTURES = Phrase(
-    "I cannot read this: {what}. I take text and pictures.", "我读不了：{what}。我能接收文字和图片。"
+    "I cannot read this: {what}. I take text, pictures and documents.", "我读不了：{what}。我能接收文字、图片和文档。"
 )
 KINDS: dict[str, Phrase] = {
     "image": Phrase("picture", "图片"),

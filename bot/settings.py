@@ -47,14 +47,12 @@ FOREIGN = ("TELEGRAM_API_ID", "TELEGRAM_API_HASH")  # those of Telegram's own Bo
 # difflib's ratio from which a name is taken for a slip of the pen: one of these families, wherever it is set, and any name
 # in `.env`, which is read by nobody else.
 ALIKE, ALIKE_FILED = 0.88, 0.8
-PLANNED = ("FALLBACK_MODEL",)  # known, but nothing reads it yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`daily_budget` is in millionths of a CNY; `admins` and `allowed` hold "platform:id", `allowed` also "*".
-    `simulated`: none of the four model variables is set, so the built-in simulator answers. `planned`: names that are
-    set though nothing reads them yet."""
+    `simulated`: none of the four model variables is set, so the built-in simulator answers."""
 
     telegram_token: str
     telegram_url: str
@@ -72,7 +70,10 @@ class Settings:
     openai_url: str
     chat_model: str
     image_model: str
+    fallback_model: str
     catalog_file: Path | None
+    mcp_config: Path | None
+    fetch_fake_ip: bool
     daily_budget: int
     admins: frozenset[str]
     allowed: frozenset[str]
@@ -85,7 +86,6 @@ class Settings:
     log_level: str
     log_format: str
     simulated: bool
-    planned: tuple[str, ...]
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -133,7 +133,10 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
         openai_url=read("OPENAI_BASE_URL", _url),
         chat_model=read("CHAT_MODEL", _word),
         image_model=read("IMAGE_MODEL", _word),
+        fallback_model=read("FALLBACK_MODEL", _word),
         catalog_file=read("CATALOG_FILE", _file),
+        mcp_config=read("MCP_CONFIG", _file),
+        fetch_fake_ip=read("FETCH_FAKE_IP", _switch, default="off"),
         daily_budget=read("DAILY_BUDGET", _money, default="5"),
         admins=read("ADMINS", _people),
         allowed=read("ALLOWED", _people_or_all),
@@ -146,7 +149,6 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
         log_level=read("LOG_LEVEL", _level, default="INFO"),
         log_format=read("LOG_FORMAT", _format, default="text"),
         simulated=not any(map(read.has, MODEL_VARIABLES)),
-        planned=tuple(name for name in PLANNED if read(name, str)),
     )
     settings = replace(settings, webhook_host=settings.webhook_host or settings.web_host)
     read.problems.extend(_webhook_problems(settings))

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot.asking import Fetching
 from bot.errors import TooLarge, Unreadable
 from bot.lanes import Lane
 from bot.manager import ConversationManager
@@ -60,6 +59,7 @@ from bot.ports import (
     Prompt,
     Unknown,
 )
+from bot.questions import Fetching
 from storage.store import Store
 
 ANN = Author("1", "Ann")
@@ -137,6 +137,9 @@ class ScriptedModels:
 
     def image(self, card: ModelCard) -> ImageModel:
         return self
+
+    def fallback(self) -> ModelCard | None:
+        return None
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Told, None]:
         self.prompts.append(prompt)

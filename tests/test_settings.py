@@ -79,6 +79,9 @@ READ = [
     ("OPENAI_BASE_URL", "http://[::1]:11434/v1", "openai_url", "http://[::1]:11434/v1"),
     ("CHAT_MODEL", "glm-4-flash", "chat_model", "glm-4-flash"),
     ("IMAGE_MODEL", "cogview-3-flash", "image_model", "cogview-3-flash"),
+    ("FALLBACK_MODEL", "qwen-plus", "fallback_model", "qwen-plus"),
+    ("MCP_CONFIG", __file__, "mcp_config", Path(__file__)),
+    ("FETCH_FAKE_IP", "on", "fetch_fake_ip", True),
     ("CATALOG_FILE", __file__, "catalog_file", Path(__file__)),
     ("DAILY_BUDGET", "0.5", "daily_budget", 500_000),
     ("DAILY_BUDGET", "0", "daily_budget", 0),
@@ -107,7 +110,7 @@ def test_is_read(name: str, text: str, field: str, value: object) -> None:
 
 
 def test_every_setting_is_in_this_table() -> None:
-    assert {field for _, _, field, _ in READ} | {"webhook_url"} | {"simulated", "planned"} == {
+    assert {field for _, _, field, _ in READ} | {"webhook_url"} | {"simulated"} == {
         field.name for field in fields(Settings)
     }
 
@@ -156,11 +159,6 @@ REFUSED = [
     ("WEBHOOK_HOST", "http://127.0.0.1", "without http://"),
     ("WEBHOOK_PORT", "https", "between 0 and 65535"),
 ]
-
-
-def test_what_is_planned_is_known_and_told_not_refused() -> None:
-    assert load().planned == ()
-    assert load(FALLBACK_MODEL="qwen-plus").planned == ("FALLBACK_MODEL",)
 
 
 @pytest.mark.parametrize(("name", "text", "advice"), REFUSED)

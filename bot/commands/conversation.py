@@ -22,9 +22,9 @@ async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> P
     if not (argument or message.attachments or message.quote):
         answer = reply(turn, phrases.ASK_WHAT)
     else:
-        question, aside = await desk.read(turn, [replace(message, text=argument)])
+        heard = await desk.read(turn, [replace(message, text=argument)])
         again = "" if message.attachments else f"run:{message.text}"
-        answer = desk.ask(turn, Request(question=question, aside=aside, alone=True, again=again))
+        answer = desk.ask(turn, Request(question=heard.question, asides=heard.asides, alone=True, again=again))
     async with aclosing(answer):
         async for item in answer:
             yield item

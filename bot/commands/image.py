@@ -9,12 +9,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from bot import context, phrases
-from bot.asking import Asking, Declined, Parts, failed
+from bot.answering import failed
+from bot.asking import Asking, Parts
 from bot.commands.command import in_rows, reply
 from bot.errors import BudgetSpent, ModelError, Trouble
 from bot.lanes import command_of
 from bot.messages import Answered, Asked, Buttons, Change, Choice, Finished, Media, Message, Notice, Text, Turn
 from bot.ports import Entry, ModelCard, PicturePrompt
+from bot.questions import Declined
 
 _SIZE = re.compile(r"(\d{1,6})\s?[xX×*]\s?(\d{1,6})(?:\s+|$)")
 LONGEST_PROMPT = 800  # characters of a quote that becomes a prompt: both vendors' models read about so many

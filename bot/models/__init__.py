@@ -66,6 +66,7 @@ class ModelSettings:
     openai_url: str = ""
     chat_model: str = ""
     image_model: str = ""
+    fallback_model: str = ""
     catalog_file: Path | None = None
     daily_budget: int = 5_000_000
     simulated: bool = False
@@ -74,13 +75,15 @@ class ModelSettings:
 
 
 def open_models(settings: ModelSettings) -> Roster:
-    """Reads the catalogue; imports and calls nothing. Raises SettingsError for CATALOG_FILE, CHAT_MODEL and IMAGE_MODEL."""
+    """Reads the catalogue; imports and calls nothing. Raises SettingsError for CATALOG_FILE, CHAT_MODEL, IMAGE_MODEL and
+    FALLBACK_MODEL."""
     roster = Roster(settings, catalog.load(settings.catalog_file))
     problems = [
         problem
         for variable, name, kind in (
             ("CHAT_MODEL", settings.chat_model, "chat"),
             ("IMAGE_MODEL", settings.image_model, "image"),
+            ("FALLBACK_MODEL", settings.fallback_model, "chat"),
         )
         if name and (problem := roster.problem(variable, name, "image" if kind == "image" else "chat"))
     ]
@@ -162,6 +165,10 @@ class Roster:
             return chosen
         vendors = [vendor] if vendor else list(self._openings)
         return next((card for one in vendors if (card := self._default(one, kind, vision=vision))), None)
+
+    def fallback(self) -> ModelCard | None:
+        found = self.find(self.settings.fallback_model) if self.settings.fallback_model else None
+        return found if isinstance(found, ModelCard) else None
 
     def chat(self, card: ModelCard) -> Guarded:
         return self._guarded[card.vendor]

@@ -44,7 +44,7 @@ LONGEST_TOKEN = 16  # characters, on average over a whole answer with its though
 
 class Guarded:
     """One vendor behind the policies: `ports.ChatModel` and `ports.ImageModel` for all its models. `failed` is told of every
-    try that fails, and may not wait."""
+    try that fails, and may not wait; `admission` is for all that is asked of the same account."""
 
     def __init__(
         self,
@@ -63,26 +63,29 @@ class Guarded:
         self._opened = opened
         self._budget = budget
         self._limits = limits
-        self._admission = Admission(name, limits, clock=clock)
+        self.admission = Admission(name, limits, clock=clock)
 
     def state(self) -> tuple[ModelState, ...]:
         """How the models stand that were asked lately."""
-        return self._admission.state()
+        return self.admission.state()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Said, None]:
         prompt = _fit(prompt)
         estimate = costs.chat_estimate(prompt)
         tries = Tries(self._limits)
-        visit = self._admission.visit(prompt.card, background=prompt.job is not None)
+        visit = self.admission.visit(prompt.card, background=prompt.job is not None)
         while True:
             with visit:
                 while place := await visit.place():
                     yield _queued(prompt, place)
-                reserved = await self._budget.reserve(prompt.card, estimate, chat=prompt.chat, turn=prompt.turn)
+                reserved = await self._budget.reserve(
+                    prompt.card, estimate, chat=prompt.chat, turn=prompt.turn, job=prompt.job
+                )
                 try:
                     async with aclosing(self._try(prompt, reserved)) as parts:
                         async for part in parts:
-                            visit.answered()
+                            if not visit.alive:
+                                visit.answered()
                             yield part
                     return
                 except ModelError as error:
@@ -105,14 +108,13 @@ class Guarded:
                 async for part in parts:
                     if answer.add(part):
                         yield part
-                    if (
-                        answer.endless
-                    ):  # the vendor overlooks `max_tokens`: closing the stream stops it, and what it costs
+                    # The vendor overlooks `max_tokens`: closing the stream stops it, and what it costs.
+                    if answer.room < 0:
                         answer.finished = _endless(prompt)
                         break
-            if answer.finished is None:
-                raise ModelError(Trouble.CUT, vendor=self._name, model=prompt.card.name)
             finished = answer.finished
+            if finished is None:
+                raise ModelError(Trouble.CUT, vendor=self._name, model=prompt.card.name)
         except (Unreadable, StorageError):  # a kept picture is gone, or cannot be had now: nothing was asked
             await self._release(prompt.card, reserved, 0)
             raise
@@ -133,10 +135,11 @@ class Guarded:
             self._note(wordless)
             raise wordless
         metrics.spent(prompt.card.name, finished.cost, finished.usage)
-        if finished.reason is Finish.TOOLS:
+        if finished.reason is Finish.TOOLS or not prompt.last:
             # The turn's commit settles its last call alone, and this is not the last.
             await self._budget.release(reserved, cost=finished.cost)
             finished = replace(finished, call=None)
+        if finished.reason is Finish.TOOLS:
             for call in answer.calls:
                 yield call
         yield finished
@@ -183,12 +186,12 @@ class Guarded:
     async def draw(self, prompt: PicturePrompt) -> Picture:
         prompt = replace(prompt, text=clean(prompt.text))
         tries = Tries(self._limits)
-        visit = self._admission.visit(prompt.card, background=prompt.job is not None)
+        visit = self.admission.visit(prompt.card, background=prompt.job is not None)
         while True:
             with visit:
                 await visit.enter()
                 reserved = await self._budget.reserve(
-                    prompt.card, costs.picture_estimate(prompt), chat=prompt.chat, turn=prompt.turn
+                    prompt.card, costs.picture_estimate(prompt), chat=prompt.chat, turn=prompt.turn, job=prompt.job
                 )
                 try:
                     drawn = await self._draw_in_time(prompt)
@@ -252,14 +255,17 @@ class Guarded:
 
 class _Answer:
     """What one try has given so far. `said`: a text that can be read; `begun`: anything that the vendor may bill; `written`:
-    all that it counts."""
+    all that it counts; `room`: characters that are left of the longest answer that was asked for. A step for each token goes
+    through here."""
+
+    __slots__ = ("_written", "calls", "finished", "room", "said")
 
     def __init__(self, prompt: Prompt) -> None:
         self.calls: list[ToolCall] = []
         self.finished: Finished | None = None
         self.said = False
+        self.room = prompt.output * LONGEST_TOKEN
         self._written: list[str] = []
-        self._room = prompt.output * LONGEST_TOKEN
 
     @property
     def begun(self) -> bool:
@@ -269,29 +275,26 @@ class _Answer:
     def written(self) -> str:
         return "".join(self._written)
 
-    @property
-    def endless(self) -> bool:
-        return self._room < 0
-
     def add(self, part: Streamed) -> bool:
         """Whether it is given out at once."""
-        match part:
-            case Text(delta):
-                more = delta
-                self.said = self.said or bool(delta.strip())
-            case Thought(delta):
-                more = delta
-            case ToolCall():
-                self.calls.append(part)
-                more = part.name + part.arguments
-            case Sources():
-                more = ""
-            case Finished():
-                self.finished = part
-                return False
+        if isinstance(part, Text | Thought):
+            self._count(part.delta)
+            if not self.said and isinstance(part, Text):
+                self.said = bool(part.delta.strip())
+            return True
+        if isinstance(part, Finished):
+            self.finished = part
+            return False
+        if isinstance(part, Sources):
+            self._count("")
+            return True
+        self.calls.append(part)
+        self._count(part.name + part.arguments)
+        return False
+
+    def _count(self, more: str) -> None:
         self._written.append(more)
-        self._room -= len(more)
-        return not isinstance(part, ToolCall)
+        self.room -= len(more)
 
 
 def clean(text: str) -> str:

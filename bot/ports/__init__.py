@@ -29,7 +29,6 @@ from bot.ports.models import (
     Prompt,
     Said,
     SearchModel,
-    Source,
     Sources,
     SpeechModel,
     SpeechPrompt,
@@ -74,7 +73,7 @@ from bot.ports.store import (
     Topic,
     Workers,
 )
-from bot.ports.tools import MOST_RESULT, Toolbox, ToolCard, ToolContext, ToolResult
+from bot.ports.tools import MOST_RESULT, Source, Toolbox, ToolCard, ToolContext, ToolResult
 
 __all__ = [
     "MOST_RESULT",

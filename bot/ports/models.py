@@ -14,7 +14,7 @@ from bot.messages import (
     Thought,
 )
 from bot.phrases import Language
-from bot.ports.tools import ToolCard
+from bot.ports.tools import Source, ToolCard
 
 Kind = Literal["chat", "image", "video", "hear", "speak"]
 
@@ -89,15 +89,6 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A page that an answer rests on; `number` is how the answer refers to it."""
-
-    number: int
-    title: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
 class Sources:
     """What the vendor's own web search found."""
 
@@ -120,7 +111,8 @@ class Line:
 class Prompt:
     """What a chat model is asked. The last line is the user's, or a tool's. `seed` asks for another answer to the same
     question; `tools` may be asked for; `search`: the vendor is to search the web itself; `language` is that of the notices
-    while it waits for its vendor. `job`: background work, under this fence, asks."""
+    while it waits for its vendor. `job`: background work, under this fence, asks. `last`: the turn ends with it, and its commit
+    settles what it cost; any other call is settled at once."""
 
     card: ModelCard
     lines: tuple[Line, ...]
@@ -133,6 +125,7 @@ class Prompt:
     search: bool = False
     language: Language = "en"
     job: int | None = None
+    last: bool = True
 
 
 Said = Text | Thought | Notice | ToolCall | Sources | Finished
@@ -318,6 +311,9 @@ class Models(Protocol):
     def chat(self, card: ModelCard) -> ChatModel: ...
 
     def image(self, card: ModelCard) -> ImageModel: ...
+
+    def fallback(self) -> ModelCard | None:
+        """The FALLBACK_MODEL, which answers where another cannot."""
 
 
 class Offers(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.messages import ChatKey
-from bot.phrases import Language
+from bot.phrases import Language, Phrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class ToolCard:
     description  what it does and when to use it: the model reads it
     parameters   the JSON schema of its arguments, as JSON text of an object
     read_only    it changes nothing: it may be repeated after a crash, and needs no consent
-    notice       for people, while it runs ("looks up the weather"); "" shows the tool's name
+    notice       for people, while it runs ("looks up the weather"); None shows the tool's name
     fingerprint  of what it was when consent was given to it; consent is void when it changes
     """
 
@@ -26,7 +26,7 @@ class ToolCard:
     description: str
     parameters: str
     read_only: bool = True
-    notice: str = ""
+    notice: Phrase | None = None
     fingerprint: str = ""
 
 
@@ -41,11 +41,22 @@ class ToolContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A page that an answer rests on; `number` is how the answer refers to it."""
+
+    number: int
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the model reads, at most `MOST_RESULT` characters. `failed`: a sentence that says what went wrong and what to do."""
+    """What the model reads, at most `MOST_RESULT` characters. `failed`: a sentence that says what went wrong and what to do.
+    `sources`: pages that it rests on, by the numbers that the text gives them."""
 
     text: str
     failed: bool = False
+    sources: tuple[Source, ...] = ()
 
 
 MOST_RESULT = (

@@ -38,4 +38,4 @@ def built_in(
     ]
     if search is not None:
         functions.append(Search(search).search_web)
-    return BuiltIn([tool(one, notice=NOTICES[one.__name__].en) for one in functions])
+    return BuiltIn([tool(one, notice=NOTICES[one.__name__]) for one in functions])

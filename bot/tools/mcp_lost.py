@@ -26,4 +26,4 @@ class Times:
     steady: float = 60.0
     look: float = 300.0
     rest: float = 1.0
-    grace: float = 2.0
+    grace: float = 1.0

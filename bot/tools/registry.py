@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.errors import MagpieError
+from bot.phrases import Phrase
 from bot.ports.tools import Toolbox, ToolCard, ToolContext, ToolResult
 from bot.tools.results import fitted
 from bot.tools.schema import Function, Parameters, WrongArguments
@@ -35,10 +36,10 @@ class Tool:
     function: Function
 
 
-def tool(function: Function, *, notice: str = "", read_only: bool = True) -> Tool:
+def tool(function: Function, *, notice: Phrase | None = None, read_only: bool = True) -> Tool:
     """A typed asynchronous function as a tool: its name, docstring and signature are what the model is told. It returns the
-    text that the model reads, and raises ToolError or a MagpieError. Raises TypeError for a signature or name that cannot be
-    told."""
+    text that the model reads (or a ToolResult that fits), and raises ToolError or a MagpieError. Raises TypeError for a
+    signature or name that cannot be told."""
     name, description = function.__name__, inspect.cleandoc(function.__doc__ or "").replace("\n", " ")
     if not _NAME.fullmatch(name) or not description:
         raise TypeError(f"{name}: a tool needs a plain name and a docstring")
@@ -84,7 +85,8 @@ class BuiltIn:
         name = wanted.card.name
         try:
             async with asyncio.timeout(self._seconds) as limit:
-                return ToolResult(fitted(await wanted.function(**given)))
+                result = await wanted.function(**given)
+            return result if isinstance(result, ToolResult) else ToolResult(fitted(result))
         except ToolError as error:
             return _failed(str(error))
         except MagpieError as error:  # a vendor's no, or the day's money: what people are told tells the model, too

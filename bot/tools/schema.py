@@ -13,9 +13,9 @@ import types
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from bot.ports.tools import ToolContext
+from bot.ports.tools import ToolContext, ToolResult
 
-Function = Callable[..., Awaitable[str]]
+Function = Callable[..., Awaitable[str | ToolResult]]
 
 _TYPES: Mapping[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 

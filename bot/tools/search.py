@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Annotated
 
 from bot.ports.models import SearchModel
-from bot.ports.tools import ToolContext
+from bot.ports.tools import Source, ToolContext, ToolResult
 from bot.tools.registry import ToolError
-from bot.tools.results import framed
+from bot.tools.results import fitted, framed
 
 MOST_HITS = 10
+MOST_TURNS = 1_000  # that search at the same time
 _LONGEST = 1_500  # characters of each; ten of them fit into one result
 
 
 class Search:
-    """The tool `search_web`."""
+    """The tool `search_web`. The pages of one answer are numbered on through all its searches."""
 
     def __init__(self, model: SearchModel) -> None:
         self._model = model
+        self._numbered: OrderedDict[int, int] = OrderedDict()
 
     async def search_web(
         self,
         query: Annotated[str, "what one would type into a search engine"],
         context: ToolContext,
         count: Annotated[int, "how many results, 1 to 10"] = 5,
-    ) -> str:
+    ) -> ToolResult:
         """Searches the web. Use it for news, for what may have changed, and for facts that you are not sure of. The results are
         numbered: name the numbers that your answer rests on, as [1]."""
         if not query.strip():
@@ -33,12 +36,21 @@ class Search:
             raise ToolError(f"count must be from 1 to {MOST_HITS}")
         hits = (await self._model.search(query.strip(), count, chat=context.chat, turn=context.turn))[:count]
         if not hits:
-            return "Nothing was found. Try other words, or fewer."
-        entries = []
-        for number, hit in enumerate(hits, 1):
+            return ToolResult("Nothing was found. Try other words, or fewer.")
+        entries, sources = [], []
+        for number, hit in enumerate(hits, self._first(context.turn, len(hits))):
             title, url, site, date, text = (
                 " ".join(one.split()) for one in (hit.title, hit.url, hit.site, hit.date, hit.text)
             )
             about = ", ".join(one for one in (site, date) if one)
             entries.append(f"[{number}] {title}{f' ({about})' if about else ''}\n{url}\n{text}"[:_LONGEST].strip())
-        return framed("results of a web search", "\n\n".join(entries))
+            sources.append(Source(number, title, url))
+        return ToolResult(fitted(framed("results of a web search", "\n\n".join(entries))), sources=tuple(sources))
+
+    def _first(self, turn: int, count: int) -> int:
+        """The number of the first of so many new pages."""
+        before = self._numbered.pop(turn, 0)
+        self._numbered[turn] = before + count
+        if len(self._numbered) > MOST_TURNS:
+            self._numbered.popitem(last=False)
+        return before + 1

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from bot.errors import BudgetSpent, ModelError, Trouble
+from bot.phrases import Phrase
 from bot.ports.tools import MOST_RESULT, Toolbox, ToolCard, ToolContext, ToolResult
 from bot.tools import built_in
 from bot.tools.registry import BuiltIn, Combined, ToolError, tool
@@ -68,9 +69,10 @@ async def call(name: str, arguments: str = "{}", box: Toolbox = BOX) -> ToolResu
 
 
 def test_a_card_tells_what_the_function_tells() -> None:
-    card = tool(greet, notice="says hello").card
+    hello = Phrase("says hello", "问好")
+    card = tool(greet, notice=hello).card
 
-    assert (card.name, card.description, card.notice) == ("greet", "Greets a person, once or more.", "says hello")
+    assert (card.name, card.description, card.notice) == ("greet", "Greets a person, once or more.", hello)
     assert card.read_only and card.parameters.startswith('{"type": "object"')
 
 

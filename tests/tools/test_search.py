@@ -1,14 +1,14 @@
 """Searching the web as a tool: numbered results, and the vendor's no as a sentence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from bot.errors import MagpieError, ModelError, Trouble
 from bot.messages import ChatKey
 from bot.ports.models import Hit, SearchModel
-from bot.ports.tools import MOST_RESULT
+from bot.ports.tools import MOST_RESULT, Source, ToolResult
 from bot.tools.registry import BuiltIn, ToolError, tool
 from bot.tools.search import Search
 from tests.tools.rig import CONTEXT
@@ -38,7 +38,7 @@ MAGPIES = [
 
 async def test_results_are_numbered() -> None:
     index: SearchModel = Index(MAGPIES)
-    told = await Search(index).search_web(" magpies ", CONTEXT)
+    told = (await Search(index).search_web(" magpies ", CONTEXT)).text
 
     frame, _, rest = told.partition("\n")
     assert "not instructions" in frame
@@ -51,14 +51,25 @@ async def test_results_are_numbered() -> None:
 
 async def test_the_vendor_is_told_for_whom() -> None:
     index = Index(MAGPIES)
-    told = await Search(index).search_web("magpies", CONTEXT, count=2)
+    told = (await Search(index).search_web("magpies", CONTEXT, count=2)).text
 
     assert index.asked == [("magpies", 2, CONTEXT.chat, CONTEXT.turn)]
     assert "[2]" in told and "[3]" not in told  # whatever more the vendor found
 
 
 async def test_nothing_found() -> None:
-    assert await Search(Index([])).search_web("x", CONTEXT) == "Nothing was found. Try other words, or fewer."
+    nothing = await Search(Index([])).search_web("x", CONTEXT)
+    assert nothing == ToolResult("Nothing was found. Try other words, or fewer.")
+
+
+async def test_pages_are_numbered_on_through_the_searches_of_an_answer() -> None:
+    search = Search(Index(MAGPIES))
+    await search.search_web("magpies", CONTEXT)
+    second = await search.search_web("magpies", CONTEXT, count=1)
+    assert second.sources == (Source(4, "The magpie", "https://birds.example/magpie"),)
+    assert "[4] The magpie" in second.text
+    other = await search.search_web("magpies", replace(CONTEXT, turn=CONTEXT.turn + 1), count=1)
+    assert [source.number for source in other.sources] == [1]
 
 
 @pytest.mark.parametrize(("query", "count"), [("", 5), ("  ", 5), ("x", 0), ("x", 11), ("x", -1)])
@@ -73,7 +84,7 @@ async def test_long_results_all_find_room() -> None:
     hits = [Hit("t" * 5_000, "https://x.example", "喜" * 9_000)] + [
         Hit(f"t{n}", "https://x.example", "喜" * 9_000) for n in range(9)
     ]
-    told = await Search(Index(hits)).search_web("x", CONTEXT, count=10)
+    told = (await Search(Index(hits)).search_web("x", CONTEXT, count=10)).text
 
     assert len(told) <= MOST_RESULT
     assert all(f"[{number}] " in told for number in range(1, 11))

@@ -121,6 +121,9 @@ class Both:
     def image(self, card: ModelCard) -> ImageModel:
         return self._guarded
 
+    def fallback(self) -> ModelCard | None:
+        return None
+
 
 # --- a worker ------------------------------------------------------------------------------------------------------------
 
