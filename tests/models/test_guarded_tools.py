@@ -44,14 +44,14 @@ def ending(reason: Finish = Finish.TOOLS, usage: Usage = USAGE) -> Finished:
     return Finished(reason=reason, usage=usage, model=CARD.name)
 
 
-async def ask(purse: Purse, *tries: list[Streamed | ModelError]) -> Parts:
+async def ask(purse: Purse, *tries: list[Streamed | ModelError], last: bool = True) -> Parts:
     vendor = Told(*tries)
 
     async def opened() -> Told:
         return vendor
 
     guarded = Guarded("glm", opened, Budget(purse, 5_000_000), QUICK)
-    prompt = Prompt(card=CARD, lines=(Line("user", "how is the weather?"),), output=100, chat=CHAT, turn=1)
+    prompt = Prompt(card=CARD, lines=(Line("user", "how is the weather?"),), output=100, chat=CHAT, turn=1, last=last)
     async with aclosing(guarded.generate(prompt)) as parts:
         answer = [part async for part in parts]
     assert not vendor.left
@@ -76,6 +76,18 @@ async def test_the_last_answer_of_a_turn_is_left_to_its_commit() -> None:
     purse = Purse()
     end = end_of(await ask(purse, [Text("Sunny."), ending(Finish.STOP)]))
     assert end.call == 0 and purse.rows[0][2] == "reserved"
+
+
+async def test_one_of_several_answers_is_paid_at_once() -> None:
+    purse = Purse()
+    end = end_of(await ask(purse, [Text("Sunny."), ending(Finish.STOP)], last=False))
+    assert end.call is None and purse.rows == [(CARD.name, end.cost, "settled")]
+
+
+@pytest.mark.parametrize("last", [True, False])
+async def test_a_call_of_functions_beside_another_end_is_dropped(last: bool) -> None:
+    answer = await ask(Purse(), [Text("Sunny."), WEATHER, ending(Finish.STOP)], last=last)
+    assert WEATHER not in answer
 
 
 async def test_a_call_of_a_try_that_failed_is_not_given_out_and_may_have_been_billed() -> None:
