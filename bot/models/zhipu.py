@@ -21,7 +21,7 @@ from bot.models import calls
 from bot.models.pictures import Kept, encoded
 from bot.models.vendor import Drawn, Linked, Streamed
 from bot.models.zhipu_client import AsyncZhipuAI
-from bot.models.zhipu_errors import RAISED, empty, translated, unsent
+from bot.models.zhipu_errors import FAILED, RAISED, empty, failed, translated, unsent
 from bot.models.zhipu_read import hits, later, links, parts, state
 from bot.ports import Hit, Line, ModelCard, Order, PicturePrompt, Prompt, SpeechPrompt, VideoPrompt
 
@@ -113,8 +113,9 @@ class Zhipu:
                 return await self._draw_several(order)
         name = order.card.name
         answer = await self._asked(await self._taken(order), name)
-        state(answer, name)
         task = str(answer.get("id") or "")
+        if answer.get("task_status") == FAILED:
+            raise failed(name, task, answer.get("error"))
         if not _TASK.fullmatch(task):
             raise empty(name, str(answer.get("request_id") or ""), "a task without an id")
         return task
@@ -170,13 +171,7 @@ class Zhipu:
         )
 
     async def look(self, card: ModelCard, task: str) -> Linked | None:
-        if not _TASK.fullmatch(task):
-            raise unsent(card.name, "no id of a task")
-        if card.kind == "video":
-            call = self._client.videos.retrieve_videos_result(task)
-        else:
-            call = self._client.chat.asyncCompletions.retrieve_completion_result(task)
-        answer = await self._asked(call, card.name)
+        answer = await self._seen(card, task)
         if not state(answer, card.name):
             return None
         if card.kind == "chat":
@@ -192,6 +187,20 @@ class Zhipu:
         usage = Usage(pictures=len(made))
         finished = Finished(reason=Finish.STOP, usage=usage, model=card.name, request_id=request_id)
         return Linked(finished=finished, host=self._host, links=made)
+
+    async def _seen(self, card: ModelCard, task: str) -> dict[str, Any]:
+        """How a task stands. `begun` in an error: it knows of no such task (any more)."""
+        try:
+            if not _TASK.fullmatch(task):
+                raise unsent(card.name, "no id of a task")
+            if card.kind == "video":
+                call = self._client.videos.retrieve_videos_result(task)
+            else:
+                call = self._client.chat.asyncCompletions.retrieve_completion_result(task)
+            return await self._asked(call, card.name)
+        except ModelError as error:
+            error.begun = error.trouble is Trouble.BAD_REQUEST
+            raise
 
     async def cancel(self, card: ModelCard, task: str) -> None:
         """GLM has no such call: what it took on it finishes."""

@@ -11,7 +11,7 @@ from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.calls import Calls
 from bot.models.marks import Marks
 from bot.models.vendor import Streamed, usage_of
-from bot.models.zhipu_errors import empty, failed
+from bot.models.zhipu_errors import FAILED, failed
 from bot.ports import Hit, Source, Sources
 
 FINISHES: Mapping[str, Finish] = {
@@ -95,14 +95,21 @@ def later(body: Mapping[str, Any], model: str) -> tuple[str, Finished]:
 
 
 def state(body: Mapping[str, Any], model: str) -> bool:
-    """Whether a task is done. Raises its failure."""
+    """Whether a task is done. Raises its failure; a state that nobody knows is not its end."""
     status = body.get("task_status")
     request_id = str(body.get("request_id") or body.get("id") or "")
-    if status == "FAIL":
+    if status == FAILED:
         raise failed(model, request_id, body.get("error"))
-    if status not in ("PROCESSING", "SUCCESS"):
-        raise empty(model, request_id, f"a task with the state {str(status)[:50]!r}")
-    return bool(status == "SUCCESS")
+    if not (status and isinstance(status, str)):
+        raise ModelError(
+            Trouble.FAULT,
+            vendor="glm",
+            model=model,
+            status=200,
+            request_id=request_id,
+            vendor_message="a task without a state",
+        )
+    return status == "SUCCESS"
 
 
 def links(body: Mapping[str, Any], field: str) -> tuple[str, ...]:

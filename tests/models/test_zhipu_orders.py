@@ -284,8 +284,34 @@ async def test_an_unknown_task_is_at_its_end(task: str) -> None:
     async with open_glm() as glm:
         with pytest.raises(ModelError) as caught:
             await glm.vendor.look(FILMS, task)
-        assert caught.value.trouble is Trouble.BAD_REQUEST
+        assert (caught.value.trouble, caught.value.begun) == (Trouble.BAD_REQUEST, True)
         assert len(glm.sim.log) == (task == "no-such-task")
+
+
+async def test_a_task_that_failed_at_once() -> None:
+    body = b'{"id": "t", "task_status": "FAIL"}'
+    async with recorded([body], content_type="application/json") as origin, aiohttp.ClientSession() as session:
+        with pytest.raises(ModelError) as caught:
+            await Zhipu(session, Shelf(), key="a.b", url=f"{origin}/v4").submit(video())
+        assert (caught.value.code, caught.value.begun, caught.value.unbilled) == (FAILED, True, True)
+
+
+async def test_a_state_that_nobody_knows_is_not_the_end() -> None:
+    body = b'{"id": "t", "task_status": "QUEUED"}'
+    async with recorded([body], content_type="application/json") as origin, aiohttp.ClientSession() as session:
+        vendor = Zhipu(session, Shelf(), key="a.b", url=f"{origin}/v4")
+        assert await vendor.submit(video()) == "t"
+        assert await vendor.look(FILMS, "t") is None
+
+
+async def test_a_look_that_brings_nonsense_is_not_the_end() -> None:
+    for body in (b"{}", b'{"error": "?"}', b"<html>"):
+        async with recorded([body], content_type="application/json") as origin, aiohttp.ClientSession() as session:
+            vendor = Zhipu(session, Shelf(), key="a.b", url=f"{origin}/v4")
+            with pytest.raises(ModelError) as caught:
+                await vendor.look(FILMS, "t")
+            assert caught.value.trouble in (Trouble.FAULT, Trouble.CUT)
+            assert not caught.value.begun
 
 
 async def test_a_task_that_never_ends_is_still_being_made() -> None:
@@ -308,7 +334,7 @@ async def test_a_task_that_never_ends_is_still_being_made() -> None:
         b"",
         b'{"id": "../x", "task_status": "PROCESSING"}',
         b'{"task_status": "PROCESSING"}',
-        b'{"id": "t", "task_status": "?"}',
+        b'{"id": "t t", "task_status": "SUCCESS"}',
         b'{"data": [{}]}',
         b'{"data": 7}',
     ],
