@@ -132,9 +132,9 @@ class Answer:
         return places
 
     def _words(self, slot: _Slot, final: bool) -> str:
-        """The text, or what stands in its place."""
+        """The text, with what goes on below it, or what stands in its place."""
         if slot.text.strip():
-            return slot.text
+            return f"{slot.text.rstrip()}\n\n{slot.notice}" if slot.notice and not final else slot.text
         if slot.media:
             return "" if final else slot.notice
         return slot.notice or (self._thinking if slot.thoughts and not final else "")

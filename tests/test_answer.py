@@ -98,6 +98,14 @@ def test_a_notice_goes_with_the_next_part_and_stays_where_the_turn_ends_on_it() 
     assert bodies(answer_of(Notice("wait"), FOX)) == ["a fox"]
 
 
+def test_a_notice_in_the_middle_of_an_answer_stands_below_it_while_it_lasts() -> None:
+    answer = answer_of(Text("Let me look. "), Notice("looks"))
+    assert "".join(piece.body for piece in answer.preview(layout, STOP).values()) == f"Let me look.\n\nlooks{CURSOR}"
+    assert "".join(bodies(answer)) == "Let me look. "
+    answer.add(Text("Rain."))
+    assert "".join(piece.body for piece in answer.preview(layout, STOP).values()) == f"Let me look. Rain.{CURSOR}"
+
+
 def test_what_is_withdrawn_leaves_nothing_of_its_slot_alone() -> None:
     answer = answer_of(Thought("hm"), Text("bad"), FOX, Text("other", slot=1), Withdraw())
     assert (bodies(answer), bodies(answer, 1)) == ([], ["other"])
@@ -215,7 +223,8 @@ def test_a_preview_differs_from_its_final_only_by_what_goes_away(parts: list[Par
     answer = answer_of(*parts)
     preview, final = answer.preview(layout, STOP), answer.final(layout, {})
     stripped: Callable[[Piece], Piece] = lambda piece: replace(piece, body=piece.body.removesuffix(CURSOR), buttons=())  # noqa: E731
-    spoken = {slot for slot in range(3) if texts(since_withdrawn(parts, slot)).strip()}
+    said = {slot: [part for part in since_withdrawn(parts, slot) if not isinstance(part, Buttons)] for slot in range(3)}
+    spoken = {slot for slot, own in said.items() if texts(own).strip() and not isinstance(own[-1], Notice)}
     for place, piece in final.items():
         assert place[0] not in spoken or preview[place] == piece or stripped(preview[place]) == piece
 

@@ -57,6 +57,33 @@ async def test_thoughts_grow_in_a_quote_that_folds_above_the_answer(tmp_path: Pa
         assert all(call.ok for call in here.telegram.log)
 
 
+async def test_think_switches_it_on_and_off_by_button_and_word(tmp_path: Path) -> None:
+    async with house(tmp_path, script=ponder) as here:
+        ann = here.person()
+        assert not quoted(await ann.ask("why?"))
+        told = await ann.ask("/think")
+        assert told.buttons == ("on", "off", "auto ✓")
+        assert (await ann.pressed(told, "on")).text.startswith("Thinking first: on in this chat.")
+        assert quoted(await ann.ask("why?"))
+        assert here.asked[-1].body["thinking"] == {"type": "enabled"}
+        await ann.ask("/model qwen-flash")
+        assert quoted(await ann.ask("why?")), "the other vendor, too"
+        assert here.asked[-1].body["parameters"]["enable_thinking"] is True
+        await ann.ask("/think off")
+        assert not quoted(await ann.ask("why?"))
+
+
+async def test_a_model_that_cannot_think_says_so_and_names_one_that_can(tmp_path: Path) -> None:
+    async with house(tmp_path, script=ponder) as here:
+        ann = here.person()
+        await ann.ask("/think on")
+        await ann.ask("/model glm-4-flash-250414")
+        line = "glm-4-flash-250414 cannot think before it answers; glm-4.7-flash can (/model glm-4.7-flash)."
+        assert (await ann.ask("why?")).text == f"{line}\n\n{' '.join(WORDS)}"
+        await ann.ask("and so?")
+        assert not any(line in one for one in said(here.asked[-1])), "our line is not the model's"
+
+
 async def test_thoughts_go_into_no_later_prompt(tmp_path: Path) -> None:
     async with house(tmp_path, THINKING, script=ponder) as here:
         ann = here.person()
