@@ -20,8 +20,8 @@ OLD_FORMAT = Phrase(
     "这是旧版 Office 格式。请另存为 .docx、.xlsx 或 .pptx 后发送。",
 )
 TOO_LARGE_INSIDE = Phrase(
-    "This file is packed so that it would become far too large when unpacked. I leave it closed.",
-    "这个文件解压后会过于庞大，我没有打开它。",
+    "This file would become far too large when it is opened, so I leave it closed.",
+    "这个文件打开后会变得过于庞大，我没有打开它。",
 )
 TOO_SLOW = Phrase(
     "Reading this file takes longer than I may spend on one. Send a part of it.",

@@ -12,6 +12,7 @@ from bot.text import well_formed
 # What a terminal or a store would choke on; form feeds and escapes, too, say nothing to a model.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff]")
 _BLANK_LINES = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+")
+_AFTER_OPENING = 3.0  # seconds: a sheet is read in one, what it lists may take ten
 _BORDER = 400  # characters before a cut in which a better place for it is looked for
 
 
@@ -47,6 +48,10 @@ class Gathering:
     def must_stop(self, *, more: bool) -> bool:
         """Whether to read no further: something did not fit, or time is up and there is `more`."""
         return self.cut or (more and time.monotonic() > self._until)
+
+    def opened(self) -> None:
+        """Called after a library took its time to open a file, of which at least something should then be read."""
+        self._until = max(self._until, time.monotonic() + min(_AFTER_OPENING, self.limits.patience))
 
     def leave(self, sentence: Phrase) -> None:
         self._left_out.append(sentence)

@@ -37,7 +37,7 @@ def check(data: bytes, kind: Kind, limits: Limits) -> None:
             for part in archive.infolist():
                 _check_entities(archive, part)
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise Unopened(phrases.DAMAGED, str(error)) from error
+        raise Unopened(phrases.DAMAGED, type(error).__name__) from error
 
 
 def _check_sizes(archive: zipfile.ZipFile, packed: int, limits: Limits) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pypdf
-from pypdf.errors import DependencyError, FileNotDecryptedError, PdfReadError, PyPdfError
+from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
 from pypdf.generic import DictionaryObject
 
 from bot import phrases_documents as phrases
@@ -20,11 +20,11 @@ def read(data: bytes, into: Gathering) -> None:
             raise Unopened(phrases.PASSWORD)
         pages = len(reader.pages)
     except (FileNotDecryptedError, DependencyError) as error:
-        raise Unopened(phrases.PASSWORD, str(error)) from error
+        raise Unopened(phrases.PASSWORD, type(error).__name__) from error
     except PyPdfError as error:
         raise Unopened(phrases.DAMAGED, type(error).__name__) from error
     if not pages:
-        raise Unopened(phrases.EMPTY)
+        raise Unopened(phrases.DAMAGED, "no pages")
     _read_pages(reader, pages, into)
     if not into.cut:
         _read_form(reader, into)
@@ -33,25 +33,23 @@ def read(data: bytes, into: Gathering) -> None:
 def _read_pages(reader: pypdf.PdfReader, pages: int, into: Gathering) -> None:
     without_text: list[int] = []
     broken: list[int] = []
-    pictures = read = 0
+    pictures = number = 0
     for number in range(1, pages + 1):
+        text, whole = "", True
         try:
             page = reader.pages[number - 1]
             text = page.extract_text().strip()
+            pictures += _pictures(page) if text else 0
         except Exception:  # noqa: BLE001 - pypdf meets damage with errors of any type, and the other pages may be whole
-            broken.append(number)
-            continue
-        finally:
-            read = number
+            whole = False
         if text:
-            pictures += _pictures(page)
             into.add(f"[page {number}]\n{text}\n\n")
         else:
-            without_text.append(number)
+            (without_text if whole else broken).append(number)
         if into.must_stop(more=number < pages):
             into.leave(phrases.STOPPED_AT_PAGE.format(page=number, pages=pages))
             break
-    if len(without_text) + len(broken) == read:
+    if len(without_text) + len(broken) == number:
         raise Unopened(phrases.SCANNED if without_text else phrases.DAMAGED)
     if without_text:
         into.leave(phrases.PAGES_WITHOUT_TEXT.format(pages=ranges(without_text)))
@@ -63,18 +61,15 @@ def _read_pages(reader: pypdf.PdfReader, pages: int, into: Gathering) -> None:
 
 def _pictures(page: pypdf.PageObject) -> int:
     """How many pictures the page may draw, without unpacking any."""
-    try:
-        resources = page.get("/Resources", DictionaryObject()).get_object()
-        drawn = resources.get("/XObject", DictionaryObject()).get_object()
-        return sum(thing.get_object().get("/Subtype") == "/Image" for thing in drawn.values())
-    except (PdfReadError, AttributeError, KeyError, TypeError):  # damaged: its text is read all the same
-        return 0
+    resources = page.get("/Resources", DictionaryObject()).get_object()
+    drawn = resources.get("/XObject", DictionaryObject()).get_object()
+    return sum(thing.get_object().get("/Subtype") == "/Image" for thing in drawn.values())
 
 
 def _read_form(reader: pypdf.PdfReader, into: Gathering) -> None:
     try:
         fields = reader.get_fields() or {}
-    except (PyPdfError, AttributeError, KeyError, TypeError):
+    except Exception:  # noqa: BLE001 - as above: the pages are read
         return
     filled = [(name, field.get("/V")) for name, field in fields.items()]
     lines = [f"{label(name)}: {value}\n" for name, value in filled if isinstance(value, str) and value.strip()]

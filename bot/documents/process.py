@@ -91,7 +91,7 @@ async def _converse(child: Process, data: bytes, most: int) -> bytes:
 
 
 async def _tell(stdin: asyncio.StreamWriter, data: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it need not hear all to say no
+    with contextlib.suppress(ConnectionError):  # it need not hear all to say no
         stdin.write(data)
         await stdin.drain()
         stdin.close()

@@ -88,14 +88,20 @@ def _paragraph(paragraph: Element, document: Word, styles: dict[str, str]) -> st
 
 def _table(table: Element, document: Word) -> str:
     """In Markdown; a table within a cell becomes text of that cell."""
-    rows = [
-        [" ".join("".join(_words(part, document)) for part in cell.iter(P)) for cell in _within(line, (CELL,))]
-        for line in _within(table, (ROW,))
-    ]
+    rows = [[" ".join(_flat(cell, document)) for cell in _within(line, (CELL,))] for line in _within(table, (ROW,))]
     if not rows:
         return ""
     ruler = "|" + " --- |" * max(len(rows[0]), 1) + "\n"
     return "\n" + row(rows[0]) + ruler + "".join(map(row, rows[1:])) + "\n"
+
+
+def _flat(parent: Element, document: Word) -> Iterator[str]:
+    """The paragraphs in a cell, and in tables within it."""
+    for block in _within(parent, (P, TABLE, ROW, CELL)):
+        if block.tag == P:
+            yield "".join(_words(block, document))
+        else:
+            yield from _flat(block, document)
 
 
 def _words(element: Element, document: Word) -> Iterator[str]:

@@ -27,7 +27,7 @@ Row = tuple[Value, ...]
 
 LAST_ROW = 1_048_576  # of Excel; a file may number its rows as it likes
 # A cell with a formula and no result.
-_UNSOLVED = re.compile(rb"<f\b[^>]*(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v\s*></v>)?\s*</c>")
+_UNSOLVED = re.compile(rb"<f\b[^<>]*(?:/>|>[^<]*</f>)\s*(?:<v\s*/>\s*|<v\s*></v>\s*)?</c>")
 _CHUNK = 1_000_000
 _LONGEST_FORMULA = 20_000  # bytes: Excel allows 8,192 characters
 
@@ -40,16 +40,20 @@ def read(data: bytes, into: Gathering) -> None:
         formulas = openpyxl.load_workbook(io.BytesIO(data), read_only=True, keep_links=False) if unsolved else None
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise Unopened(phrases.DAMAGED, type(error).__name__) from error
+    into.opened()
     visible = [sheet.title for sheet in values.worksheets if sheet.sheet_state == "visible"]
     hidden = [sheet.title for sheet in values.worksheets if sheet.sheet_state != "visible"]
     shown = 0
     for number, title in enumerate(visible, 1):
         into.add(f"[sheet {label(title)}]\n")
-        solved = _rows(values[title])
-        last, formulas_here = _read_sheet(solved, _rows(formulas[title]) if formulas else None, into)
-        shown += formulas_here
-        if into.must_stop(more=number < len(visible)):
-            into.leave(phrases.STOPPED_AT_ROW.format(row=last, sheet=label(title)))
+        sheet = _Sheet(_rows(values[title]), _rows(formulas[title]) if formulas else None)
+        for line in sheet.lines():
+            into.add(line)
+            if into.must_stop(more=True):
+                break
+        shown += sheet.shown
+        if into.must_stop(more=not sheet.at_end or number < len(visible)):
+            into.leave(phrases.STOPPED_AT_ROW.format(row=sheet.row, sheet=label(title)))
             if number < len(visible):
                 into.leave(phrases.SHEETS_UNREAD.format(sheets=listed(visible[number:])))
             break
@@ -66,23 +70,31 @@ def _rows(sheet: openpyxl.worksheet._read_only.ReadOnlyWorksheet) -> Iterator[Ro
     return itertools.islice(sheet.iter_rows(values_only=True), LAST_ROW)
 
 
-def _read_sheet(values: Iterator[Row], formulas: Iterator[Row] | None, into: Gathering) -> tuple[int, int]:
-    """The number of the last row that was read, and of formulas that are shown for want of a result."""
-    last = shown = 0
-    blank = True
-    for last, solved in enumerate(values, 1):  # noqa: B007 - wanted after the loop
-        cells = list(solved)
-        for column, formula in enumerate(next(formulas, ())) if formulas else ():
+class _Sheet:
+    """`row` is the number of the last row that was read, `shown` how many formulas for want of a result."""
+
+    def __init__(self, values: Iterator[Row], formulas: Iterator[Row] | None) -> None:
+        self.row = self.shown = 0
+        self.at_end = False
+        self._values = values
+        self._formulas = formulas
+
+    def lines(self) -> Iterator[str]:
+        """A line for each row; of empty rows on end one blank line, and "" for the others."""
+        blank = True
+        for self.row, values in enumerate(self._values, 1):  # noqa: B020 - where a reader stops is wanted
+            line = _line([_written(value) for value in self._solved(values)])
+            yield line or ("" if blank else "\n")
+            blank = not line
+        self.at_end = True
+
+    def _solved(self, values: Row) -> list[Value]:
+        cells = list(values)
+        for column, formula in enumerate(next(self._formulas, ())) if self._formulas else ():
             if cells[column] is None and formula is not None:
                 cells[column] = formula if isinstance(formula, str) else f"={getattr(formula, 'text', '') or '?'}"
-                shown += 1
-        line = _line([_written(cell) for cell in cells])
-        if line or not blank:
-            into.add(line or "\n")
-        blank = not line
-        if into.must_stop(more=True):
-            break
-    return last, shown
+                self.shown += 1
+        return cells
 
 
 def _line(cells: list[str]) -> str:

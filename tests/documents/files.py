@@ -16,6 +16,10 @@ from docx.document import Document as Word
 from PIL import Image
 from pptx.presentation import Presentation
 
+from bot.documents import Limits
+
+UNHURRIED = Limits(patience=60, cpu=60, wall=90)  # where the test is about length, on a machine that may be busy
+
 
 def pdf(pages: Iterable[str], *, drawn: bool = False) -> bytes:
     """A page for each text, a line of it at a time; with `drawn`, a picture on each."""

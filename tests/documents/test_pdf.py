@@ -4,7 +4,7 @@ import pytest
 
 from bot import phrases_documents as phrases
 from bot.documents import Limits, Unopened, read_document
-from tests.documents.files import locked, pdf, picture
+from tests.documents.files import UNHURRIED, locked, pdf, picture
 
 
 async def test_pages_keep_their_marks() -> None:
@@ -34,7 +34,7 @@ async def test_a_scan_has_nothing_to_read() -> None:
 async def test_of_two_thousand_pages_as_many_as_fit() -> None:
     page = "\n".join(["A line of some forty characters, or so."] * 50)
 
-    document = await read_document(pdf([page] * 2000), "a.pdf", "")
+    document = await read_document(pdf([page] * 2000), "a.pdf", "", limits=UNHURRIED)
 
     assert 399_000 < len(document.text) <= 400_000
     assert "[page 198]" in document.text
@@ -87,9 +87,25 @@ async def test_a_truncated_one_is_read_as_far_as_it_goes_or_refused(share: float
     try:
         document = await read_document(whole[: int(len(whole) * share)], "a.pdf", "")
     except Unopened as error:
-        assert error.phrase in (phrases.DAMAGED, phrases.EMPTY)
+        assert error.phrase == phrases.DAMAGED
     else:
         assert "Page number" in document.text
+
+
+@pytest.mark.parametrize("locks", [False, True])
+async def test_more_pages_than_there_are(locks: bool) -> None:
+    lie = pdf(["One"]).replace(b"/Count 1 ", b"/Count 999999999 ")
+
+    document = await read_document(locked(lie, "", "owner") if locks else lie, "a.pdf", "")
+
+    assert document.text == "[page 1]\nOne"
+
+
+async def test_pages_that_go_in_a_circle() -> None:
+    with pytest.raises(Unopened) as caught:
+        await read_document(pdf(["One", "Two"]).replace(b"/Kids [5 0 R 7 0 R]", b"/Kids [2 0 R 2 0 R]"), "a.pdf", "")
+
+    assert caught.value.phrase == phrases.DAMAGED
 
 
 async def test_only_its_beginning() -> None:

@@ -53,6 +53,17 @@ async def test_what_python_docx_itself_passes_over() -> None:
     assert read.text.split() == ["Dear", "inserted", "controlled", "with", "boxed"]
 
 
+async def test_a_table_within_a_cell_is_text_of_that_cell_once() -> None:
+    document = docx.Document()
+    cell = document.add_table(1, 2).cell(0, 0)
+    cell.text = "outer"
+    cell.add_table(1, 2).cell(0, 1).text = "inner"
+
+    read = await read_document(saved(document), "a.docx", "")
+
+    assert " ".join(read.text.splitlines()[0].split()) == "| outer inner | |"
+
+
 async def test_links_and_footnotes() -> None:
     document = docx.Document()
     paragraph = document.add_paragraph("See ")

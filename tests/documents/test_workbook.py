@@ -11,7 +11,7 @@ from openpyxl.drawing.image import Image  # type: ignore[import-untyped]  # like
 
 from bot import phrases_documents as phrases
 from bot.documents import Limits, Unopened, read_document
-from tests.documents.files import part, picture, saved, with_parts, workbook, workbook_of_excel
+from tests.documents.files import UNHURRIED, part, picture, saved, with_parts, workbook, workbook_of_excel
 
 SHEET = "xl/worksheets/sheet1.xml"
 
@@ -72,7 +72,7 @@ async def test_a_million_empty_rows_and_a_size_that_is_a_lie() -> None:
     lie = part(data, SHEET).replace(b'ref="A1:A1048576"', b'ref="A1:XFD1048576"')
     assert b"XFD" in lie
 
-    document = await read_document(with_parts(data, {SHEET: lie}), "a.xlsx", "")
+    document = await read_document(with_parts(data, {SHEET: lie}), "a.xlsx", "", limits=UNHURRIED)
 
     assert document.text == "[sheet Sheet]\n| first |\n\n| last |"
     assert document.left_out == ()
@@ -82,7 +82,7 @@ async def test_a_row_beyond_all_rows() -> None:
     data = workbook(A=[["first"], ["last"]])
     far = part(data, SHEET).replace(b'r="2"', b'r="999999999999"').replace(b'r="A2"', b"")
 
-    document = await read_document(with_parts(data, {SHEET: far}), "a.xlsx", "")
+    document = await read_document(with_parts(data, {SHEET: far}), "a.xlsx", "", limits=UNHURRIED)
 
     assert document.text == "[sheet A]\n| first |"
 
@@ -105,6 +105,13 @@ async def test_a_long_one_is_read_as_far_as_it_fits() -> None:
         phrases.STOPPED_AT_ROW.format(row=11, sheet="B"),
         phrases.SHEETS_UNREAD.format(sheets="C, D"),
     )
+
+
+async def test_what_takes_too_long_is_read_as_far_as_there_is_patience() -> None:
+    document = await read_document(workbook(A=[["one"], ["two"]]), "a.xlsx", "", limits=Limits(patience=0))
+
+    assert document.text == "[sheet A]\n| one |"
+    assert document.left_out == (phrases.STOPPED_AT_ROW.format(row=1, sheet="A"),)
 
 
 async def test_a_sheet_cannot_break_out_of_its_mark() -> None:
