@@ -160,7 +160,7 @@ class Zhipu:
         if not drawn:
             errors[-1].unbilled = all(error.unbilled for error in errors)
             raise errors[-1]
-        request_id = ",".join(finished.request_id for _, finished in drawn)
+        request_id = ",".join(filter(None, (finished.request_id for _, finished in drawn)))
         usage = Usage(pictures=len(drawn))
         return Linked(
             finished=Finished(reason=Finish.STOP, usage=usage, model=prompt.card.name, request_id=request_id),

@@ -24,7 +24,7 @@ from bot.simulator.words import Found, Question, Refusal, Reply, Usage, shorten
 Json = dict[str, Any]
 Script = Callable[[Question], Reply | None]
 MAX_BODY = 64 * 1024 * 1024  # bytes; both vendors take a handful of 10 MB pictures in base64
-MAX_TASKS = 1_000
+MAX_TASKS = 20_000  # a chat takes some 3 kB
 MAX_OBJECTS = 100  # uploaded files kept
 PAGES = 3  # that an answer with a web search rests on
 

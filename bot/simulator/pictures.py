@@ -25,7 +25,7 @@ from bot.simulator.words import Seen
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
 
-MAX_SHELF = 1_000
+MAX_SHELF = 40_000  # links, of which a film takes two
 HUGE = 30 * 1024 * 1024  # bytes
 _FONTS = (
     "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
