@@ -40,6 +40,7 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
 TURNS = Counter("magpie_turns", "Turns that ended, by how.", ["state"], registry=REGISTRY)
+JOBS = Counter("magpie_jobs", "Background work that ended, by how.", ["kind", "state"], registry=REGISTRY)
 RUNNING = Gauge("magpie_turns_running", "Turns being made by this process.", registry=REGISTRY)
 FIRST_TEXT = Histogram(
     "magpie_first_text_seconds",
@@ -125,6 +126,11 @@ def turn_ended(outcome: Outcome) -> None:
         ANSWER.observe(outcome.seconds)
         if outcome.first:
             FIRST_TEXT.observe(outcome.first)
+
+
+def job_ended(kind: str, state: str) -> None:
+    """Once its commit stands."""
+    JOBS.labels(kind, state).inc()
 
 
 def vendor_failed(error: ModelError) -> None:
