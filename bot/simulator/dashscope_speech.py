@@ -16,7 +16,8 @@ from bot.simulator.stream import send_stream, send_whole
 from bot.simulator.words import Delta, Refusal, Reply, Usage
 
 VOICES = frozenset(
-    {"Cherry", "Serena", "Ethan", "Chelsie", "Momo", "Vivian", "Moon", "Maia", "Kai", "Nofish", "Jennifer", "Ryan"}
+    "Cherry Serena Ethan Chelsie Momo Vivian Moon Maia Kai Nofish Jennifer Ryan Katerina Elias Jada Dylan Sunny Li Marcus Roy "
+    "Peter Rocky Kiki Eric".split()
 )
 LANGUAGES = frozenset(
     {
