@@ -15,10 +15,12 @@ from bot.simulator.backend import Backend, Exchange, Json, dump
 from bot.simulator.stream import send_stream, send_whole
 from bot.simulator.words import Delta, Refusal, Reply, Usage
 
-VOICES = frozenset(
-    "Cherry Serena Ethan Chelsie Momo Vivian Moon Maia Kai Nofish Jennifer Ryan Katerina Elias Jada Dylan Sunny Li Marcus Roy "
-    "Peter Rocky Kiki Eric".split()
-)
+# fmt: off
+VOICES = frozenset({
+    "Cherry", "Serena", "Ethan", "Chelsie", "Momo", "Vivian", "Moon", "Maia", "Kai", "Nofish", "Jennifer", "Ryan", "Katerina",
+    "Elias", "Jada", "Dylan", "Sunny", "Li", "Marcus", "Roy", "Peter", "Rocky", "Kiki", "Eric",
+})
+# fmt: on
 LANGUAGES = frozenset(
     {
         "Auto",
