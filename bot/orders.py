@@ -54,7 +54,7 @@ class WorkOrder:
             kept["pictures"] = tuple(kept["pictures"])
             where = Address(**{**address, "chat": chat or ChatKey(**address["chat"])})
             return cls(address=where, **kept)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Unreadable(f"an order: {error}") from error
 
 
@@ -86,7 +86,7 @@ class WorkResult:
             kept["files"] = tuple((name, mime) for name, mime in kept.get("files", ()))
             kept["links"] = tuple(kept.get("links", ()))
             return cls(**kept)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Unreadable(f"a result: {error}") from error
 
 
