@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", help="without one: run")
     commands.add_parser("run", help="serve")
     commands.add_parser("doctor", help="check settings, storage, tokens and keys")
+    commands.add_parser("models", help="list the models that are known, with abilities and prices")
     backup = commands.add_parser("backup", help="copy the database into FILE, also while Magpie runs")
     backup.add_argument("file", metavar="FILE", type=Path)
     backup.add_argument("--replace", action="store_true", help="if FILE is there already")
@@ -63,6 +64,8 @@ def _do(given: argparse.Namespace) -> int:
     match given.command:
         case "doctor":
             return _doctor(settings)
+        case "models":
+            return _models(settings)
         case "backup":
             return _backup(settings, given.file, replace=given.replace)
         case "restore":
@@ -101,6 +104,20 @@ def _doctor(settings: Settings) -> int:
     from bot import doctor
 
     return asyncio.run(doctor.examine(settings))
+
+
+def _models(settings: Settings) -> int:
+    from bot.models import catalog, listing
+
+    keys = (
+        ("glm", settings.zhipuai_key),
+        ("qwen", settings.dashscope_key),
+        ("openai", settings.openai_key or settings.openai_url),
+    )
+    ready = frozenset(vendor for vendor, key in keys if key or (settings.simulated and vendor != "openai"))
+    print(*listing.table(list(catalog.load(settings.catalog_file).values()), ready), sep="\n")
+    print("* is a vendor's default. Other prices and models: write them into a CATALOG_FILE.")
+    return 0
 
 
 # --- data --------------------------------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ class Roster:
     def pick(self, kind: Kind, *, vendor: str = "", vision: bool = False) -> ModelCard | None:
         name = self.settings.image_model if kind == "image" else self.settings.chat_model
         chosen = self.find(name, kind) if name else None
-        if isinstance(chosen, ModelCard) and vendor in ("", chosen.vendor) and (chosen.vision or not vision):
+        if isinstance(chosen, ModelCard) and vendor in ("", chosen.vendor) and (chosen.vision or chosen.edits or chosen.animates or not vision):
             return chosen
         vendors = [vendor] if vendor else list(self._openings)
         return next((card for one in vendors if (card := self._default(one, kind, vision=vision))), None)
@@ -190,7 +190,7 @@ class Roster:
         """A vendor's default; one that sees only where that is asked for, or where there is no other."""
         cards = [card for card in self.cards() if card.vendor == vendor and card.kind == kind]
         if vision:
-            cards = [card for card in cards if card.vision]
+            cards = [card for card in cards if card.vision or card.edits or card.animates]
         ranked = sorted(cards, key=lambda card: (not card.default, card.vision and not vision))
         return ranked[0] if ranked else None
 

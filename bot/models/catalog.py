@@ -10,16 +10,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bot.errors import SettingsError
-from bot.ports import ModelCard
+from bot.ports import Kind, ModelCard
 
 BUILT_IN = Path(__file__).with_name("catalog.toml")
 VENDORS = ("glm", "qwen", "openai")
-_KINDS = ("chat", "image")
+_KINDS = get_args(Kind)
 _THINKS = ("never", "switch", "always")
 _FIELDS = {field.name: str(field.type) for field in fields(ModelCard)}
+SWITCHES = ("vision", "seed", "default", "tools", "searches", "later", "task", "animates")
 _APIS = {("qwen", "chat"): ("text", "multimodal"), ("qwen", "image"): ("multimodal", "task")}
 
 
@@ -85,7 +86,7 @@ def _card(entry: Mapping[str, Any]) -> ModelCard:
     _one_of(values, "kind", _KINDS)
     if "thinks" in values:
         _one_of(values, "thinks", _THINKS)
-    for name in ("vision", "seed", "default"):
+    for name in SWITCHES:
         if not isinstance(values.get(name, False), bool):
             raise ValueError(f"{name} must be true or false")
     for name in ("api", "note"):
@@ -93,6 +94,11 @@ def _card(entry: Mapping[str, Any]) -> ModelCard:
             raise ValueError(f"{name} must be a text")
     values["price"] = _price(values.get("price", []))
     values["per_picture"] = _amount(values.get("per_picture", 0.0), "per_picture")
+    values["per_second"] = _amount(values.get("per_second", 0.0), "per_second")
+    values["edits"] = _count(values.get("edits", 0), "edits", least=0)
+    values["most"] = _count(values.get("most", 1), "most")
+    values["seconds"] = tuple(_count(one, "each of seconds") for one in _list(values.get("seconds", []), "seconds"))
+    values["voices"] = tuple(str(one) for one in _list(values.get("voices", []), "voices"))
     values["sizes"] = _sizes(values.get("sizes", []))
     values["size_rule"] = _size_rule(values.get("size_rule"))
     if values["kind"] == "chat":
@@ -106,6 +112,18 @@ def _card(entry: Mapping[str, Any]) -> ModelCard:
 def _one_of(values: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> None:
     if values.get(name) not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}")
+
+
+def _count(value: object, name: str, *, least: int = 1) -> int:
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more")
+    return value
+
+
+def _list(value: object, name: str) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError(f"{name} must be a list")
+    return value
 
 
 def _amount(value: object, name: str) -> float:

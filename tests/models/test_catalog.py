@@ -26,10 +26,11 @@ def problem(path: Path, text: str) -> str:
 def test_the_built_in_one_has_a_default_of_each_kind() -> None:
     cards = catalog.load().values()
     for vendor in ("glm", "qwen"):
-        for role in (("chat", False), ("chat", True), ("image", False)):
+        for role in (("chat", False), ("chat", True), ("image", False), ("video", False), ("hear", False), ("speak", False)):
             defaults = [c for c in cards if c.default and (c.vendor, c.kind, c.vision) == (vendor, *role)]
             assert len(defaults) == 1, (vendor, role)
-    assert all(card.free for card in cards if card.default and card.vendor == "glm")
+    seen = [card for card in cards if card.default and card.vendor == "glm" and card.kind not in ("hear", "speak")]
+    assert all(card.free for card in seen)
 
 
 def test_what_costs_money_at_the_vendor_has_a_price() -> None:
@@ -41,6 +42,7 @@ def test_what_costs_money_at_the_vendor_has_a_price() -> None:
         "glm-4.1v-thinking-flash",
         "glm-4v-flash",
         "cogview-3-flash",
+        "cogvideox-flash",
     }
 
 
@@ -51,7 +53,9 @@ def test_the_simulator_knows_every_model_by_the_same_abilities() -> None:
         if card.kind == "chat":
             assert known.sees is card.vision and (known.thinking == "never") is (card.thinks == "never"), card.name
             assert card.window <= known.window and card.output <= known.output, card.name
-        if card.vendor == "qwen":
+        if card.kind == "image":
+            assert (known.edits, known.most) == (card.edits, card.most), card.name
+        if card.vendor == "qwen" and card.kind in ("chat", "image"):
             assert known.multimodal is (card.api == "multimodal") and known.task is (card.api == "task"), card.name
 
 
