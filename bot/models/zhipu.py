@@ -147,7 +147,7 @@ class Zhipu:
 
     async def _draw_several(self, prompt: PicturePrompt) -> Linked:
         """What was drawn. After a fault the next one may go well; after any other no it would not. Raises the last error where
-        nothing was drawn, `unbilled` if all of them were."""
+        nothing was drawn, as `begun` if one before it may have been billed."""
         drawn: list[tuple[str, Finished]] = []
         errors: list[ModelError] = []
         for _ in range(prompt.count):
@@ -158,8 +158,10 @@ class Zhipu:
                 if error.trouble not in (Trouble.FAULT, Trouble.CUT):
                     break
         if not drawn:
-            errors[-1].unbilled = all(error.unbilled for error in errors)
-            raise errors[-1]
+            *before, last = errors
+            if not all(error.unbilled for error in before):
+                last.begun, last.unbilled = True, False
+            raise last
         request_id = ",".join(filter(None, (finished.request_id for _, finished in drawn)))
         usage = Usage(pictures=len(drawn))
         return Linked(

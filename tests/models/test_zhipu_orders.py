@@ -136,7 +136,7 @@ async def test_no_picture_at_all_is_the_error() -> None:
         glm.sim.fail(Fault(path="/images/", vendor="glm", code="500"))
         glm.sim.fail(Fault(path="/images/", vendor="glm", code="1301"))
         error = await glm.refused(picture(count=4))
-        assert (error.code, error.unbilled) == ("1301", False)  # the first may have been drawn
+        assert (error.code, error.begun, error.unbilled) == ("1301", True, False)  # the first may have been drawn
 
 
 async def test_a_picture_can_be_a_task() -> None:
