@@ -84,3 +84,17 @@ async def test_the_fold_speaks_the_readers_language(chromium: Browser, tmp_path:
         await expect(page.locator(".thoughts summary")).to_have_text("思考过程")
         await page.click("#language")
         await expect(page.locator(".thoughts summary")).to_have_text("Thoughts")
+
+
+async def test_who_reads_them_is_not_carried_off_by_the_answer(chromium: Browser, tmp_path: Path) -> None:
+    async with visit(chromium, tmp_path) as visitor:
+        page = await visitor.open("/c/chat1")
+        text, thoughts = "a paragraph\n\n" * 15, "a long thought\n" * 60
+        await visitor.show(text, thoughts=thoughts, running=True)
+        await page.click(".thoughts summary")
+        place = "document.querySelector('.thoughts').getBoundingClientRect().top"
+        before = await page.evaluate(place)
+        await visitor.show(f"{text}{text}the end", thoughts=thoughts)
+        await expect(page.locator(".body > p").last).to_have_text("the end")
+        assert await page.evaluate(place) == before
+        await expect(page.locator("#latest")).to_be_visible()
