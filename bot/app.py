@@ -30,9 +30,13 @@ from bot.manager import ConversationManager
 from bot.messages import ChatKey
 from bot.models import ModelSettings, Roster, open_models
 from bot.platforms.web import Banner, WebPlatform
-from bot.ports import Ledger, Platform, Topic
+from bot.ports import Ledger, Platform, Toolbox, Topic
 from bot.settings import MILLIONTHS, Settings
 from bot.sockets import watchful_socket
+from bot.tools import built_in
+from bot.tools.mcp import McpToolbox
+from bot.tools.mcp_servers import load_servers
+from bot.tools.registry import Combined
 from storage import Store, open_store
 from storage.address import shown
 
@@ -73,10 +77,12 @@ async def run(settings: Settings) -> None:
             return unknown
 
         platforms = _platforms(settings, session, store, files, roster, access, ready, fleet, token, revive)
-        engine = _engine(settings, store, platforms, roster, files, access, fleet)
+        servers = McpToolbox(load_servers(settings.mcp_config) if settings.mcp_config else ())
+        toolbox = Combined([built_in(search=roster.searching(), fake_ip=settings.fetch_fake_ip), servers])
+        engine = _engine(settings, store, platforms, roster, files, access, fleet, toolbox)
         moved = _subscribe(store, engine, fleet, platforms)
         _announce(settings, roster)
-        beside = [fleet.run(engine.heard), _follow_moves(store, access, moved), alarms.run(platforms)]
+        beside = [fleet.run(engine.heard), _follow_moves(store, access, moved), alarms.run(platforms), servers.run()]
         await _serve(engine, platforms, roster, alarms, ready, beside)
         if store.lease:
             await _resign(store)
@@ -118,6 +124,7 @@ def _engine(
     files: FileStore,
     access: Access,
     fleet: Alone | Fleet,
+    toolbox: Toolbox,
 ) -> Engine:
     async def moving(old: ChatKey, new: ChatKey) -> None:
         await store.move(old, new)
@@ -128,7 +135,13 @@ def _engine(
         control=store,
         platforms=platforms,
         handler=ConversationManager(
-            history=store, models=roster, platforms=platforms, files=files, image_model=settings.image_model
+            history=store,
+            models=roster,
+            platforms=platforms,
+            files=files,
+            image_model=settings.image_model,
+            toolbox=toolbox,
+            calls=store,
         ),
         delivery=Delivery(store, platforms, moving, fleet.may_act),
         moved=access.moved,

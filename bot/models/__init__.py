@@ -1,9 +1,9 @@
 """The models' rim: GLM, Qwen and OpenAI-compatible services behind `ports.Models`.
 
 Which models are set up here, what a name means and which is the default is decided in this file. The rest:
-`catalog` (+ .toml) what is known of each model; `zhipu` (+ `zhipu_client`), `dashscope`, `openai` one vendor each, one try of a
-call; `guarded` the policies around every call: `admission` (`gate`, `breaker`), `budget` with `costs`, `watch`, `tries`;
-`pictures`, `sse`, `marks` what the vendors share.
+`catalog` (+ .toml) what is known of each model, `listing` prints it; the `zhipu` files, the `dashscope` files and `openai` one
+vendor each, one try of a call; `guarded` (chat) and `offers` (orders, speech, searches) the policies around every call, with
+`admission` (`gate`, `breaker`), `tries`, `budget`, `costs`; `calls`, `pictures`, `sse`, `marks` what the vendors share.
 A vendor's SDK costs half a second to import: that happens in `warm` or at the first call, in a thread.
 """
 
@@ -13,9 +13,10 @@ import asyncio
 import difflib
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 
@@ -23,10 +24,11 @@ from bot.errors import ModelError, SettingsError
 from bot.models import catalog
 from bot.models.budget import Budget
 from bot.models.guarded import Guarded, Limits
+from bot.models.offers import Offered
 from bot.models.openai import PREFIX, OpenAI, card_for
 from bot.models.pictures import Kept
-from bot.models.vendor import Vendor
-from bot.ports import Kind, Ledger, ModelCard, Unknown
+from bot.models.vendor import Offering, Vendor
+from bot.ports import Kind, Ledger, ModelCard, SearchModel, Unknown
 
 __all__ = ["Limits", "ModelSettings", "Roster", "open_models"]
 
@@ -70,6 +72,7 @@ class ModelSettings:
     catalog_file: Path | None = None
     daily_budget: int = 5_000_000
     simulated: bool = False
+    fake_ip: bool = False
     limits: Limits = field(default_factory=Limits)
     failed: Callable[[ModelError], None] = lambda error: None
 
@@ -90,6 +93,10 @@ def open_models(settings: ModelSettings) -> Roster:
     if problems:
         raise SettingsError(tuple(problems))
     return roster
+
+
+def _sees(card: ModelCard) -> bool:
+    return bool(card.vision or card.edits or card.animates)
 
 
 class _Opening:
@@ -121,6 +128,19 @@ class Roster:
         self._guarded = {
             name: Guarded(name, opening, budget, settings.limits, key=keys[name], failed=settings.failed)
             for name, opening in self._openings.items()
+        }
+        self._offered = {
+            name: Offered(
+                name,
+                offering,
+                budget,
+                settings.limits,
+                admission=self._guarded[name].admission,
+                key=keys[name],
+                fake_ip=settings.fake_ip,
+                failed=settings.failed,
+            )
+            for name, offering in _offerings(self._openings).items()
         }
 
     @property
@@ -161,7 +181,7 @@ class Roster:
     def pick(self, kind: Kind, *, vendor: str = "", vision: bool = False) -> ModelCard | None:
         name = self.settings.image_model if kind == "image" else self.settings.chat_model
         chosen = self.find(name, kind) if name else None
-        if isinstance(chosen, ModelCard) and vendor in ("", chosen.vendor) and (chosen.vision or chosen.edits or chosen.animates or not vision):
+        if isinstance(chosen, ModelCard) and vendor in ("", chosen.vendor) and (_sees(chosen) or not vision):
             return chosen
         vendors = [vendor] if vendor else list(self._openings)
         return next((card for one in vendors if (card := self._default(one, kind, vision=vision))), None)
@@ -175,6 +195,15 @@ class Roster:
 
     def image(self, card: ModelCard) -> Guarded:
         return self._guarded[card.vendor]
+
+    def background(self, card: ModelCard) -> Offered:
+        return self._offered[card.vendor]
+
+    def speech(self, card: ModelCard) -> Offered:
+        return self._offered[card.vendor]
+
+    def searching(self) -> SearchModel | None:
+        return self._offered.get("glm")
 
     def problem(self, variable: str, name: str, kind: Kind) -> str:
         """What is wrong with this setting, "" for nothing."""
@@ -190,7 +219,7 @@ class Roster:
         """A vendor's default; one that sees only where that is asked for, or where there is no other."""
         cards = [card for card in self.cards() if card.vendor == vendor and card.kind == kind]
         if vision:
-            cards = [card for card in cards if card.vision or card.edits or card.animates]
+            cards = [card for card in cards if _sees(card)]
         ranked = sorted(cards, key=lambda card: (not card.default, card.vision and not vision))
         return ranked[0] if ranked else None
 
@@ -199,6 +228,18 @@ class Roster:
         close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
         within = [name for name in names if wanted in name and name not in close] if wanted else []
         return tuple([*close, *within][:3])
+
+
+def _offerings(openings: Mapping[str, _Opening]) -> dict[str, Callable[[], Awaitable[Offering]]]:
+    """Of the vendors that offer more than chat."""
+
+    def of(opening: _Opening) -> Callable[[], Awaitable[Offering]]:
+        async def opened() -> Offering:
+            return cast(Offering, await opening())
+
+        return opened
+
+    return {name: of(opening) for name, opening in openings.items() if name != "openai"}
 
 
 def _loaders(settings: ModelSettings) -> dict[str, Callable[[], Vendor]]:
