@@ -24,7 +24,7 @@ import yarl
 from discord.gateway import DiscordWebSocket, KeepAliveHandler, ReconnectWebSocket
 from discord.http import Route
 
-from bot.errors import PlatformError, Rejected, Revoked
+from bot.errors import PlatformError, Rejected, Revoked, Unreachable
 from bot.platforms.discord_rest import Rest
 from bot.platforms.discord_shards import Tenure, TooManyServers
 
@@ -195,14 +195,17 @@ class Gateway:
             if url is None:
                 url = await turn.enter_async_context(self._tenure.starts.turn(self._tenure.shard))
             deadline.reschedule(asyncio.get_running_loop().time() + CONNECT_SECONDS)
-            socket = await _Socket.from_client(
-                client,
-                gateway=url,
-                shard_id=self._tenure.shard.id,
-                session=session.id,
-                sequence=session.sequence,
-                resume=session.id is not None,
-            )
+            try:
+                socket = await _Socket.from_client(
+                    client,
+                    gateway=url,
+                    shard_id=self._tenure.shard.id,
+                    session=session.id,
+                    sequence=session.sequence,
+                    resume=session.id is not None,
+                )
+            except ReconnectWebSocket as error:  # discord.py means: connect again
+                raise Unreachable("Discord ended the connection before its greeting") from error
         _beat_often(socket)
         return socket
 

@@ -168,6 +168,24 @@ async def test_a_gateway_that_is_down_is_tried_again(
         assert server.gateway.identifies == 1, "a session outlives failed attempts"
 
 
+async def test_a_gateway_that_hangs_up_before_its_greeting_is_tried_again_without_alarm(
+    home: House, server: DiscordServer, ann: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    dm = server.dm(ann)
+    async with home.listening():
+        server.say(dm, ann, "one")
+        await home.heard()
+        server.gateway.hanging_up = True
+        server.close_gateway(4000)
+        server.say(dm, ann, "two")
+        async with asyncio.timeout(10):
+            while "before its greeting" not in caplog.text:  # noqa: ASYNC110 # a log has no event to wait for
+                await asyncio.sleep(0.01)
+        server.gateway.hanging_up = False
+        await home.heard(2)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_a_connection_that_died_without_a_word_is_given_up_and_its_session_resumed(
     home: House, server: DiscordServer, ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

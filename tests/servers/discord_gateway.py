@@ -115,6 +115,7 @@ class Gateway:
         self._identified: dict[int, float] = {}  # when, by remainder
         self.muted = False  # a zombie: the socket is open, nothing comes out any more
         self.refusing = False
+        self.hanging_up = False  # before the greeting
 
     @property
     def application_flags(self) -> int:
@@ -167,6 +168,9 @@ class Gateway:
             return web.Response(status=503)
         socket = web.WebSocketResponse(timeout=1.0)
         await socket.prepare(request)
+        if self.hanging_up:
+            await socket.close(code=4000)
+            return socket
         connection = Connection(socket, request.transport)
         self.connections.add(connection)
         version = request.query.get("v")
