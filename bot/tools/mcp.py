@@ -49,6 +49,11 @@ class McpToolbox:
         async with asyncio.TaskGroup() as group:
             for link in self._links:
                 group.create_task(link.run())
+            try:
+                await asyncio.Event().wait()
+            finally:
+                for link in self._links:
+                    link.ending = True
 
     def states(self) -> Sequence[ServerState]:
         return [link.state() for link in self._links]
@@ -102,12 +107,18 @@ def _import_session() -> None:
 
 
 class _Link:
-    """One server: now connected, now not. `offered` are the names of its tools when it was last there."""
+    """One server: now connected, now not.
+
+    offered  the names of its tools when it was last there
+    ending   do not connect again: where a connection breaks while we are cancelled, the failure takes the place of the
+             cancellation, in asyncio's groups as in anyio's, and there is no second one
+    """
 
     def __init__(self, server: Server, times: Times) -> None:
         self.server = server
         self._times = times
         self._trouble = ""
+        self.ending = False
         self.connection: Connection | None = None
         self.offered: frozenset[str] = frozenset()
 
@@ -131,9 +142,8 @@ class _Link:
                 self._tell(str(lost))
             finally:
                 self.connection = None
-            task = asyncio.current_task()
-            if task and task.cancelling():  # a group that fails while it is cancelled reports the failure alone
-                raise asyncio.CancelledError
+            if self.ending:
+                return
             if time.monotonic() - began > self._times.steady:
                 pause = self._times.pauses[0]
             await asyncio.sleep(pause)

@@ -39,8 +39,10 @@ async def http(endpoint: Endpoint, times: Times) -> AsyncIterator[tuple[Heard, S
 
 
 def _proxy(url: str) -> str | None:
+    """That of the environment; none leads to this machine."""
     parts = httpx.URL(url)
-    return None if proxy_bypass(parts.host) else getproxies().get(parts.scheme)
+    near = parts.host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(parts.host)
+    return None if near else getproxies().get(parts.scheme)
 
 
 class _Bounded(httpx.AsyncBaseTransport):

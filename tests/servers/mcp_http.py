@@ -17,7 +17,7 @@ from tests.servers.mcp_speaker import VERSIONS, Message, Speaker
 class HttpServer:
     """
     stream   answers are event streams, else JSON
-    mode     the speaker's; or "redirect", "packed", "broken" (503), "hang": what it does to every POST
+    mode     the speaker's; or "redirect", "packed", "broken" (503), "hang": what it does to every POST and DELETE
     key      what X-Key must say; 401 without
     """
 
@@ -110,6 +110,7 @@ class HttpServer:
         return response
 
     async def _delete(self, request: web.Request) -> web.Response:
+        await self._misbehave()
         if self.sessions.pop(request.headers["Mcp-Session-Id"], None) is None:
             raise web.HTTPNotFound
         self.ended.append(request.headers["Mcp-Session-Id"])

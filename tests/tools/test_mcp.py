@@ -292,7 +292,7 @@ async def test_what_a_server_says_last_is_heard(caplog: pytest.LogCaptureFixture
 
 
 async def test_a_server_that_hears_nothing_any_more_is_started_anew() -> None:
-    async with running(child(timeout=1), times=HURRIED) as box:
+    async with running(child(timeout=1)) as box:
         await up(box)
         before = json.loads(said(await call(box, "env")))["pid"]
         frozen = await call(box, "freeze")
@@ -330,8 +330,8 @@ async def test_a_server_that_never_gets_going_is_tried_again_and_told_of_once(
     mode: str, trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "bot.tools.mcp")
-    async with running(child(mode), times=replace(HURRIED, start=1, grace=0.1)) as box:
-        await until(lambda: sum("trying again" in line.message for line in caplog.records) >= 2, 40)
+    async with running(child(mode), times=replace(HURRIED, start=1 if mode == "hang" else 30, grace=0.1)) as box:
+        await until(lambda: sum("trying again" in line.message for line in caplog.records) >= 2, 60)
         (state,) = box.states()
 
     assert (state.up, state.trouble) == (False, trouble)

@@ -66,12 +66,18 @@ def test_an_answer_that_cannot_be_read_still_ends_its_call(text: str) -> None:
     assert message is not None and isinstance(message.root, JSONRPCError) and message.root.id == 7
 
 
-@given(
-    st.binary(max_size=200)
-    | st.sampled_from([b"{}", b"[]", b"7", b'{"jsonrpc":"2.0","id":true,"result":{}}', b"[" * 999])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[]", b"7", b"\xff", b'{"jsonrpc":"2.0","id":true,"result":{}}', b"[" * 999]
 )
 def test_what_is_no_message_is_none(data: bytes) -> None:
     assert parse(Line(data)) is None
+
+
+@given(st.binary(max_size=200), st.binary(max_size=TAIL))
+def test_no_bytes_are_too_strange(head: bytes, tail: bytes) -> None:
+    message = parse(Line(head, tail))
+
+    assert message is None or message.model_dump_json()
 
 
 def test_an_allowance_is_used_up_and_grows_again() -> None:

@@ -157,6 +157,17 @@ async def test_a_server_that_never_gets_going_is_tried_again(mode: str, trouble:
     assert web.keys_elsewhere == []
 
 
+async def test_a_far_server_is_reached_through_the_proxy_and_a_near_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    web = HttpServer()
+    async with web.open() as url:
+        monkeypatch.setenv("http_proxy", url.removesuffix("/mcp"))  # it takes what a proxy is asked as well
+        async with running(at("http://mcp.example/mcp")) as box:
+            await up(box)
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        async with running(at(url)) as box:
+            await up(box)
+
+
 async def test_a_server_that_comes_later_is_found() -> None:
     web = HttpServer()
     async with web.open() as url:
