@@ -50,6 +50,7 @@ class Cause(StrEnum):
     DEAD_LETTER = "dead letter"
     DISK = "disk nearly full"
     DEAF = "deaf"
+    NO_MODEL = "no such model"
 
 
 NAMES: Mapping[str, str] = {**phrases.VENDORS, "telegram": "Telegram", "discord": "Discord"}
@@ -58,7 +59,7 @@ CAUSES: Mapping[Trouble, Cause] = {Trouble.NO_MONEY: Cause.NO_MONEY, Trouble.BAD
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """`about` is the vendor or platform that it is about, "" where there is nothing to tell apart."""
+    """`about` is the vendor, platform or model that it is about, "" where there is nothing to tell apart."""
 
     cause: Cause
     about: str = ""
@@ -125,6 +126,8 @@ class Alarms:
         """Of the kinds of failures some are the owner's to mend."""
         if cause := CAUSES.get(error.trouble):
             self.ring(cause, error.vendor)
+        elif error.nearest:  # of the catalogue: other names are what somebody typed
+            self.ring(Cause.NO_MODEL, f"{error.model} → {', '.join(error.nearest)}")
 
     async def run(self, platforms: Mapping[str, Platform]) -> None:
         """Until cancelled."""

@@ -148,7 +148,8 @@ class Trouble(StrEnum):
 class ModelError(MagpieError):
     """A vendor's error. `code`, `status`, `request_id` and `vendor_message` are the vendor's own; the message may quote the
     user, so only the owner sees it. `retry_after` is in seconds, as the vendor told, else None. `begun`: it had taken the order
-    before this went wrong, and may bill it; `unbilled`: it surely charges nothing."""
+    before this went wrong, and may bill it; `unbilled`: it surely charges nothing. `nearest`: names like
+    that of a model which the vendor does not know (any more)."""
 
     def __init__(
         self,
@@ -173,6 +174,7 @@ class ModelError(MagpieError):
         self.retry_after = retry_after
         self.begun = False
         self.unbilled = False
+        self.nearest: tuple[str, ...] = ()
         self.phrase = phrases.TROUBLE[trouble.value]
 
 

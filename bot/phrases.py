@@ -109,9 +109,6 @@ BUDGET_TOO_SMALL = Phrase(
     "This could cost more than the owner allows for a whole day. Choose a cheaper or a free model with /model.",
     "这可能超过管理员设定的每日预算。请用 /model 换一个更便宜或免费的模型。",
 )
-IMAGE_ALONE = Phrase(
-    "I drew from the words alone: I cannot change a picture yet.", "我只根据文字作画：目前还不能修改图片。"
-)
 
 # Conversations and commands
 RETRY = Phrase("Retry", "重试")
@@ -220,7 +217,6 @@ HELP_UNDO = Phrase("take back the last question and its answer", "撤回上一�
 HELP_STOP = Phrase("stop the running answer", "停止正在进行的回答")
 HELP_INFO = Phrase("model, tokens, time and cost of the last answer", "上一个回答的模型、用量、耗时和费用")
 ARG_MODEL = Phrase("[name]", "[名称]")
-ARG_IMAGE = Phrase("[WxH] description", "[宽x高] 描述")
 ARG_ASK = Phrase("question", "问题")
 ARG_SYSTEM = Phrase("[text]", "[内容]")
 UNKNOWN_COMMAND = Phrase("I know no /{name}. /help lists what there is.", "没有 /{name} 这个命令。/help 列出所有命令。")
@@ -245,10 +241,6 @@ SYSTEM_TOO_LONG = Phrase("That is too long: at most {limit} characters.", "太�
 NOTHING_TO_RETRY = Phrase("There is no question to answer again.", "没有可以重新回答的问题。")
 NOTHING_TO_UNDO = Phrase("There is nothing to take back.", "没有可以撤回的内容。")
 UNDONE = Phrase("Taken back, with its answer: “{words}”", "已撤回这个问题和它的回答：“{words}”")
-IMAGE_WHAT = Phrase(
-    "Write what to draw: `/image a red fox in snow`, or with a size: `/image 1024x1024 a red fox in snow`",
-    "请写上要画什么：`/image 雪地里的红狐狸`，也可以指定尺寸：`/image 1024x1024 雪地里的红狐狸`",
-)
 DRAWING = Phrase("drawing with {model} …", "正在用 {model} 画图……")
 DRAW_WITH = Phrase("Draw it with:", "用哪个模型画：")
 SIZE_LIST = Phrase("{model} cannot draw {size}. It draws: {sizes}", "{model} 画不了 {size}。可选尺寸：{sizes}")
@@ -341,6 +333,11 @@ ALARM: dict[str, Phrase] = {
     "disk nearly full": Phrase(
         "The disk that holds my data is nearly full: make room. On a full disk I take no more messages.",
         "存放数据的磁盘快满了，请清理空间。磁盘满后我将无法接收消息。",
+    ),
+    "no such model": Phrase(
+        "The vendor does not know this model any more, or our account may not use it: {about} (these have names like it). Choose "
+        "another in CHAT_MODEL or with /model; CATALOG_FILE adds new ones.",
+        "服务商已不认识此模型，或账户无权使用：{about}（名称相近者）。请在 CHAT_MODEL 或 /model 中另选，新模型可写入 CATALOG_FILE。",
     ),
     "deaf": Phrase(
         "I have heard nothing from {about} for minutes. I keep trying; look at this machine's network and proxy, and whether "

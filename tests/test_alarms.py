@@ -127,6 +127,22 @@ async def test_one_cause_is_told_once_and_another_beside_it(scene: Scene, tmp_pa
     assert [len(told) for told in scene.told] == [3, 3, 3]
 
 
+async def test_a_model_that_the_vendor_does_not_know_any_more_is_told_with_names_like_it(
+    scene: Scene, tmp_path: Path
+) -> None:
+    async with running(alarms(Book(), tmp_path), scene.platforms) as bell:
+        typed = ModelError(Trouble.NO_MODEL, vendor="openai", model="openai/typed-by-somebody")
+        bell.vendor_failed(typed)
+        renamed = ModelError(Trouble.NO_MODEL, vendor="glm", model="glm-4.7-flash")
+        renamed.nearest = ("glm-4.7-flashx", "glm-4.7")
+        bell.vendor_failed(renamed)
+        await until(lambda: all(scene.told))
+        await settled()
+
+    for [text] in scene.told:
+        assert "glm-4.7-flash → glm-4.7-flashx, glm-4.7" in text
+
+
 async def test_workers_and_starts_share_the_hour(scene: Scene, tmp_path: Path) -> None:
     """On the store as it is: whoever asks second is not due, also after a restart."""
     url = f"sqlite:///{tmp_path / 'magpie.db'}"

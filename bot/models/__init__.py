@@ -20,7 +20,7 @@ from typing import cast
 
 import aiohttp
 
-from bot.errors import ModelError, SettingsError
+from bot.errors import ModelError, SettingsError, Trouble
 from bot.models import catalog
 from bot.models.budget import Budget
 from bot.models.guarded import Guarded, Limits
@@ -126,7 +126,7 @@ class Roster:
         budget = Budget(settings.ledger, None if settings.simulated else settings.daily_budget)
         keys = {"glm": settings.zhipu_key, "qwen": settings.dashscope_key, "openai": settings.openai_key}
         self._guarded = {
-            name: Guarded(name, opening, budget, settings.limits, key=keys[name], failed=settings.failed)
+            name: Guarded(name, opening, budget, settings.limits, key=keys[name], failed=self._failed)
             for name, opening in self._openings.items()
         }
         self._offered = {
@@ -138,7 +138,7 @@ class Roster:
                 admission=self._guarded[name].admission,
                 key=keys[name],
                 fake_ip=settings.fake_ip,
-                failed=settings.failed,
+                failed=self._failed,
             )
             for name, offering in _offerings(self._openings).items()
         }
@@ -155,7 +155,7 @@ class Roster:
                 try:
                     self._listed = {card.name: card for card in await vendor.models()}
                 except ModelError as error:
-                    self.settings.failed(error)
+                    self._failed(error)
                     log.warning("OPENAI_BASE_URL: its models cannot be listed (%s); name one as openai/<name>", error)
 
     def cards(self) -> Sequence[ModelCard]:
@@ -214,6 +214,12 @@ class Roster:
             return f"{variable}={name} needs {found.variable}: set it, or choose another model"
         nearest = f"; did you mean {', '.join(found.nearest)}?" if found.nearest else ""
         return f"{variable}={name}: no {kind} model has that name{nearest}"
+
+    def _failed(self, error: ModelError) -> None:
+        if error.trouble is Trouble.NO_MODEL and error.model in self._known:
+            kind = self._known[error.model].kind
+            error.nearest = tuple(name for name in self._nearest(error.model.lower(), kind) if name != error.model)
+        self.settings.failed(error)
 
     def _default(self, vendor: str, kind: Kind, *, vision: bool = False) -> ModelCard | None:
         """A vendor's default; one that sees only where that is asked for, or where there is no other."""
