@@ -335,9 +335,10 @@ ALARM: dict[str, Phrase] = {
         "存放数据的磁盘快满了，请清理空间。磁盘满后我将无法接收消息。",
     ),
     "no such model": Phrase(
-        "The vendor does not know this model any more, or our account may not use it: {about} (these have names like it). Choose "
-        "another in CHAT_MODEL or with /model; CATALOG_FILE adds new ones.",
-        "服务商已不认识此模型，或账户无权使用：{about}（名称相近者）。请在 CHAT_MODEL 或 /model 中另选，新模型可写入 CATALOG_FILE。",
+        "The vendor does not know this model any more, or our account may not use it: {about} (these have names like it). "
+        "Choose another in CHAT_MODEL or with /model; CATALOG_FILE adds new ones.",
+        "服务商已不认识此模型，或账户无权使用：{about}（名称相近者）。请在 CHAT_MODEL 或 /model 中另选；"
+        "新模型可写入 CATALOG_FILE。",
     ),
     "deaf": Phrase(
         "I have heard nothing from {about} for minutes. I keep trying; look at this machine's network and proxy, and whether "
