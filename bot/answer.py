@@ -95,6 +95,16 @@ class Answer:
         slot.pondering = isinstance(part, Thought)
 
     @property
+    def several(self) -> bool:
+        """More than one answer grows here: whoever makes them says what the history keeps."""
+        return len(self._slots) > 1
+
+    @property
+    def unfinished(self) -> list[int]:
+        """The slots without their buttons, which come last; slot 0 where all have theirs."""
+        return [number for number, slot in self._slots.items() if slot.buttons is None] or [0]
+
+    @property
     def text(self) -> str:
         """The Markdown of slot 0: what the history keeps."""
         return self._slots[0].text if 0 in self._slots else ""
@@ -125,7 +135,9 @@ class Answer:
         for number, slot in sorted(self._slots.items()):
             markdown, thoughts = self._words(slot, final), slot.thought.strip()
             thinking = not final and not slot.text.strip()
-            pieces = [replace(layout(media.caption)[0], media=media) for media in slot.media]
+            # a voice note is sent whole, once: no platform lets a message become one
+            shown = [media for media in slot.media if final or not media.voice]
+            pieces = [replace(layout(media.caption)[0], media=media) for media in shown]
             if markdown.strip() or thoughts:
                 pieces.extend(layout(markdown, newest(thoughts, GLIMPSE) if thinking else thoughts, thinking))
             places.update({(number, index): piece for index, piece in enumerate(pieces)})

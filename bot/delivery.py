@@ -193,7 +193,7 @@ class Delivery:
                 throttle.spend()
                 try:
                     shown.append(await self._settle(address, final, stands.get((final.slot, final.number))))
-                    if final.whole and not repeatable and final is not waiting[-1][1]:
+                    if _is_whole(final) and not repeatable and final is not waiting[-1][1]:
                         await insist(partial(self._outbox.shown, chat, tuple(shown)))
                         shown.clear()
                 except Rejected as error:
@@ -229,9 +229,14 @@ class Delivery:
                 await self.gone(address.chat, final)
                 raise
             return final
-        if platform.traits.idempotent or final.whole or self.drafting(address):
+        if platform.traits.idempotent or _is_whole(final) or self.drafting(address):
             return replace(final, id=await platform.send(address, final.piece, final.nonce))
         message = await platform.send(address, teaser(replace(final.piece, buttons=())), final.nonce)
         await self.sent(address.chat, final.turn, (final.slot, final.number), message)
         await platform.edit(address, message, final.piece)
         return replace(final, id=message)
+
+
+def _is_whole(final: Final) -> bool:
+    """Sent as it is. A voice note cannot begin as a preview: a crash in that instant shows it twice."""
+    return final.whole or (final.piece.media is not None and final.piece.media.voice)

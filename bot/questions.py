@@ -1,4 +1,4 @@
-"""What messages ask: their words, their pictures made fit for a model, their documents read into text."""
+"""What messages ask: their words, their pictures made fit for a model, their documents and recordings as text."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot import context, phrases
+from bot import context, phrases, phrases_voice
 from bot.context import Question
 from bot.documents import Unopened, is_document, read_document
 from bot.errors import MagpieError, PlatformError, TooLarge
 from bot.messages import Attachment, Message, Turn
 from bot.phrases import Language, Phrase
 from bot.ports import Files
+from bot.sound import Inaudible
+from bot.speech import Ears, is_recording, quote
 
 log = logging.getLogger(__name__)
 
 MAX_FILE = 20_000_000  # bytes: as much as Telegram lets a bot fetch
 MAX_PICTURES = 10  # an album
 MAX_DOCUMENTS = 5
+MAX_RECORDINGS = 5
 
 
 class Fetching(Protocol):
@@ -39,39 +42,47 @@ class Declined(MagpieError):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What is asked, and lines to people about what of it was not read."""
+    """What is asked, lines to people about what of it was not read, and as a quote what was said in recordings."""
 
     question: Question
     asides: tuple[Phrase, ...] = ()
+    quote: str = ""
 
 
 class Questions:
-    def __init__(self, platforms: Mapping[str, Fetching], files: Files) -> None:
+    """Without `ears` no recording is read."""
+
+    def __init__(self, platforms: Mapping[str, Fetching], files: Files, ears: Ears | None = None) -> None:
         self._platforms = platforms
         self._files = files
+        self._ears = ears
 
     async def read(self, turn: Turn, messages: Sequence[Message]) -> Heard:
         """Raises Declined, and TooLarge or Unreadable for a picture."""
         attachments = [attachment for message in messages for attachment in message.attachments]
         pictures = [one for one in attachments if is_picture(one)]
-        documents = [one for one in attachments if not is_picture(one) and _is_document(one)]
-        ignored = [_kind(one, turn.language) for one in attachments if not is_picture(one) and not _is_document(one)]
+        recordings = [one for one in attachments if self._ears and is_recording(one)]
+        rest = [one for one in attachments if one not in (*pictures, *recordings)]
+        documents = [one for one in rest if _is_document(one)]
+        ignored = [_kind(one, turn.language) for one in rest if one not in documents]
         text = context.joined(messages)
-        if not text and not pictures and not documents:
+        if not text and not pictures and not documents and not recordings:
             what = ", ".join(dict.fromkeys(ignored))
             raise Declined(phrases.ONLY_TEXT_AND_PICTURES.format(what=what) if ignored else phrases.EMPTY_QUESTION)
         files = [await self.keep_picture(turn, attachment) for attachment in pictures[:MAX_PICTURES]]
         read, asides = await self._documents(turn, documents)
-        if not (text or pictures or read):
+        heard = await self._recordings(turn, recordings, asides)
+        if not (text or pictures or read or heard):
             raise Declined(asides[0])
         if ignored:
             asides.append(phrases.NOT_READ.format(what=", ".join(dict.fromkeys(ignored))))
         if len(pictures) > MAX_PICTURES:
             asides.append(phrases.TOO_MANY_PICTURES.format(count=MAX_PICTURES))
         author = context.speaker_of(messages[-1].author.name) if turn.address.group else ""
-        asked = text or (phrases.PICTURE_PROMPT if files else phrases.DOCUMENT_PROMPT).to(turn.language)
+        asked = "\n\n".join([*([text] if text else []), *(f"[voice message] {one}" for one in heard)])
+        asked = asked or (phrases.PICTURE_PROMPT if files else phrases.DOCUMENT_PROMPT).to(turn.language)
         question = Question("\n\n".join([*read, asked]), author, tuple(dict.fromkeys(files)))
-        return Heard(question, tuple(asides))
+        return Heard(question, tuple(asides), "\n>\n".join(map(quote, heard)))
 
     async def keep_picture(self, turn: Turn, attachment: Attachment) -> str:
         """Its name among the kept files."""
@@ -102,6 +113,21 @@ class Questions:
         if len(attachments) > MAX_DOCUMENTS:
             asides.append(phrases.TOO_MANY_DOCUMENTS.format(count=MAX_DOCUMENTS))
         return texts, asides
+
+    async def _recordings(self, turn: Turn, attachments: Sequence[Attachment], asides: list[Phrase]) -> list[str]:
+        """What is said in each; what is to be said about them goes to the asides."""
+        texts: list[str] = []
+        for attachment in attachments[:MAX_RECORDINGS]:
+            assert self._ears is not None
+            try:
+                self._ears.check(attachment)
+                data = await self.fetched(turn, attachment)
+                texts.append(await self._ears.hear(turn, data, attachment.mime))
+            except (Inaudible, TooLarge, Declined) as error:
+                asides.append(error.phrase)
+        if len(attachments) > MAX_RECORDINGS:
+            asides.append(phrases_voice.TOO_MANY.format(count=MAX_RECORDINGS))
+        return texts
 
 
 def is_picture(attachment: Attachment) -> bool:

@@ -21,7 +21,8 @@ def load_address(chat: str, text: str) -> Address:
 
 
 def dump_piece(piece: Piece) -> str:
-    media = piece.media and [piece.media.file, piece.media.mime, piece.media.caption, piece.media.slot]
+    one = piece.media
+    media = one and [one.file, one.mime, one.caption, one.slot, one.seconds, one.waveform]
     buttons = [[[button.label, button.id] for button in row] for row in piece.buttons]
     return json.dumps([piece.body, piece.marks, media, buttons], ensure_ascii=False)
 

@@ -49,12 +49,19 @@ class Thought:
 @dataclass(frozen=True, slots=True)
 class Media:
     """A picture, a video or a voice note of the answer (`mime` tells which), its bytes already kept. `file` is a name inside
-    the store of files."""
+    the store of files. Of a voice note: how many `seconds` it takes, and its `waveform`, a byte of loudness for each place, in
+    base64."""
 
     file: str
     mime: str
     caption: str = ""
     slot: int = 0
+    seconds: float = 0.0
+    waveform: str = ""
+
+    @property
+    def voice(self) -> bool:
+        return self.mime.startswith("audio/")
 
 
 @dataclass(frozen=True, slots=True)

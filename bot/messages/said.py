@@ -72,7 +72,7 @@ class Attachment:
     """A file that came with a message, still at the platform: `Platform.fetch` brings its bytes.
 
     kind is how the person sent it; `other` is anything we do not read, whose `name` then says what it was ("sticker").
-    size is in bytes, 0 when the platform does not tell.
+    size is in bytes, and seconds is how long a recording is; 0 when the platform does not tell.
     """
 
     kind: Literal["image", "file", "voice", "video", "other"]
@@ -80,6 +80,7 @@ class Attachment:
     name: str = ""
     mime: str = ""
     size: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
