@@ -38,6 +38,7 @@ class Answering:
     system     what the model is told before all that
     tools      None: it may ask for no functions
     search     the vendor is to search the web itself
+    beside     another model answers the same: each call is paid by itself, and no third one steps in
     said       what it has said, `sources` what that rests on
     finished   how it ended, once it has; `failure` is the error that ended it
     asking     it ended because a person must consent to a call
@@ -52,6 +53,7 @@ class Answering:
     seed: int | None = None
     tools: Toolwork | None = None
     search: bool = False
+    beside: bool = False
     sources: tuple[Source, ...] = ()
     finished: Finished | None = None
     failure: ModelError | BudgetSpent | None = None
@@ -154,6 +156,7 @@ class Answering:
             tools=tuple(offered),
             search=self.search and card.searches,
             language=self.turn.language,
+            last=not self.beside,
         )
 
     # --- what can be done about a no -----------------------------------------------------------------------------------
@@ -167,7 +170,7 @@ class Answering:
             return None if half is None else self._shorten(half)
         if error.trouble is Trouble.REFUSED and self.history and self._guilty < MOST_GUILTY:
             return self._leave_out(error)
-        other = None if self._fell_back else self.models.fallback()
+        other = None if self._fell_back or self.beside else self.models.fallback()
         if error.trouble in FALLS_BACK and other is not None and other.name != self.card.name:
             return self._fall_back(error, other)
         return None

@@ -39,8 +39,9 @@ class Making:
         if self.stopped:
             finished = replace(finished, reason=Finish.STOPPED)
         if finished.reason is Finish.STOPPED:
-            self._append(f"*({phrases.STOPPED.to(turn.language)})*")
-            if text.strip() and _unanswered(changes):
+            for slot in answer.unfinished if answer.several else (0,):
+                self._append(f"*({phrases.STOPPED.to(turn.language)})*", slot)
+            if text.strip() and not answer.several and _unanswered(changes):
                 changes.append(Answered(text=text))
         buttons: dict[int, tuple[tuple[Button, ...], ...]] = {}
         rows: list[ButtonRow] = []
@@ -61,8 +62,9 @@ class Making:
             author=turn.author.id,
         )
 
-    def _append(self, sentence: str) -> None:
-        self.answer.add(Text(f"\n\n{sentence}" if self.answer.text.strip() else sentence))
+    def _append(self, sentence: str, slot: int = 0) -> None:
+        below = slot > 0 or self.answer.text.strip()
+        self.answer.add(Text(f"\n\n{sentence}" if below else sentence, slot))
 
 
 def _row(turn: Turn, choice: Choice) -> ButtonRow:

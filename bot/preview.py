@@ -40,6 +40,7 @@ class Preview:
         self._changed = asyncio.Event()
         self._ids: dict[Place, str] = {(shown.slot, shown.piece): shown.id for shown in turn.shown}
         self._lost: Counter[Place] = Counter()
+        self._latest = -1  # the slot that was brought up to date last: each has its turn
         self._task: asyncio.Task[None] | None = None
         self._calling = False
         self._finished = False
@@ -110,7 +111,7 @@ class Preview:
                 return True
             if not self._delivery.may_act():  # our lease may be over: the turn then belongs to another worker
                 return False
-            self._calling = True
+            self._calling, self._latest = True, place[0]
             try:
                 throttle.spend()
                 await self._call(place, piece)
@@ -133,10 +134,12 @@ class Preview:
         return True
 
     def _next(self) -> tuple[Place, Piece | None]:
-        for place, piece in sorted(self._answer.preview(self._platform.layout, self._stop).items()):
-            if self.stands.get(place) != piece:
-                return place, piece
-        return (0, 0), None
+        pieces = self._answer.preview(self._platform.layout, self._stop)
+        changed = [place for place, piece in pieces.items() if self.stands.get(place) != piece]
+        if not changed:
+            return (0, 0), None
+        place = min(changed, key=lambda place: (place[0] <= self._latest, place))
+        return place, pieces[place]
 
     async def _call(self, place: Place, piece: Piece) -> None:
         address = self.address if place == (0, 0) else replace(self.address, reply_to="")

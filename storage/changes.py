@@ -37,8 +37,11 @@ class Changes:
 
     def apply(self, changes: Sequence[Change], delivered: str, author: str) -> Transaction[None]:
         """`delivered` is the answer as it is shown; `author` the person whose turn it is."""
+        asked = [change for change in changes if isinstance(change, Asked)]
         for change in changes:
             match change:
+                case Asked() if change is not asked[-1]:
+                    pass
                 case Asked():
                     self.question = change.stored or (
                         yield from self._insert(change.parent, "user", change.text, change.author, change.files)

@@ -10,7 +10,8 @@ from typing import Literal
 class Asked:
     """The question enters the history under `parent`. It becomes part of the conversation only when an `Answered` follows;
     alone (failed, refused, late) it can be asked again but is in nobody's way. `stored` names the entry of a question that is
-    asked once more: nothing new enters then. `model` is asked; it tells of a turn that is stopped before it has finished."""
+    asked once more: nothing new enters then. `model` is asked; it tells of a turn that is stopped before it has finished. A
+    later one in the same turn takes its place: the question as it was made fit for the model."""
 
     text: str
     author: str
