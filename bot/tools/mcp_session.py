@@ -25,6 +25,7 @@ from bot.tools.mcp_lost import ServerLost, Times
 from bot.tools.mcp_reading import MOST_TOOLS, ServerTool, read_result, read_tools
 from bot.tools.mcp_servers import Endpoint, Server
 from bot.tools.mcp_stdio import stdio
+from bot.tools.results import framed
 
 log = logging.getLogger(__name__)
 
@@ -228,8 +229,7 @@ class Connection:
             return _lost(name)
         if (error.code, error.message) == (said.PARSE_ERROR, UNREADABLE):
             return _unreadable(name)
-        why = error.message[:LONGEST_REASON]
-        return ToolResult(f"The tool server {name!r} refused the call: {why}", failed=True)
+        return ToolResult(framed(f"why the tool server {name!r} refused the call", error.message), failed=True)
 
 
 def _lost(name: str) -> ToolResult:

@@ -149,9 +149,10 @@ async def test_what_is_no_text_is_told_in_words() -> None:
 async def test_a_failure_of_the_tool_is_one_for_the_model() -> None:
     async with running(child()) as box:
         await up(box)
-        result = await call(box, "fail")
+        result, refused = await call(box, "fail"), await call(box, "refuse")
 
     assert result.failed and "the disk is full" in result.text
+    assert refused.failed and "refused the call. Everything up to the next" in refused.text
 
 
 @pytest.mark.parametrize(
