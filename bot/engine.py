@@ -25,11 +25,13 @@ from bot.messages import (
     CHANGES,
     Address,
     Button,
+    Cancelled,
     ChatKey,
     Edited,
     Event,
     Left,
     Moved,
+    Ordered,
     Replaces,
     Turn,
 )
@@ -53,7 +55,8 @@ Showing = Callable[[], Awaitable[None]]
 
 class Engine:
     """`accept` may be called as soon as the engine exists; `run` works until `drain`. `moved` is told of each chat that has a
-    new key, as "platform:id"; `fleet` says when our lease is lost, and with it all that is under way."""
+    new key, as "platform:id", `ordered` when work in the background was ordered or cancelled; `fleet` says when our lease is
+    lost, and with it all that is under way."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Engine:
         handler: Handler,
         delivery: Delivery,
         moved: Callable[[str, str], None],
+        ordered: Callable[[], None] = lambda: None,
         fleet: Alone | Fleet | None = None,
         at_once: int = 1000,
     ) -> None:
@@ -74,6 +78,7 @@ class Engine:
         self._handler = handler
         self._delivery = delivery
         self._moved = moved
+        self._ordered = ordered
         self._at_once = self._free = at_once
         self._busy = 0
         self._running: dict[int, Underway] = {}
@@ -87,7 +92,7 @@ class Engine:
             platforms,
             show=lambda address: self._show(lambda: delivery.show(address)),
             end=self._end,
-            done=self._arrived.set,
+            done=self._overtook,
         )
         self._idle = asyncio.Event()
         self._draining = False
@@ -111,6 +116,11 @@ class Engine:
             self._running[turn].stop()
         else:
             self._ended.add(turn)
+
+    def _overtook(self) -> None:
+        """Chats that waited for the control lane are free again; it may have cancelled background work."""
+        self._arrived.set()
+        self._ordered()
 
     # --- run -----------------------------------------------------------------------------------------------------------
 
@@ -399,4 +409,6 @@ class Engine:
             outcome = running.outcome(layout, running.preview.address, seconds)
             finals = await insist(lambda: self._inbox.complete(claim, outcome))
         metrics.turn_ended(outcome)
+        if any(isinstance(change, Ordered | Cancelled) for change in outcome.changes):
+            self._ordered()
         return partial(self._delivery.finish, running.preview.address, finals, running.preview.stands)
