@@ -8,7 +8,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bot import logs
@@ -60,7 +60,7 @@ def _do(given: argparse.Namespace) -> int:
     if given.command == "copy":  # its stores are named: it needs no settings
         return _copy(given.source, given.target, given.files)
     settings = load_settings()
-    logs.set_up(settings.log_level, settings.secrets, settings.log_format)
+    logs.set_up(settings.log_level, (*settings.secrets, *_tool_secrets(settings)), settings.log_format)
     match given.command:
         case "doctor":
             return _doctor(settings)
@@ -76,6 +76,16 @@ def _do(given: argparse.Namespace) -> int:
             return _dead(settings, show=given.show)
         case _:
             return _run(settings)
+
+
+def _tool_secrets(settings: Settings) -> Sequence[str]:
+    """What MCP_CONFIG hands to tool servers. Raises SettingsError."""
+    if not settings.mcp_config:
+        return ()
+    from bot.tools.mcp_servers import load_servers
+
+    servers = load_servers(settings.mcp_config)
+    return [secret for server in servers for secret in server.secrets]
 
 
 def _run(settings: Settings) -> int:
