@@ -1,5 +1,5 @@
-"""Pictures, named by their content: what people sent, made fit for a model, and what models drew. On disk, and where several
-processes share a store, in it as well.
+"""Pictures, videos and sound, named by their content: what people sent, made fit for a model, and what models made. On disk,
+and where several processes share a store, in it as well.
 
 Pillow is imported when the first picture comes: most chats never send one.
 """
@@ -29,8 +29,11 @@ SMALLEST_SIDE = 10  # pixels: below, both vendors refuse
 QUALITY = 88  # of the JPEG that a photo becomes
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # Pillow knows many more, EPS by way of a program that it starts
 
-SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
-NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif|bin)")
+SUFFIXES = {
+    **{"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"},
+    **{"audio/ogg": "ogg", "audio/wav": "wav", "video/mp4": "mp4"},
+}
+NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif|ogg|wav|mp4|bin)")
 
 
 class Folder:
@@ -112,14 +115,14 @@ class FileStore:
         try:
             await asyncio.to_thread(self._folder.write, name, data)
         except OSError as error:
-            raise StorageError(f"cannot keep a picture: {error.strerror}") from error
+            raise StorageError(f"cannot keep a file: {error.strerror}") from error
 
     async def _cache(self, name: str, data: bytes) -> None:
         try:
             await asyncio.to_thread(self._folder.write, name, data)
         except OSError as error:
             log.warning(
-                "Pictures cannot be kept in %s, and are fetched each time: %s", self._folder.path, error.strerror
+                "Files cannot be kept in %s, and are fetched each time: %s", self._folder.path, error.strerror
             )
 
 

@@ -1,8 +1,9 @@
 """The Telegram adapter: what comes in is accepted, what goes out is sent and edited.
 
 Beside it: `telegram_poll` and `telegram_webhook` (the two ways in), `telegram_inbox` (what is ours and who may),
-`telegram_read` (what an update means), `telegram_layout` (Markdown to entities), `telegram_transport` (one call and its
-errors), `telegram_text` (offsets and mentions), `telegram_account` (what the check of the set-up asks).
+`telegram_read` (what an update means), `telegram_layout` (Markdown to entities), `telegram_media` (pictures, videos, voice
+notes), `telegram_transport` (one call and its errors), `telegram_text` (offsets and mentions), `telegram_account` (what the
+check of the set-up asks).
 
 Among several processes one at a time polls, or tells Telegram where the webhook is, and looks after the menus; it has the
 duty. All send, edit, read, and take webhooks.
@@ -23,14 +24,13 @@ from functools import partial
 from typing import Any
 
 import aiohttp
-from telegram import InputFile
 from telegram.error import TelegramError
 
 from bot import phrases
 from bot.errors import Gone, Rejected, StorageError, TooLarge, Unreachable, Unreadable, Unsure
 from bot.messages import Address, Attachment, ChatKey, Event, Incoming, Media, Message, Piece
 from bot.phrases import Language
-from bot.platforms import telegram_layout, telegram_read
+from bot.platforms import telegram_layout, telegram_media, telegram_read
 from bot.platforms.listener import bind, serving
 from bot.platforms.telegram_inbox import Errands, UpdateInbox, errands, remember
 from bot.platforms.telegram_poll import SILENCE, Caller, Patience, Poller
@@ -40,7 +40,6 @@ from bot.platforms.telegram_webhook import CHECK, Receiver, Webhook, keep_set, s
 from bot.ports import Cursors, Duties, Files, Gatekeeper, Intake, MenuEntry, Traits
 
 DOWNLOAD = 20_000_000  # bytes; the Bot API hands out no larger files
-PHOTO = 10_000_000  # bytes that a photo may have; larger pictures go as documents
 MOST_COMMANDS = 100
 
 _log = logging.getLogger(__name__)
@@ -221,6 +220,9 @@ class TelegramPlatform:
             raise Unsure("an answer without a message id") from None
 
     async def edit(self, to: Address, message: str, piece: Piece) -> None:
+        if piece.media is not None and piece.media.voice:  # Telegram lets no message become a voice note
+            await self.remove(to, message)
+            raise Gone("a voice note takes the place of a message")
         await self._show(to, _place(to) | {"message_id": int(message)}, piece)
 
     async def remove(self, to: Address, message: str) -> None:
@@ -243,7 +245,7 @@ class TelegramPlatform:
         """Send, or edit where `where` names a message. What Telegram refuses for its entities goes as plain text."""
         keyboard = _keyboard(piece)
         if piece.media is not None:
-            return await self._show_picture(to, where | keyboard, piece, piece.media)
+            return await self._show_media(to, where | keyboard, piece, piece.media)
         method = "editMessageText" if "message_id" in where else "sendMessage"
         said = where | keyboard | {"text": piece.body, "link_preview_options": {"is_disabled": True}}
         if piece.marks:
@@ -253,11 +255,12 @@ class TelegramPlatform:
                 _log.warning("Telegram refused the formatting of a message, sent plain: %s", error)
         return await self._call(method, said, to)
 
-    async def _show_picture(self, to: Address, where: Json, piece: Piece, media: Media) -> Any:
-        """First by the id that Telegram gave it, then as a photo, at last as a document, which takes any size and shape."""
+    async def _show_media(self, to: Address, where: Json, piece: Piece, media: Media) -> Any:
+        """First by the id that Telegram gave it, then as what it is, at last as a document, which takes any size and shape."""
+        kind = telegram_media.kind_of(media)
         if known := self._uploaded.get(media.file):
             try:
-                return await self._call(*_picture("photo", where, piece, known), to)
+                return await self._call(*telegram_media.call(kind, where, piece, known), to)
             except Rejected:
                 del self._uploaded[media.file]
         try:
@@ -266,17 +269,18 @@ class TelegramPlatform:
             raise Rejected(f"a kept file cannot be read: {type(error).__name__}") from None
         except StorageError as error:
             raise Unreachable(f"a kept file cannot be had: {error}") from error
-        upload = InputFile(data, filename=f"picture.{media.mime.rpartition('/')[2] or 'png'}")
-        if len(data) <= PHOTO:
+        upload = telegram_media.upload(media, data)
+        if len(data) <= telegram_media.LIMITS[kind]:
             try:
-                shown = await self._call(*_picture("photo", where, piece, upload), to, UPLOAD)
+                shown = await self._call(*telegram_media.call(kind, where, piece, upload), to, UPLOAD)
             except Rejected as error:
-                _log.info("Telegram does not take a picture as a photo, sent as a document: %s", error)
+                _log.info("Telegram does not take a file as a %s, sent as a document: %s", kind, error)
             else:
-                if isinstance(shown, dict) and shown.get("photo"):
-                    remember(self._uploaded, media.file, str(shown["photo"][-1]["file_id"]))
+                if id := telegram_media.id_of(shown, kind):
+                    remember(self._uploaded, media.file, id)
                 return shown
-        return await self._call(*_picture("document", where, telegram_layout.plain(piece), upload), to, UPLOAD)
+        piece = telegram_layout.plain(piece)
+        return await self._call(*telegram_media.call("document", where, piece, upload), to, UPLOAD)
 
     async def _call(self, method: str, parameters: Json, to: Address, seconds: float = ANSWER) -> Any:
         try:
@@ -331,16 +335,3 @@ def _keyboard(piece: Piece) -> Json:
         return {}
     rows = [[{"text": button.label, "callback_data": button.id} for button in row] for row in piece.buttons]
     return {"reply_markup": {"inline_keyboard": rows}}
-
-
-def _picture(kind: str, where: Json, piece: Piece, file: InputFile | str) -> tuple[str, Json]:
-    """Method and parameters that show a picture in a new message, or in the one that `where` names."""
-    caption, marks = telegram_layout.caption(piece)
-    if "message_id" not in where:
-        named = {"caption": caption, "caption_entities": marks or None}
-        return ("sendPhoto" if kind == "photo" else "sendDocument"), where | named | {kind: file}
-    entities = {"caption_entities": json.loads(marks)} if marks else {}
-    if isinstance(file, str):
-        return "editMessageMedia", where | {"media": {"type": kind, "media": file, "caption": caption, **entities}}
-    media = {"type": kind, "media": "attach://picture", "caption": caption, **entities}
-    return "editMessageMedia", where | {"media": media, "picture": file}

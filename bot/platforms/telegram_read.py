@@ -350,6 +350,7 @@ def _file(kind: Literal["image", "file", "voice", "video"], shown: Json, mime: s
         _str(shown.get("file_name") or ""),
         _str(shown.get("mime_type") or mime),
         _int(shown.get("file_size") or 0),
+        float(_int(shown.get("duration") or 0)),
     )
 
 

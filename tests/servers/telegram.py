@@ -56,6 +56,8 @@ WRITING: dict[str, Method] = {
     "editMessageReplyMarkup": methods.edit_message_reply_markup,
     "editMessageMedia": methods.edit_message_media,
     "sendPhoto": methods.send_photo,
+    "sendVideo": methods.send_video,
+    "sendVoice": methods.send_voice,
     "sendDocument": methods.send_document,
     "sendMediaGroup": methods.send_media_group,
     "sendMessageDraft": methods.send_message_draft,

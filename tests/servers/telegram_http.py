@@ -16,11 +16,11 @@ MAX_BODY = 60 * 1024 * 1024  # bytes: 50 MB of file and its envelope
 
 _WHOLE = words(
     "chat_id message_id offset limit timeout draft_id message_thread_id user_id cache_time reply_to_message_id "
-    "max_connections"
+    "max_connections duration"
 )
 _FLAG = words(
     "show_alert allow_sending_without_reply disable_notification protect_content drop_pending_updates "
-    "show_caption_above_media has_spoiler"
+    "show_caption_above_media has_spoiler supports_streaming"
 )
 _STRUCTURE = {
     "entities": "entities",

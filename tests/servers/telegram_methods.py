@@ -157,6 +157,8 @@ def edit_message_media(state: State, params: Params) -> Json:
     item = params.get("media")
     if not isinstance(item, dict):
         bad("can't parse media JSON object")
+    if message.media is not None and message.media.kind == "voice":
+        bad("message can't be edited")
     media = media_of(state, given_media(item, params))
     caption, entities = _caption(item)
     return _edit(state, message, params, media=media, caption=caption, entities=entities, text="")
@@ -174,6 +176,16 @@ def _send_one(state: State, params: Params, kind: str) -> Json:
 
 def send_photo(state: State, params: Params) -> Json:
     return _send_one(state, params, "photo")
+
+
+def send_video(state: State, params: Params) -> Json:
+    if not isinstance(params.get("supports_streaming", False), bool):
+        bad("can't parse supports_streaming: it must be of type Boolean")
+    return _send_one(state, params, "video")
+
+
+def send_voice(state: State, params: Params) -> Json:
+    return _send_one(state, params, "voice")
 
 
 def send_document(state: State, params: Params) -> Json:
