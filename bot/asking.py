@@ -24,6 +24,7 @@ from bot.messages import (
     Change,
     Choice,
     Finish,
+    Finished,
     Message,
     Part,
     Text,
@@ -31,8 +32,9 @@ from bot.messages import (
     Withdraw,
 )
 from bot.phrases import Language, Phrase
-from bot.ports import Calls, Files, History, Line, ModelCard, Models, Toolbox
+from bot.ports import Calls, Files, History, Job, Jobs, Line, ModelCard, Models, Offers, Toolbox
 from bot.questions import Declined, Fetching, Heard, Questions
+from bot.speech import Ears, Mouth
 from bot.toolwork import Toolwork
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,9 @@ log = logging.getLogger(__name__)
 Parts = AsyncGenerator[Part | Change, None]
 
 MOST_SOURCES = 10
+SEARCH_TOOL = "search_web"  # for models whose vendor does not search while they answer
+SEARCH_FIRST = f"Search the web with {SEARCH_TOOL} before you answer, and answer from what it finds."
+SPOKEN = frozenset({Finish.STOP, Finish.LENGTH})  # how an answer ends that may be said aloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,11 @@ class Request:
     stored   the question's entry, when it is in the history already: the answer becomes a sibling of its others
     seed     asks for another answer
     asides   lines to people in front of the answer
+    quote    what was heard in recordings, shown before all that
     search   the web is to be searched
     consent  what a person said to the call of a function that an earlier turn ended with
-    alone    nothing of the history is read or written; then `again` is the action that repeats it
+    alone    nothing of the history is read or written
+    again    the action that repeats it, where asking the stored question again would not do
     """
 
     question: Question
@@ -71,6 +78,7 @@ class Request:
     stored: int | None = None
     seed: int | None = None
     asides: tuple[Phrase, ...] = ()
+    quote: str = ""
     search: bool = False
     consent: Consent | None = None
     alone: bool = False
@@ -97,16 +105,20 @@ class Asking:
         image_model: str = "",
         toolbox: Toolbox | None = None,
         calls: Calls | None = None,
+        jobs: Jobs | None = None,
+        offers: Offers | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.history = history
         self.models = models
         self.files = files
         self.clock = clock
-        self.questions = Questions(platforms, files)
+        self.questions = Questions(platforms, files, Ears(models, offers) if offers else None)
+        self._mouth = Mouth(models, offers, files) if offers else None
         self._image_model = image_model
         self._toolbox = toolbox
         self._calls = calls
+        self._jobs = jobs
 
     def card(self, turn: Turn) -> ModelCard | None:
         """The model of this chat; the default, when its choice is no longer set up here."""
@@ -125,15 +137,33 @@ class Asking:
         """Raises Declined."""
         return await self.questions.read(turn, messages)
 
+    async def tip(self, turn: Turn, messages: Sequence[Message]) -> int | None:
+        """Where the question goes on from: an older answer of this conversation that it replies to, else the latest."""
+        for message in reversed(messages):
+            exchange = await self.history.exchange(turn.chat, message.replies_to) if message.replies_to else None
+            if exchange and exchange.answer and exchange.answer.epoch == turn.epoch:
+                return exchange.answer.id
+        return turn.head
+
+    async def job(self, id: int) -> Job | None:
+        """Work in the background, of whatever chat."""
+        return await self._jobs.job(id) if self._jobs else None
+
+    async def recent_jobs(self, turn: Turn, limit: int) -> Sequence[Job]:
+        """Of this chat, newest first."""
+        return await self._jobs.jobs(turn.chat, limit) if self._jobs else ()
+
     # --- asking --------------------------------------------------------------------------------------------------------
 
     async def ask(self, turn: Turn, request: Request) -> Parts:
         """Ask, and tell how it ended. Raises Declined before anything is shown."""
-        answering = await self._begun(turn, request)
+        answering = await self.begun(turn, request)
         if not answering.fitted():
-            raise Declined(_too_long(answering))
+            raise Declined(too_long(answering.card, answering.question, turn.think))
         if not request.alone:
             yield replace(request.asked, model=answering.card.name)
+        if request.quote:
+            yield Text(f"{request.quote}\n\n")
         for line in self._asides(turn, request, answering.card):
             yield Text(f"*{line.to(turn.language)}*\n\n")
         if request.consent is not None and answering.tools:
@@ -146,21 +176,38 @@ class Asking:
             async for part in parts:
                 yield part
         for item in self._end(turn, request, answering):
+            if isinstance(item, Finished) and item.reason in SPOKEN and turn.voice and self._mouth:
+                async with aclosing(self._mouth.spoken(turn, answering.said)) as spoken:
+                    async for part in spoken:
+                        yield part
             yield item
 
-    async def _begun(self, turn: Turn, request: Request) -> Answering:
+    async def begun(self, turn: Turn, request: Request, *, beside: bool = False) -> Answering:
+        """The answer, to be written. `beside` another model's to the same question: it asks for no functions, whose rows belong
+        to the turn. Raises Declined."""
+        card = self.sighted(turn, request)
+        system = self.instructions(turn.address.group, turn.system)
+        if request.search and not card.searches:
+            system = f"{system}\n\n{SEARCH_FIRST}"
         history = [] if request.alone else await self.history.line(request.tip, context.ENTRIES)
         return Answering(
             turn=turn,
             models=self.models,
-            card=self._sighted(turn, request),
+            card=card,
             question=request.question,
             history=history,
-            system=self.instructions(turn.address.group, turn.system),
+            system=system,
             seed=request.seed,
-            tools=Toolwork(self._calls, self._toolbox) if self._calls and self._toolbox and not request.alone else None,
+            tools=None if request.alone or beside else self._toolwork(),
             search=request.search,
+            beside=beside,
         )
+
+    def _toolwork(self) -> Toolwork | None:
+        return Toolwork(self._calls, self._toolbox) if self._calls and self._toolbox else None
+
+    def has_tool(self, name: str) -> bool:
+        return self._toolbox is not None and any(card.name == name for card in self._toolbox.cards())
 
     def instructions(self, group: bool, system: str) -> str:
         """What a model is told before everything else."""
@@ -171,8 +218,8 @@ class Asking:
             instructions=system,
         )
 
-    def _sighted(self, turn: Turn, request: Request) -> ModelCard:
-        """The model for this question: one that sees, when it comes with pictures."""
+    def sighted(self, turn: Turn, request: Request) -> ModelCard:
+        """The model for this question: one that sees, when it comes with pictures. Raises Declined."""
         card = request.card or self.card(turn)
         if card is None:
             raise Declined(phrases.NO_MODEL)
@@ -202,12 +249,12 @@ class Asking:
         if finished.reason is Finish.REFUSED:
             withdrawn: list[Part | Change] = [Withdraw()] if said else []
             phrase = phrases.TROUBLE[Trouble.REFUSED.value]
-            return [*withdrawn, Text(phrase.to(language)), *self._offers(turn, request, answering.card), finished]
+            return [*withdrawn, Text(phrase.to(language)), *self.offers(turn, request, answering.card), finished]
         if not said.strip():
-            phrase = _sentence(answering.failure) if answering.failure else phrases.NO_ANSWER
+            phrase = sentence(answering.failure)
             retry = Choice(phrases.RETRY.to(language), again)
             end = replace(finished, reason=Finish.FAILED)
-            return [Text(phrase.to(language)), *self._offers(turn, request, answering.card, retry), end]
+            return [Text(phrase.to(language)), *self.offers(turn, request, answering.card, retry), end]
         sources = _sources(answering, language)
         if finished.reason not in (Finish.CUT, Finish.LENGTH):
             return [*sources, *self._kept(request, said), finished]
@@ -231,7 +278,7 @@ class Asking:
     def _kept(request: Request, said: str) -> list[Answered]:
         return [] if request.alone else [Answered(text=said)]
 
-    def _offers(self, turn: Turn, request: Request, card: ModelCard, *choices: Choice) -> list[Buttons]:
+    def offers(self, turn: Turn, request: Request, card: ModelCard, *choices: Choice) -> list[Buttons]:
         """Buttons after a failure: the given ones, and the other vendor's model."""
         if not request.alone:
             needs_eyes = bool(request.question.files)
@@ -250,15 +297,17 @@ class Asking:
         return [Buttons((tuple(offered),))] if offered else []
 
 
-def _sentence(error: ModelError | BudgetSpent) -> Phrase:
+def sentence(error: ModelError | BudgetSpent | None) -> Phrase:
     """What people read. An answer without a word is no vendor's error: the models' code for it tells what it was."""
+    if error is None:
+        return phrases.NO_ANSWER
     code = error.code if isinstance(error, ModelError) else ""
     return {"empty": phrases.NO_ANSWER, "length": phrases.NO_ROOM}.get(code, error.phrase)
 
 
-def _too_long(answering: Answering) -> Phrase:
-    card, question = answering.card, answering.question
-    room = context.room_of(card, thinking.thinks(card, answering.turn.think))
+def too_long(card: ModelCard, question: Question, think: str) -> Phrase:
+    """`think` is the chat's setting."""
+    room = context.room_of(card, thinking.thinks(card, think))
     needed = context.tokens(Line("user", question.text, question.files))
     return phrases.QUESTION_TOO_LONG.format(model=card.name, tokens=needed, room=room)
 

@@ -130,9 +130,11 @@ def fit(
 
 
 def _line(role: Literal["user", "assistant"], text: str, author: str, files: tuple[str, ...], shown: bool) -> Line:
-    command = command_of(text)
-    if command and command[0] == "image":
-        text = f"Draw a picture: {command[1]}"
+    match command_of(text):
+        case ("image", order):
+            text = f"Draw a picture: {order}"
+        case ("video", order):
+            text = f"Make a video: {order}"
     text = well_formed(text)
     if not shown and role == "user":
         text = "\n".join([*["[picture]"] * len(files), *filter(None, [text])])

@@ -9,20 +9,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from bot import commands, context, phrases
 from bot.asking import Asking, Consent, Parts, Request
 from bot.commands.command import reply
+from bot.commands.compare import keep
 from bot.commands.conversation import ask_again
-from bot.commands.image import Order, choose_other, draw
+from bot.commands.later import prompt_of
 from bot.commands.model import choose
+from bot.commands.ordering import pictures_of
+from bot.commands.reordering import choose_other, kind_of, order_like, order_said
+from bot.commands.tasks import cancel
 from bot.commands.think import set_thinking
+from bot.commands.voice import set_voice
 from bot.context import Question
+from bot.delivering import deliver
 from bot.errors import TooLarge, Unreadable
 from bot.lanes import command_of
 from bot.messages import (
     Asked,
     Buttons,
+    Cancelled,
     Choice,
     Edited,
     Ended,
@@ -31,12 +39,17 @@ from bot.messages import (
     Message,
     Pressed,
     Replaces,
+    Rewound,
     Spent,
     Text,
     Turn,
 )
-from bot.ports import Calls, Exchange, Files, History, ModelCard, Models, Toolbox
+from bot.orders import WorkOrder
+from bot.ports import Calls, Exchange, Files, History, Job, Jobs, ModelCard, Models, Offers, Prompt, Toolbox
 from bot.questions import Declined, Fetching
+
+LASTING = frozenset({"keep"})  # buttons that work again: between answers one may choose, and choose otherwise
+ASKING = frozenset({"compare", "search"})  # commands whose question, edited, goes on from where it did
 
 
 class ConversationManager:
@@ -53,13 +66,15 @@ class ConversationManager:
         image_model: str = "",
         toolbox: Toolbox | None = None,
         calls: Calls | None = None,
+        jobs: Jobs | None = None,
+        offers: Offers | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._history = history
         self._models = models
         self._asking = Asking(
             history=history, models=models, platforms=platforms, files=files, image_model=image_model, toolbox=toolbox,
-            calls=calls, clock=clock,
+            calls=calls, jobs=jobs, offers=offers, clock=clock,
         )  # fmt: skip
         self._clock = clock
 
@@ -72,6 +87,10 @@ class ConversationManager:
             yield Text(refusal.phrase.to(turn.language))
             yield Finished(reason=Finish.COMMAND)
 
+    async def prompt_of(self, job: Job, order: WorkOrder) -> Prompt:
+        """What the model is asked for a question that is answered later. Raises Unreadable, ModelError."""
+        return await prompt_of(self._asking, job, order)
+
     def _route(self, turn: Turn) -> Parts:
         match turn.said:
             case Pressed():
@@ -80,7 +99,7 @@ class ConversationManager:
                 together = among or (message,)
                 return self._late(turn, together) if turn.late else self._edit(turn, message, together)
             case Ended():
-                return _silence()
+                return deliver(self._asking, turn, turn.said)
             case messages:
                 return self._late(turn, messages) if turn.late else self._said(turn, messages)
 
@@ -94,28 +113,26 @@ class ConversationManager:
 
     async def _question(self, turn: Turn, messages: Sequence[Message]) -> Parts:
         heard = await self._asking.read(turn, messages)
-        request = Request(question=heard.question, tip=await self._tip(turn, messages), asides=heard.asides)
+        tip = await self._asking.tip(turn, messages)
+        request = Request(question=heard.question, tip=tip, asides=heard.asides, quote=heard.quote)
         async with aclosing(self._asking.ask(turn, request)) as parts:
             async for part in parts:
                 yield part
 
-    async def _tip(self, turn: Turn, messages: Sequence[Message]) -> int | None:
-        """Where the question goes on from: an older answer of this conversation that it replies to, else the latest."""
-        for message in reversed(messages):
-            exchange = await self._history.exchange(turn.chat, message.replies_to) if message.replies_to else None
-            if exchange and exchange.answer and exchange.answer.epoch == turn.epoch:
-                return exchange.answer.id
-        return turn.head
-
     async def _late(self, turn: Turn, messages: Sequence[Message]) -> Parts:
-        """Ask before answering what was said long ago. A question is kept for the button to ask; a command is run by it."""
+        """Ask before answering what was said long ago. A question is kept for the button to ask, and so are the pictures of an
+        order; a command is run by it."""
         command = command_of(messages[0].text) if len(messages) == 1 else None
-        if command:
-            words, action = messages[0].text, f"run:{messages[0].text}"
+        words = messages[0].text
+        if command and kind_of(words) and (pictures := await pictures_of(self._asking, turn, messages[0])):
+            action, author = f"again:{turn.id}", context.speaker_of(turn.author.name) if turn.address.group else ""
+            yield Asked(text=words, author=author, parent=turn.head, files=pictures)
+        elif command:
+            action = f"run:{words}"
         else:
             question = (await self._asking.read(turn, messages)).question
             words, action = question.text, f"again:{turn.id}"
-            tip = await self._tip(turn, messages)
+            tip = await self._asking.tip(turn, messages)
             yield Asked(text=question.text, author=question.author, parent=tip, files=question.files)
         yield Text(phrases.LATE.format(words=context.words(words)).to(turn.language))
         yield Buttons(((Choice(phrases.ANSWER_NOW.to(turn.language), action),),))
@@ -139,24 +156,36 @@ class ConversationManager:
         last = await self._history.last(turn.chat, turn.head)
         if last and last.question and last.question.id == exchange.question.id:
             return self._anew(turn, messages, last, exchange.question.parent)
+        if exchange.latest and len(await self._history.answers(exchange.turn)) > 1:  # of which none is chosen yet
+            return self._anew(turn, messages, exchange, turn.head)
         if exchange.answer is None:
-            return self._anew(turn, messages, exchange, turn.head) if exchange.latest else self._said(turn, messages)
+            here = exchange.latest or await self._is_open(exchange.turn)
+            return self._anew(turn, messages, exchange, turn.head) if here else self._said(turn, messages)
         return reply(turn, phrases.EDIT_TOO_OLD)
 
     async def _anew(self, turn: Turn, messages: Sequence[Message], exchange: Exchange, tip: int | None) -> Parts:
         yield Replaces(exchange.turn)
+        if await self._is_open(exchange.turn):
+            yield Cancelled(exchange.turn)
         command = command_of(messages[0].text) if len(messages) == 1 else None
-        if command and command[0] == "image":
-            order = Order.read(command[1])
-            answer = draw(self._asking, turn, order, tip) if order.prompt else reply(turn, phrases.IMAGE_WHAT)
+        if command and kind_of(messages[0].text):
+            answer = order_said(self._asking, turn, messages[0], tip)
         elif command:
-            answer = self._said(turn, messages)
+            if command[0] == "compare":  # its answers do not move the conversation on from what they replace
+                yield Rewound(tip)
+            answer = self._said(replace(turn, head=tip) if command[0] in ASKING else turn, messages)
         else:
             heard = await self._asking.read(turn, messages)
-            answer = self._asking.ask(turn, Request(question=heard.question, tip=tip, asides=heard.asides))
+            request = Request(question=heard.question, tip=tip, asides=heard.asides, quote=heard.quote)
+            answer = self._asking.ask(turn, request)
         async with aclosing(answer):
             async for part in answer:
                 yield part
+
+    async def _is_open(self, turn: int) -> bool:
+        """Whether what that turn ordered is not done yet."""
+        job = await self._asking.job(turn)
+        return job is not None and job.ended is None
 
     # --- presses -------------------------------------------------------------------------------------------------------
 
@@ -169,8 +198,9 @@ class ConversationManager:
         elif row.used:
             answer = _silence()
         else:
-            yield Spent(row.id)
             verb, _, rest = row.action.partition(":")
+            if verb not in LASTING:
+                yield Spent(row.id)
             answer = await self._act(turn, verb, rest)
         async with aclosing(answer):
             async for part in answer:
@@ -192,12 +222,18 @@ class ConversationManager:
                 return await self._consented(turn, int(earlier), fingerprint, given=answer == "yes")
             case "think":
                 return set_thinking(self._asking, turn, rest)
+            case "voice":
+                return set_voice(self._asking, turn, rest)
+            case "keep":
+                return await keep(self._asking, turn, rest)
             case "model":
                 return choose(self._asking, turn, rest)
             case "draw":
-                return draw(self._asking, turn, Order.of_action(rest), turn.head)
+                return await order_like(self._asking, turn, rest)
             case "other":
-                return choose_other(self._asking, turn, Order.of_action(rest))
+                return await choose_other(self._asking, turn, rest)
+            case "cancel":
+                return cancel(self._asking, turn, rest)
             case "run":
                 said = Message(
                     id="", author=turn.author, address=turn.address, text=rest, at=self._clock(), language=turn.language

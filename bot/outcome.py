@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from bot import phrases
 from bot.answer import Answer, Layout
-from bot.messages import Address, Answered, Asked, Button, Change, Choice, Finish, Finished, Text, Turn
+from bot.messages import Address, Answered, Asked, Button, Change, Choice, Finish, Finished, Ordered, Text, Turn
 from bot.ports import ButtonRow, Final, Outcome
 
 BUTTON_LIFE = 86_400.0  # seconds
@@ -41,6 +41,7 @@ class Making:
         if finished.reason is Finish.STOPPED:
             for slot in answer.unfinished if answer.several else (0,):
                 self._append(f"*({phrases.STOPPED.to(turn.language)})*", slot)
+            changes = [change for change in changes if not isinstance(change, Ordered)]
             if text.strip() and not answer.several and _unanswered(changes):
                 changes.append(Answered(text=text))
         buttons: dict[int, tuple[tuple[Button, ...], ...]] = {}

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 
-from bot import phrases
+from bot import phrases, phrases_jobs
 from bot.errors import StorageError, Unreadable
 from bot.lanes import command_of
 from bot.messages import Address, ChatKey, Edited, Left, Message, Piece, Pressed
@@ -107,8 +107,10 @@ class Overtaker:
             return address, layout(phrase.to(message.language))
 
         def after_stop(overtaken: Overtaken) -> tuple[Address, tuple[Piece, ...]]:
-            # A stopped answer shows it itself.
-            return address, () if overtaken.turn else layout(phrases.NOTHING_RUNS.to(message.language))
+            if overtaken.turn:  # a stopped answer shows it itself
+                return address, ()
+            phrase = phrases_jobs.TASK_CANCELLED if overtaken.jobs else phrases.NOTHING_RUNS
+            return address, layout(phrase.to(message.language))
 
         command = command_of(message.text)
         if command and command[0] == "reset":

@@ -29,11 +29,10 @@ def answers(turn: int) -> Transaction[list[Entry]]:
 def exchange(chat: str, message: str) -> Transaction[Exchange | None]:
     chat = yield from home(chat)
     rows = yield HISTORY["turn_of_answer"], {"chat": chat, "message": message}
-    if not rows:
-        rows = yield HISTORY["turn_of_question"], {"chat": chat, "message": message}
-    if not rows:
-        return None
-    return (yield from _exchange(chat, rows[0]["turn"]))
+    if rows:
+        return (yield from _exchange(chat, rows[0]["turn"], rows[0]["number"]))
+    rows = yield HISTORY["turn_of_question"], {"chat": chat, "message": message}
+    return (yield from _exchange(chat, rows[0]["turn"])) if rows else None
 
 
 def last(chat: str, head: int | None) -> Transaction[Exchange | None]:
@@ -52,14 +51,14 @@ def asked(turn: int) -> Transaction[Entry | None]:
     return (yield from entry(rows[0]["question"]))
 
 
-def _exchange(chat: str, turn: int) -> Transaction[Exchange | None]:
+def _exchange(chat: str, turn: int, piece: int | None = None) -> Transaction[Exchange | None]:
     rows = yield HISTORY["turn_entries"], {"turn": turn}
     if not rows:
         return None
     question = (yield from entry(rows[0]["question"])) if rows[0]["question"] is not None else None
     answer = (yield from entry(rows[0]["answer"])) if rows[0]["answer"] is not None else None
     latest = yield HISTORY["latest_question"], {"chat": chat}
-    return Exchange(turn, question, answer, bool(latest) and latest[0]["id"] == turn)
+    return Exchange(turn, question, answer, bool(latest) and latest[0]["id"] == turn, piece)
 
 
 def report(chat: str) -> Transaction[Report | None]:

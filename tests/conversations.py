@@ -21,18 +21,23 @@ from bot.messages import (
     Attachment,
     Author,
     Buttons,
+    Cancelled,
     Change,
     ChatKey,
     Choice,
     Configured,
     Edited,
+    Ended,
     Event,
     Finish,
     Finished,
+    LeftOut,
     Media,
     Message,
     Notice,
+    Ordered,
     Part,
+    Piece,
     Pressed,
     Replaces,
     Rewound,
@@ -42,13 +47,16 @@ from bot.messages import (
     Turn,
     Withdraw,
 )
+from bot.orders import WorkOrder, WorkResult, ended
 from bot.phrases import Language
 from bot.ports import (
     ButtonRow,
     ChatModel,
     Claim,
     Files,
+    Final,
     ImageModel,
+    JobState,
     Kind,
     Line,
     ModelCard,
@@ -96,7 +104,13 @@ QWEN_IMAGE = ModelCard(
     sizes=("1328x1328", "1664x928"),
     seed=True,
 )
+QWEN_EDIT = ModelCard(name="qwen-edit", vendor="qwen", kind="image", per_picture=0.2, edits=2, vision=True)
+GLM_VIDEO = ModelCard(
+    name="glm-video", vendor="glm", kind="video", default=True, animates=True, sizes=("1280x720", "720x1280"), seconds=(5, 10)
+)  # fmt: skip
+QWEN_VIDEO = ModelCard(name="qwen-video", vendor="qwen", kind="video", per_second=0.6, default=True, seconds=(5,))
 ALL = (GLM, GLM_VISION, GLM_IMAGE, QWEN, QWEN_IMAGE)
+STUDIO = (*ALL, QWEN_EDIT, GLM_VIDEO, QWEN_VIDEO)
 
 
 class ScriptedModels:
@@ -128,7 +142,9 @@ class ScriptedModels:
         fitting = [
             card
             for card in self._cards
-            if card.kind == kind and (not vendor or card.vendor == vendor) and (card.vision or not vision)
+            if card.kind == kind
+            and (not vendor or card.vendor == vendor)
+            and (card.vision or card.edits or card.animates or not vision)
         ]
         return fitting[0] if fitting else None
 
@@ -214,6 +230,7 @@ class Answer:
     turn: int
     items: list[Part | Change] = field(default_factory=list)
     buttons: dict[str, str] = field(default_factory=dict)  # label → id
+    messages: list[str] = field(default_factory=list)  # at the platform
 
     @property
     def text(self) -> str:
@@ -241,8 +258,14 @@ class Answer:
     def changes(self) -> list[Change]:
         return [item for item in self.items if isinstance(item, Changes)]
 
+    @property
+    def ordered(self) -> WorkOrder | None:
+        """What it orders in the background."""
+        orders = [WorkOrder.load(item.order) for item in self.items if isinstance(item, Ordered)]
+        return orders[0] if orders else None
 
-Changes = Asked | Answered | Rewound | Configured | Spent | Replaces
+
+Changes = Asked | Answered | Rewound | Configured | Spent | Replaces | LeftOut | Ordered | Cancelled
 
 
 class Conversation:
@@ -268,6 +291,7 @@ class Conversation:
             platforms=platforms or {"web": Album()},
             files=self.files,
             image_model=image_model,
+            jobs=store,
             clock=self.now,
         )
         self.key = ChatKey("web", "1")
@@ -307,7 +331,33 @@ class Conversation:
         late: bool = False,
         stop_at: str = "",
     ) -> Answer:
-        claim = await self._claim([message.id for message in messages])
+        return await self._answer(await self._claim([message.id for message in messages]), said, late, stop_at)
+
+    async def ends(self, result: WorkResult, state: JobState = JobState.DONE) -> Answer:
+        """The oldest work in the background ends so."""
+        [job], _ = await self.store.claim_jobs(1)
+        await self.store.end_job(job, state, result.dump(), cost=result.cost)
+        return await self.hears()
+
+    async def hears(self) -> Answer:
+        """That work in the background ended."""
+        [claim], _ = await self.store.claim(1)
+        said = ended(claim.rows[0].payload)
+        assert said
+        return await self._answer(claim, said)
+
+    async def draws(self, *pictures: bytes, **values: int | str) -> Answer:
+        """The oldest order is done, with these pictures."""
+        kept = [(await self.files.keep(data, "image/png"), "image/png") for data in pictures or [PNG]]
+        return await self.ends(replace(WorkResult(files=tuple(kept)), **values))  # type: ignore[arg-type] # real fields
+
+    async def _answer(
+        self,
+        claim: Claim,
+        said: tuple[Message, ...] | Edited | Pressed | Ended,
+        late: bool = False,
+        stop_at: str = "",
+    ) -> Answer:
         turn = self._open(claim, said, late)
         answer = Answer(turn.id)
         async with aclosing(self.manager.answer(turn)) as items:
@@ -323,11 +373,22 @@ class Conversation:
             if isinstance(part, Buttons):
                 rows = [self._button(answer, turn, choice) for row in part.rows for choice in row]
         outcome = Outcome(
-            address=turn.address, finished=answer.finished, pieces=(), changes=tuple(answer.changes),
-            buttons=tuple(rows), text=answer.text,
+            address=turn.address, finished=answer.finished, pieces=self._pieces(answer), changes=tuple(answer.changes),
+            buttons=tuple(rows), text=answer.text, author=turn.author.id,
         )  # fmt: skip
-        await self.store.complete(claim, outcome)
+        shown = await self.store.complete(claim, outcome)
+        answer.messages = [final.id or f"a{final.turn}.{final.number}" for final in shown]
+        finals = [replace(final, id=id) for final, id in zip(shown, answer.messages, strict=True)]
+        if finals:
+            await self.store.shown(self.key, finals)
         return answer
+
+    @staticmethod
+    def _pieces(answer: Answer) -> tuple[Final, ...]:
+        """A message for each picture, and one for the words."""
+        said = answer.text or "".join(answer.notices)
+        pieces = [*(Piece(media.caption, media=media) for media in answer.media), *([Piece(said)] if said else [])]
+        return tuple(Final(answer.turn, 0, number, piece) for number, piece in enumerate(pieces))
 
     def _button(self, answer: Answer, turn: Turn, choice: Choice) -> ButtonRow:
         id = f"b{next(self._numbers)}"
@@ -347,7 +408,7 @@ class Conversation:
         claims, _ = await self.store.claim(1)
         return claims[0]
 
-    def _open(self, claim: Claim, said: tuple[Message, ...] | Edited | Pressed, late: bool) -> Turn:
+    def _open(self, claim: Claim, said: tuple[Message, ...] | Edited | Pressed | Ended, late: bool) -> Turn:
         voice = said[-1] if isinstance(said, tuple) else said.message if isinstance(said, Edited) else said
         return Turn(
             id=claim.turn, chat=claim.chat, seq=claim.seq, fence=claim.fence, epoch=claim.epoch, said=said,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.commands import menu
-from bot.commands.image import Order
 from bot.errors import ModelError, Trouble
-from bot.messages import Answered, Asked, Configured, Finish, Finished, Media, Rewound, Text, Usage
+from bot.messages import Answered, Asked, Configured, Finish, Finished, Rewound, Text, Usage
 from storage import open_store
 from storage.store import Store
-from tests.conversations import ALL, GLM, OWNER, PNG, QWEN, Conversation, ScriptedModels, picture
+from tests.conversations import GLM, OWNER, QWEN, Conversation, ScriptedModels, picture
 
 
 @pytest.fixture
@@ -39,9 +37,12 @@ def chat(store: Store, models: ScriptedModels) -> Conversation:
 def test_the_menu_lists_every_command_for_the_platforms(models: ScriptedModels) -> None:
     names = [entry.name for entry in menu(models)]
     assert names == [
-        *("start", "help", "reset", "model", "think", "image", "ask", "system", "retry", "undo", "stop", "info")
+        *("start", "help", "reset", "model", "think", "voice", "image", "video", "later", "tasks", "task"),
+        *("compare", "search", "ask", "system", "retry", "undo", "stop", "info"),
     ]
-    assert {entry.name for entry in menu(models) if entry.required} == {"image", "ask"}
+    assert {entry.name for entry in menu(models) if entry.required} == {
+        *("image", "video", "later", "task", "compare", "search", "ask")
+    }
 
 
 def test_the_menu_completes_models(models: ScriptedModels) -> None:
@@ -70,7 +71,6 @@ async def test_the_simulator_is_not_passed_off_as_a_model(store: Store) -> None:
     chat = Conversation(store, ScriptedModels(simulated=True))
     assert "simulator" in (await chat.say("/start")).text
     assert "simulator" in (await chat.say("/model")).text
-    assert "simulator" in (await chat.say("/image a fox")).media[0].caption
 
 
 async def test_an_unknown_command_gets_one_helpful_line(chat: Conversation, models: ScriptedModels) -> None:
@@ -86,7 +86,10 @@ async def test_commands_never_enter_the_models_context(chat: Conversation, model
     assert models.lines == [("user", "hi")]
 
 
-@pytest.mark.parametrize("command", ["/image", "/ask", "/image 1024x1024", "/IMAGE   "])
+@pytest.mark.parametrize(
+    "command",
+    ["/image", "/ask", "/image 1024x1024", "/IMAGE   ", "/image x2", "/video", "/video 5s", "/later", "/task"],
+)
 async def test_a_missing_argument_gets_one_helpful_line(
     chat: Conversation, models: ScriptedModels, command: str
 ) -> None:
@@ -94,7 +97,7 @@ async def test_a_missing_argument_gets_one_helpful_line(
     assert "`/" in answer.text
     assert answer.finished.reason is Finish.COMMAND
     assert not models.prompts
-    assert not models.drawn
+    assert not answer.changes
 
 
 # --- /model ------------------------------------------------------------------------------------------------------------
@@ -145,117 +148,6 @@ async def test_rubbish_gets_a_line(chat: Conversation) -> None:
 async def test_a_model_without_a_key_names_the_variable_to_the_owner_alone(chat: Conversation) -> None:
     assert "set `KIMI_API_KEY`" in (await chat.say(chat.message("/model kimi", OWNER))).text
     assert (await chat.say("/model kimi")).text == "“kimi” is not set up here. /model lists what is."
-
-
-# --- /image ------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_picture_is_drawn_kept_and_remembered(chat: Conversation, models: ScriptedModels) -> None:
-    answer = await chat.say("/image a red fox in snow")
-    assert answer.notices == ["drawing with glm-image …"]
-    (media,) = answer.media
-    assert media == Media(media.file, "image/png", "a red fox in snow")
-    assert await chat.files.load(media.file) == PNG
-    await chat.say("nicer?")
-    assert models.lines == [
-        ("user", "Draw a picture: a red fox in snow"),
-        ("assistant", "[picture: a red fox in snow]"),
-        ("user", "nicer?"),
-    ]
-
-
-async def test_the_chats_vendor_draws(chat: Conversation, models: ScriptedModels) -> None:
-    await chat.say("/model qwen")
-    await chat.say("/image a fox")
-    assert models.drawn[0].card.name == "qwen-image"
-
-
-async def test_the_owners_image_model_draws_for_all(store: Store, models: ScriptedModels) -> None:
-    chat = Conversation(store, models, image_model="qwen-image")
-    await chat.say("/image a fox")
-    assert models.drawn[0].card.name == "qwen-image"
-
-
-@pytest.mark.parametrize("size", ["1024x768", "1024*768", "1024×768", "1024 x 768"])
-async def test_a_size_may_stand_in_front(chat: Conversation, models: ScriptedModels, size: str) -> None:
-    await chat.say(f"/image {size} a fox")
-    assert (models.drawn[0].size, models.drawn[0].text) == ("1024x768", "a fox")
-
-
-@pytest.mark.parametrize("size", ["500x1024", "1024x1025", "2048x2048", "99999x1", "0x0"])
-async def test_an_impossible_size_costs_nothing_and_says_what_is_possible(
-    chat: Conversation, models: ScriptedModels, size: str
-) -> None:
-    answer = await chat.say(f"/image {size} a fox")
-    assert f"glm-image cannot draw {size}" in answer.text
-    assert "512 to 2048 px in steps of 16" in answer.text
-    assert not models.drawn
-    assert not answer.changes
-
-
-async def test_a_model_with_fixed_sizes_lists_them(chat: Conversation, models: ScriptedModels) -> None:
-    await chat.say("/model qwen")
-    answer = await chat.say("/image 1024x1024 a fox")
-    assert answer.text == "qwen-image cannot draw 1024x1024. It draws: 1328x1328, 1664x928"
-    await chat.say("/image 1664x928 a fox")
-    assert models.drawn[0].size == "1664x928"
-
-
-async def test_again_draws_the_same_anew(chat: Conversation, models: ScriptedModels) -> None:
-    await chat.say("/model qwen")
-    first = await chat.say("/image 1664x928 a fox: red, in snow")
-    again = await chat.press(first.buttons["Again"])
-    assert again.media
-    one, two = models.drawn
-    assert replace(one, turn=0, seed=None) == replace(two, turn=0, seed=None)
-    assert one.seed != two.seed
-
-
-async def test_another_model_may_draw_it(chat: Conversation, models: ScriptedModels) -> None:
-    first = await chat.say("/image 1024x1024 a fox")
-    choice = await chat.press(first.buttons["Other model"])
-    await chat.press(choice.buttons["qwen-image"])
-    assert (models.drawn[-1].card.name, models.drawn[-1].text) == ("qwen-image", "a fox")
-    assert models.drawn[-1].size == "", "a size that the other model does not draw becomes its own"
-
-
-async def test_without_another_model_none_is_offered(store: Store) -> None:
-    chat = Conversation(store, ScriptedModels(tuple(card for card in ALL if card.name != "qwen-image")))
-    assert set((await chat.say("/image a fox")).buttons) == {"Again"}
-
-
-async def test_a_refused_prompt_is_told_and_stays_out_of_context(chat: Conversation, models: ScriptedModels) -> None:
-    models.pictures = [ModelError(Trouble.REFUSED, vendor="glm", status=400, code="1301")]
-    answer = await chat.say("/image something bad")
-    assert "content filter" in answer.text
-    assert answer.finished.reason is Finish.REFUSED
-    assert set(answer.buttons) == {"Other model"}
-    await chat.say("hi")
-    assert models.lines == [("user", "hi")]
-
-
-async def test_a_failed_drawing_can_be_tried_again(chat: Conversation, models: ScriptedModels) -> None:
-    models.pictures = [ModelError(Trouble.FAULT, vendor="glm", status=500)]
-    failed = await chat.say("/image 1024x1024 a fox")
-    again = await chat.press(failed.buttons["Retry"])
-    assert again.media
-    assert (models.drawn[1].text, models.drawn[1].size) == ("a fox", "1024x1024")
-
-
-async def test_a_quote_may_be_what_to_draw(chat: Conversation, models: ScriptedModels) -> None:
-    await chat.say(chat.message("/image", quote="a castle\nin the air", quoted="Bob"))
-    assert models.drawn[0].text == "a castle in the air"
-
-
-async def test_without_an_image_model_it_says_so(store: Store) -> None:
-    chat = Conversation(store, ScriptedModels((GLM,)))
-    assert "No model is set up" in (await chat.say("/image a fox")).text
-
-
-def test_an_order_survives_its_button() -> None:
-    order = Order("a fox: red, - and 3 more", "1024x768", "openai/x:8b")
-    assert Order.of_action(order.action("draw").partition(":")[2]) == order
-    assert Order.read("/image".removeprefix("/image")) == Order("")
 
 
 # --- /ask and /system --------------------------------------------------------------------------------------------------
@@ -335,12 +227,6 @@ async def test_retry_after_a_failure_asks_what_failed(chat: Conversation, models
     await chat.say("a joke?")
     await chat.say("/retry")
     assert models.lines == [("user", "hello"), ("assistant", "answer 1"), ("user", "a joke?")]
-
-
-async def test_retry_of_a_picture_draws_it_again(chat: Conversation, models: ScriptedModels) -> None:
-    await chat.say("/image 1024x1024 a fox")
-    assert (await chat.say("/retry")).media
-    assert (models.drawn[1].text, models.drawn[1].size) == ("a fox", "1024x1024")
 
 
 async def test_undo_takes_back_the_last_exchange(chat: Conversation, models: ScriptedModels) -> None:

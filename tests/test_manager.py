@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ModelError, Trouble
-from bot.messages import Answered, Asked, Finish, Finished, Replaces, Spent, Text, Thought
-from bot.ports import ModelCard
+from bot.messages import Answered, Asked, Cancelled, Finish, Finished, Replaces, Spent, Text, Thought
+from bot.ports import JobState, ModelCard
 from storage import open_store
 from storage.store import Store
 from tests.conversations import (
@@ -18,8 +18,10 @@ from tests.conversations import (
     GLM,
     OWNER,
     QWEN,
+    STUDIO,
     Conversation,
     ScriptedModels,
+    picture,
 )
 
 
@@ -184,9 +186,17 @@ async def test_what_was_said_long_ago_is_asked_about_first(chat: Conversation, m
 
 async def test_a_late_command_waits_for_the_button_too(chat: Conversation, models: ScriptedModels) -> None:
     late = await chat.say("/image a fox", late=True)
-    assert not models.drawn
-    await chat.press(late.buttons["Answer now"])
-    assert models.drawn[0].text == "a fox"
+    assert late.ordered is None
+    ordered = (await chat.press(late.buttons["Answer now"])).ordered
+    assert ordered and ordered.text == "a fox"
+
+
+async def test_pictures_of_a_late_order_are_kept_for_the_button(store: Store) -> None:
+    chat = Conversation(store, ScriptedModels(STUDIO))
+    late = await chat.say(chat.message("/image make it blue", attachments=(picture(),)), late=True)
+    assert late.ordered is None
+    ordered = (await chat.press(late.buttons["Answer now"])).ordered
+    assert ordered and (ordered.text, ordered.model, len(ordered.pictures)) == ("make it blue", "qwen-edit", 1)
 
 
 # --- edits -------------------------------------------------------------------------------------------------------------
@@ -259,10 +269,34 @@ async def test_an_edit_from_before_a_reset_changes_nothing(chat: Conversation, m
 
 async def test_an_edited_drawing_is_drawn_anew_in_place(chat: Conversation, models: ScriptedModels) -> None:
     order = chat.message("/image a fux")
-    first = await chat.say(order)
+    await chat.say(order)
+    first = await chat.draws()
     edited = await chat.edit(order, "/image a fox")
     assert edited.items[0] == Replaces(first.turn)
-    assert models.drawn[-1].text == "a fox"
+    assert edited.ordered and edited.ordered.text == "a fox"
+    second = await chat.draws()
+    assert second.items[0] == Replaces(edited.turn)
+    await chat.say("nice")
+    assert [text for _, text in models.lines] == ["Draw a picture: a fox", "[picture: a fox]", "nice"]
+
+
+async def test_an_edit_while_it_is_drawn_cancels_the_first_order(chat: Conversation, store: Store) -> None:
+    order = chat.message("/image a fux")
+    first = await chat.say(order)
+    await chat.say("meanwhile")
+    edited = await chat.edit(order, "/image a fox")
+    assert edited.items[:2] == [Replaces(first.turn), Cancelled(first.turn)]
+    job = await store.job(first.turn)
+    assert job and job.state is JobState.CANCELLING
+
+
+async def test_an_edit_into_what_cannot_be_drawn_says_so_in_place(chat: Conversation) -> None:
+    order = chat.message("/image a fox")
+    first = await chat.say(order)
+    edited = await chat.edit(order, "/image 7x7 a fox")
+    assert edited.items[:2] == [Replaces(first.turn), Cancelled(first.turn)]
+    assert "cannot draw 7x7" in edited.text
+    assert edited.ordered is None
 
 
 async def test_an_edited_command_is_run_again(chat: Conversation, models: ScriptedModels) -> None:

@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
-from bot import phrases, phrases_thinking
+from bot import phrases, phrases_compare, phrases_jobs, phrases_thinking, phrases_voice
 from bot.asking import Asking, Parts
 from bot.commands.command import Command, reply
+from bot.commands.compare import compare
 from bot.commands.conversation import ask, retry, system, undo
 from bot.commands.image import image
 from bot.commands.info import info
+from bot.commands.later import later
 from bot.commands.model import model, model_names
+from bot.commands.search import search
+from bot.commands.tasks import task, tasks
 from bot.commands.think import settings, think
+from bot.commands.video import video
+from bot.commands.voice import voice, voices
 from bot.messages import Message, Turn
 from bot.ports import MenuEntry, Models
 
@@ -55,7 +61,14 @@ COMMANDS = (
     Command(name="reset", help=phrases.HELP_RESET, run=overtaking),
     Command(name="model", help=phrases.HELP_MODEL, run=model, argument=phrases.ARG_MODEL, choices=model_names),
     Command(name="think", help=phrases_thinking.HELP, run=think, argument=phrases_thinking.ARGUMENT, choices=settings),
-    Command(name="image", help=phrases.HELP_IMAGE, run=image, argument=phrases.ARG_IMAGE, required=True),
+    Command(name="voice", help=phrases_voice.HELP, run=voice, argument=phrases_voice.ARGUMENT, choices=voices),
+    Command(name="image", help=phrases.HELP_IMAGE, run=image, argument=phrases_jobs.ARG_IMAGE, required=True),
+    Command(name="video", help=phrases_jobs.HELP_VIDEO, run=video, argument=phrases_jobs.ARG_VIDEO, required=True),
+    Command(name="later", help=phrases_jobs.HELP_LATER, run=later, argument=phrases.ARG_ASK, required=True),
+    Command(name="tasks", help=phrases_jobs.HELP_TASKS, run=tasks),
+    Command(name="task", help=phrases_jobs.HELP_TASK, run=task, argument=phrases_jobs.ARG_TASK, required=True),
+    Command(name="compare", help=phrases_compare.HELP, run=compare, argument=phrases.ARG_ASK, required=True),
+    Command(name="search", help=phrases_compare.HELP_SEARCH, run=search, argument=phrases.ARG_ASK, required=True),
     Command(name="ask", help=phrases.HELP_ASK, run=ask, argument=phrases.ARG_ASK, required=True),
     Command(name="system", help=phrases.HELP_SYSTEM, run=system, argument=phrases.ARG_SYSTEM),
     Command(name="retry", help=phrases.HELP_RETRY, run=retry),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from bot import context, phrases
 from bot.asking import Asking, Parts, Request
 from bot.commands.command import reply
-from bot.commands.image import draw, is_drawing, order_of
+from bot.commands.reordering import kind_of, order_again
 from bot.context import Question
 from bot.messages import Configured, Finish, Message, Rewound, Turn
 from bot.ports import Entry, ModelCard
@@ -24,7 +24,10 @@ async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> P
     else:
         heard = await desk.read(turn, [replace(message, text=argument)])
         again = "" if message.attachments else f"run:{message.text}"
-        answer = desk.ask(turn, Request(question=heard.question, asides=heard.asides, alone=True, again=again))
+        request = Request(
+            question=heard.question, asides=heard.asides, quote=heard.quote, alone=True, again=again
+        )  # fmt: skip
+        answer = desk.ask(turn, request)
     async with aclosing(answer):
         async for item in answer:
             yield item
@@ -66,8 +69,8 @@ async def ask_again(desk: Asking, turn: Turn, entry: Entry, card: ModelCard | No
     answered = last is not None and last.question is not None and last.question.id == entry.id
     here = answered or entry.parent == turn.head
     tip, stored = (entry.parent, entry.id) if here else (turn.head, None)
-    if is_drawing(entry):
-        return draw(desk, turn, order_of(entry), tip, stored)
+    if kind := kind_of(entry.text):
+        return await order_again(desk, turn, entry, kind, tip, stored)
     question = Question(entry.text, entry.author, entry.files)
     seed = random.randrange(1, 2**31)
     return desk.ask(turn, Request(question=question, tip=tip, card=card, stored=stored, seed=seed))

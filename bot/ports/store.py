@@ -206,12 +206,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question with what became of it. `latest` says that it is the last one of the chat's conversation."""
+    """A question with what became of it. `latest` says that it is the last one of the chat's conversation; `piece` by which
+    message of the answer it was found (0: the first), None for the question's own."""
 
     turn: int
     question: Entry | None
     answer: Entry | None
     latest: bool
+    piece: int | None = None
 
 
 class History(Protocol):

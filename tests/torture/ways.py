@@ -243,7 +243,7 @@ async def migrate(one: Passing) -> None:
 
 
 async def redraw(one: Passing) -> None:
-    """An answer of a picture and a line becomes one of a line alone."""
+    """An answer that is a picture becomes a line."""
     browser, chat = one.made.browser, one.mouth.chat.removeprefix("web:")
     assert browser is not None
     place = f"/api/chats/{chat}"
@@ -253,7 +253,7 @@ async def redraw(one: Passing) -> None:
     said = {"id": message, "text": f"/image a nest {one.person.canary}", "files": [kept]}
     async with browser.post(f"{place}/messages", json=said) as response:
         assert response.status == 200, await response.text()
-    await one.shows(phrases.IMAGE_ALONE.en)
+    await one.shows(phrases.SIMULATED_PICTURE.en)
     one.arm()
     await one.mouth.edit(message, one.person.canary)
 

@@ -1,0 +1,81 @@
+"""/later: a question that is answered in the background, in a branch of its own."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+
+from bot import context, phrases_jobs, thinking
+from bot.asking import Asking, Parts, Request, too_long
+from bot.commands.command import reply
+from bot.commands.ordering import cancelling, waiting
+from bot.context import Question
+from bot.errors import ModelError, Trouble, Unreadable
+from bot.messages import Finish, Finished, Message, Notice, Ordered, Turn
+from bot.orders import WorkOrder
+from bot.ports import Job, ModelCard, Prompt
+from bot.questions import Declined
+
+PATIENCE = 1800.0  # seconds
+
+
+async def later(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+    if argument or message.attachments or message.quote:
+        parts = _ordered(desk, turn, replace(message, text=argument))
+    else:
+        parts = reply(turn, phrases_jobs.LATER_WHAT)
+    async with aclosing(parts):
+        async for part in parts:
+            yield part
+
+
+async def _ordered(desk: Asking, turn: Turn, message: Message) -> Parts:
+    """Raises Declined."""
+    heard = await desk.read(turn, [message])
+    question = heard.question
+    tip = await desk.tip(turn, [message])
+    request = Request(question=question, tip=tip)
+    card = desk.sighted(turn, request)
+    system = desk.instructions(turn.address.group, turn.system)
+    if context.fit(card, system, (), question, context.room_of(card, thinking.thinks(card, turn.think))) is None:
+        raise Declined(too_long(card, question, turn.think))
+    order = replace(WorkOrder.of(turn, question.text, card.name), pictures=question.files, parent=tip)
+    yield replace(request.asked, model=card.name)
+    yield Ordered(kind="chat", model=card.name, order=order.dump(), patience=PATIENCE)
+    said = (
+        waiting(turn.id, "chat", order) if card.later else phrases_jobs.LATER_HERE.format(id=turn.id, model=card.name)
+    )
+    asides = [f"*{aside.to(turn.language)}*" for aside in heard.asides]
+    yield Notice("\n\n".join([*asides, said.to(turn.language)]))
+    yield cancelling(turn)
+    yield Finished(reason=Finish.COMMAND)
+
+
+async def prompt_of(desk: Asking, job: Job, order: WorkOrder) -> Prompt:
+    """What the model is asked when its time has come. Raises Unreadable when the question is gone, ModelError when it does not
+    fit."""
+    card = desk.models.find(job.model)
+    entry = await desk.history.asked(job.id)
+    if entry is None or not isinstance(card, ModelCard):
+        raise Unreadable(f"the question or the model of job {job.id} is gone")
+    history = await desk.history.line(order.parent, context.ENTRIES)
+    thinks = thinking.thinks(card, order.think)
+    lines = context.fit(
+        card,
+        desk.instructions(order.address.group, order.system),
+        history,
+        Question(entry.text, entry.author, entry.files),
+        context.room_of(card, thinks),
+    )
+    if lines is None:
+        raise ModelError(Trouble.TOO_LONG, vendor=card.vendor, model=card.name)
+    return Prompt(
+        card=card,
+        lines=lines,
+        output=context.output_of(card, thinks),
+        chat=job.chat,
+        turn=job.id,
+        think=thinks,
+        language=order.language,
+        job=job.fence,
+    )
