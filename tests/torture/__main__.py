@@ -146,9 +146,11 @@ async def _ended(process: asyncio.subprocess.Process, seconds: float) -> bool:
     try:
         await asyncio.wait_for(process.wait(), seconds)
     except TimeoutError:
-        process.send_signal(signal.SIGINT)
-        await process.wait()
         return False
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+            await process.wait()
     return True
 
 
@@ -173,6 +175,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     log_plainly()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
     log.info("seed %d", seed)
     git = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -49,6 +50,7 @@ def log_plainly() -> None:
 
 def main(module: str, seconds: str, seed: str, scratch: str) -> None:
     log_plainly()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
     torture: Torture = import_module(module).torture
     place = Path(scratch)
     work = place / "work"
