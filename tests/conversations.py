@@ -229,7 +229,7 @@ class Answer:
 
     turn: int
     items: list[Part | Change] = field(default_factory=list)
-    buttons: dict[str, str] = field(default_factory=dict)  # label → id
+    buttons: dict[str, str] = field(default_factory=dict)  # label → id; of a second one of that label "label 2"
     messages: list[str] = field(default_factory=list)  # at the platform
 
     @property
@@ -368,13 +368,13 @@ class Conversation:
                 if isinstance(item, Text) and item.delta == stop_at:
                     answer.items += [Answered(text=answer.text), Finished(reason=Finish.STOPPED)]
                     break
-        rows = []
+        rows: dict[int, list[ButtonRow]] = {}
         for part in answer.items:
             if isinstance(part, Buttons):
-                rows = [self._button(answer, turn, choice) for row in part.rows for choice in row]
+                rows[part.slot] = [self._button(answer, turn, choice) for row in part.rows for choice in row]
         outcome = Outcome(
             address=turn.address, finished=answer.finished, pieces=self._pieces(answer), changes=tuple(answer.changes),
-            buttons=tuple(rows), text=answer.text, author=turn.author.id,
+            buttons=tuple(row for slot in rows.values() for row in slot), text=answer.text, author=turn.author.id,
         )  # fmt: skip
         shown = await self.store.complete(claim, outcome)
         answer.messages = [final.id or f"a{final.turn}.{final.number}" for final in shown]
@@ -392,7 +392,7 @@ class Conversation:
 
     def _button(self, answer: Answer, turn: Turn, choice: Choice) -> ButtonRow:
         id = f"b{next(self._numbers)}"
-        answer.buttons[choice.label] = id
+        answer.buttons[f"{choice.label} 2" if choice.label in answer.buttons else choice.label] = id
         person = "" if choice.anyone else turn.author.id
         return ButtonRow(id, self.key, person, choice.action, self.now() + 86_400)
 

@@ -51,7 +51,10 @@ def test_everything_comes_each_stream_in_its_order(streams: list[list[int]]) -> 
 async def test_neither_waits_for_the_other() -> None:
     source = Source()
     found: set[int] = set()
-    async with asyncio.timeout(5), aclosing(merged(source.numbers(1, end=False), source.numbers(2, end=False))) as items:
+    async with (
+        asyncio.timeout(5),
+        aclosing(merged(source.numbers(1, end=False), source.numbers(2, end=False))) as items,
+    ):
         async for item in items:
             found.add(item)
             if len(found) == 2:
@@ -69,7 +72,10 @@ async def test_closing_it_closes_all() -> None:
 
 async def test_nobody_runs_far_ahead_of_a_slow_reader() -> None:
     source = Source()
-    async with asyncio.timeout(5), aclosing(merged(source.numbers(*range(1000)), source.numbers(*range(1000)))) as items:
+    async with (
+        asyncio.timeout(5),
+        aclosing(merged(source.numbers(*range(1000)), source.numbers(*range(1000)))) as items,
+    ):
         await anext(items)
         for _ in range(500):
             await asyncio.sleep(0)
@@ -98,7 +104,10 @@ async def test_a_cancelled_reader_leaves_nothing_open() -> None:
 async def test_an_error_of_ours_ends_all_and_arrives_as_it_was() -> None:
     source = Source()
     with pytest.raises(FencedOut):
-        async with asyncio.timeout(5), aclosing(merged(source.numbers(1, FencedOut()), source.numbers(2, end=False))) as items:
+        async with (
+            asyncio.timeout(5),
+            aclosing(merged(source.numbers(1, FencedOut()), source.numbers(2, end=False))) as items,
+        ):
             async for _ in items:
                 pass
     assert source.open == 0

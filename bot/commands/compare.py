@@ -1,0 +1,209 @@
+"""/compare: GLM and Qwen answer the same question side by side; a person decides which answer enters the conversation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from bot import context, phrases, phrases_compare, thinking
+from bot.answering import Answering
+from bot.asking import Asking, Parts, Request, sentence, too_long
+from bot.commands.command import reply
+from bot.errors import Trouble
+from bot.merging import merged
+from bot.messages import (
+    Answered,
+    Buttons,
+    Choice,
+    Finish,
+    Finished,
+    LeftOut,
+    Message,
+    Rewound,
+    Text,
+    Turn,
+    Usage,
+    Withdraw,
+)
+from bot.phrases import Phrase
+from bot.ports import ModelCard, Unknown
+from bot.questions import Declined
+
+VENDORS = ("glm", "qwen")  # side by side, in this order
+
+
+async def compare(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+    if not (argument or message.attachments or message.quote):
+        answer = reply(turn, phrases_compare.WHAT)
+    else:
+        cards = _pair(desk, turn)
+        asked = [replace(message, text=argument)]
+        heard = await desk.read(turn, asked)
+        request = Request(
+            question=heard.question,
+            tip=await desk.tip(turn, asked),
+            asides=heard.asides,
+            quote=heard.quote,
+            again="" if message.attachments else f"run:{message.text}",
+        )
+        answer = _side_by_side(desk, turn, request, cards)
+    async with aclosing(answer):
+        async for item in answer:
+            yield item
+
+
+async def keep(desk: Asking, turn: Turn, action: str) -> Parts:
+    """[Keep this one]: `action` names the turn, which of its answers, and where the conversation stood then. While it still
+    stands there, or at another answer of that turn, it goes on from this one."""
+    earlier, number, head = action.split(":")
+    answers = await desk.history.answers(int(earlier))
+    here = {int(head) if head else None, *(entry.id for entry in answers)}
+    kept = answers[int(number)] if int(number) < len(answers) else None
+    if kept is None or kept.epoch != turn.epoch or turn.head not in here:
+        return reply(turn, phrases.MOVED_ON)
+    return reply(turn, phrases_compare.KEPT.format(words=context.words(kept.text)), Rewound(kept.id))
+
+
+def _pair(desk: Asking, turn: Turn) -> list[ModelCard]:
+    """The chat's model and the other vendor's default. Raises Declined where a vendor is not set up here."""
+    chosen, cards = desk.card(turn), []
+    for vendor in VENDORS:
+        card = chosen if chosen and chosen.vendor == vendor else desk.models.pick("chat", vendor=vendor)
+        if card is None:
+            found = desk.models.find(vendor)
+            variable = found.variable if isinstance(found, Unknown) and turn.author.owner else ""
+            needs = phrases_compare.NEEDS_KEY if variable else phrases_compare.NEEDS_BOTH
+            raise Declined(needs.format(vendor=phrases.VENDORS[vendor], variable=variable))
+        cards.append(card)
+    return cards
+
+
+async def _side_by_side(desk: Asking, turn: Turn, request: Request, cards: Sequence[ModelCard]) -> Parts:
+    """Each answer grows in a slot of its own. Neither moves the conversation; both are kept for a person to choose."""
+    sides = [await _begun(desk, turn, replace(request, card=card), slot) for slot, card in enumerate(cards)]
+    yield replace(request.asked, model=_names(sides))
+    if request.quote:
+        yield Text(f"{request.quote}\n\n")
+    for line in request.asides:
+        yield Text(f"*{line.to(turn.language)}*\n\n")
+    for side in sides:  # before any text: the messages stand in this order, whoever is the first to answer
+        yield Text(side.heading, side.slot)
+    kept = 0
+    async with aclosing(merged(*(side.write() for side in sides))) as parts:
+        async for part in parts:
+            yield part
+            # In the order of the slots, by which a reply to one of the messages finds its answer.
+            while kept < len(sides) and sides[kept].finished:
+                for item in _keepable(turn, sides, kept):
+                    yield item
+                kept += 1
+    if request.again and not any(side.said for side in sides):
+        yield Buttons(((Choice(phrases.RETRY.to(turn.language), request.again),),), sides[-1].slot)
+    yield _finished(sides)
+
+
+def _keepable(turn: Turn, sides: Sequence[_Side], at: int) -> Iterator[Answered | Buttons]:
+    """An answer that is finished enters the history, beside the conversation."""
+    if sides[at].said:
+        number = sum(bool(side.said) for side in sides[:at])
+        action = f"keep:{turn.id}:{number}:{'' if turn.head is None else turn.head}"
+        yield Answered(text=sides[at].said, moves=False)
+        yield Buttons(((Choice(phrases_compare.KEEP.to(turn.language), action),),), sides[at].slot)
+
+
+def _names(sides: Sequence[_Side]) -> str:
+    return " + ".join(side.card.name for side in sides)
+
+
+def _finished(sides: Sequence[_Side]) -> Finished:
+    """The end of all: what they cost together; of failures only where there is nothing else, and then the first."""
+    ends = [side.finished for side in sides if side.finished]
+    usages = [end.usage for end in ends]
+    told = ends[0] if not any(side.said for side in sides) else Finished(reason=Finish.STOP)
+    return replace(
+        told,
+        reason=Finish.FAILED if told is ends[0] else Finish.STOP,
+        usage=Usage(
+            prompt=sum(usage.prompt for usage in usages),
+            completion=sum(usage.completion for usage in usages),
+            cached=sum(usage.cached for usage in usages),
+            estimated=any(usage.estimated for usage in usages),
+        ),
+        model=_names(sides),
+        request_id=" ".join(filter(None, (end.request_id for end in ends))),
+        call=None,
+        cost=sum(end.cost for end in ends),
+    )
+
+
+# --- one side ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Side:
+    """One of the answers. `finished` once it has ended; `said` is then what may be kept of it, "" for nothing."""
+
+    turn: Turn
+    slot: int
+    card: ModelCard
+    answering: Answering | Phrase  # why it is not asked
+    unable: Phrase | None = None
+    simulated: bool = False
+    finished: Finished | None = None
+    said: str = ""
+
+    @property
+    def heading(self) -> str:
+        aside = f"*{self.unable.to(self.turn.language)}*\n\n" if self.unable else ""
+        return f"**{self.card.name}**\n\n{aside}"
+
+    async def write(self) -> Parts:
+        if isinstance(self.answering, Phrase):
+            self.finished = Finished(reason=Finish.FAILED, model=self.card.name)
+            yield Text(self.answering.to(self.turn.language), self.slot)
+            return
+        began = time.monotonic()
+        async with aclosing(self.answering.write()) as parts:
+            async for part in parts:
+                yield part if isinstance(part, LeftOut) else replace(part, slot=self.slot)
+        for item in self._end(self.answering, time.monotonic() - began):
+            yield item
+
+    def _end(self, answering: Answering, seconds: float) -> list[Text | Withdraw]:
+        finished, said, language = answering.finished, answering.said, self.turn.language
+        assert finished is not None
+        self.finished = finished
+        told: list[Text | Withdraw] = []
+        marks = [phrases_compare.SECONDS.format(seconds=f"{seconds:.1f}").to(language), self._price(finished.cost)]
+        if finished.reason is Finish.REFUSED:
+            refused = phrases.TROUBLE[Trouble.REFUSED.value].to(language)
+            told = [Withdraw(self.slot), Text(f"{self.heading}{refused}", self.slot)]
+        elif not said.strip():
+            told = [Text(sentence(answering.failure).to(language), self.slot)]
+        else:
+            self.said = said
+            if mark := {Finish.CUT: phrases.CUT, Finish.LENGTH: phrases.LENGTH}.get(finished.reason):
+                marks.insert(0, mark.to(language))
+        return [*told, Text(context.marked(self.said, " · ".join(marks)), self.slot)]
+
+    def _price(self, cost: int) -> str:
+        """In CNY, of which `cost` is millionths."""
+        if not cost and (self.card.free or self.simulated):
+            return phrases.FREE.to(self.turn.language)
+        return f"¥{cost / 1_000_000:.4f}" if cost >= 50 or not cost else "< ¥0.0001"
+
+
+async def _begun(desk: Asking, turn: Turn, request: Request, slot: int) -> _Side:
+    """What a vendor cannot be asked hurts the other one's answer in no way."""
+    assert request.card is not None
+    try:
+        answering = await desk.begun(turn, request, beside=True)
+    except Declined as refusal:
+        return _Side(turn, slot, request.card, refusal.phrase)
+    card = answering.card
+    unable = thinking.unable(desk.models, card, turn.think)
+    if not answering.fitted():
+        return _Side(turn, slot, card, too_long(card, request.question, turn.think))
+    return _Side(turn, slot, card, answering, unable, desk.models.simulated)

@@ -1,0 +1,57 @@
+"""/search: the web is searched before the answer, by the model's vendor itself, else by the tool of that name."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+
+from bot import phrases_answering, phrases_compare
+from bot.asking import SEARCH_TOOL, Asking, Parts, Request
+from bot.commands.command import reply
+from bot.messages import Message, Turn
+from bot.ports import ModelCard
+from bot.questions import Declined
+
+
+async def search(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+    if not (argument or message.attachments or message.quote):
+        answer = reply(turn, phrases_answering.SEARCH_WHAT)
+    else:
+        asked = [replace(message, text=argument)]
+        heard = await desk.read(turn, asked)
+        request = Request(
+            question=heard.question,
+            tip=await desk.tip(turn, asked),
+            asides=heard.asides,
+            quote=heard.quote,
+            search=True,
+            again="" if message.attachments else f"run:{message.text}",
+        )
+        answer = desk.ask(turn, _with_searcher(desk, turn, request))
+    async with aclosing(answer):
+        async for item in answer:
+            yield item
+
+
+def _with_searcher(desk: Asking, turn: Turn, request: Request) -> Request:
+    """The chat's model, if its vendor searches for it; else another one of that vendor; else the chat's model with the tool.
+    Raises Declined."""
+    card = desk.sighted(turn, request)
+    if card.searches:
+        return replace(request, card=card)
+    if other := _searcher(desk, card, sees=bool(request.question.files)):
+        note = phrases_compare.SEARCHES_INSTEAD.format(model=other.name, other=card.name)
+        return replace(request, card=other, asides=(*request.asides, note))
+    if card.tools and desk.has_tool(SEARCH_TOOL):
+        return replace(request, card=card)
+    raise Declined(phrases_answering.SEARCH_NONE)
+
+
+def _searcher(desk: Asking, card: ModelCard, *, sees: bool) -> ModelCard | None:
+    """Rather the vendor's default, and one that costs nothing where this one does not."""
+    able = [
+        other
+        for other in desk.models.cards()
+        if other.kind == "chat" and other.vendor == card.vendor and other.searches and (other.vision or not sees)
+    ]
+    return min(able, key=lambda other: (card.free and not other.free, not other.default), default=None)
