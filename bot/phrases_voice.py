@@ -43,5 +43,10 @@ UNKNOWN = Phrase(
     "There is no voice called “{name}” here. Write `/voice on`, `/voice off`, or one of these.",
     "这里没有名为“{name}”的音色。请写 `/voice 开`、`/voice 关`，或选择下列之一。",
 )
+TOO_LARGE_HERE = Phrase(
+    "The file has {size} MB; Discord takes {limit} MB from a bot at most.",
+    "文件有 {size} MB，而 Discord 最多允许机器人发送 {limit} MB。",
+)
+
 TURN_ON = Phrase("On", "开")
 TURN_OFF = Phrase("Off", "关")

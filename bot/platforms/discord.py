@@ -2,14 +2,13 @@
 
 Its parts are beside it: discord_shards (which connections are ours), discord_gateway (a connection), discord_events (who hears
 what), discord_inbox (messages in order, watermarks), discord_interactions and discord_menu (slash commands, presses),
-discord_read (events and payloads), discord_layout (Markdown), discord_rest (calls).
+discord_read (events and payloads), discord_layout (Markdown), discord_media (files, voice messages), discord_rest (calls).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import mimetypes
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,12 +18,13 @@ from typing import Any
 import aiohttp
 import yarl
 
-from bot.errors import Gone, PlatformError, Rejected, StorageError, TooLarge, Unreachable, Unreadable
+from bot.errors import Forbidden, Gone, PlatformError, Rejected, StorageError, TooLarge, Unreachable, Unreadable
 from bot.messages import Address, Attachment, ChatKey, Incoming, Media, Piece
 from bot.platforms import discord_layout, discord_read
 from bot.platforms.discord_events import Events
 from bot.platforms.discord_gateway import Gateway
 from bot.platforms.discord_interactions import Interactions
+from bot.platforms.discord_media import LARGEST_UPLOAD, attachment, too_large, voice_message
 from bot.platforms.discord_read import PLATFORM, JsonObject, Via
 from bot.platforms.discord_rest import NO_PINGS, OFFICIAL_API, SUPPRESS_EMBEDS, NoWebhook, Rest, Upload
 from bot.platforms.discord_shards import Shards, Tenure, insist
@@ -35,11 +35,9 @@ log = logging.getLogger(__name__)
 CDN_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 FETCH_SECONDS = 60.0
 BUTTON_ROWS, BUTTONS_IN_ROW, LABEL, BUTTON_ID = 5, 5, 80, 100  # Discord's limits
-LARGEST_UPLOAD = 10 * 1024 * 1024  # bytes, wherever nobody has paid for more
-LONGEST_DESCRIPTION = 1024  # of an attachment
 ACTION_ROW, BUTTON, GREY = 1, 2, 2
 ACKNOWLEDGED_AGAIN = 0.2  # seconds between two looks whether another process has acknowledged an interaction
-REMEMBERED = 1000  # messages whose picture need not be uploaded again with an edit
+REMEMBERED = 1000  # messages whose file need not be uploaded again with an edit
 
 
 class DiscordPlatform:
@@ -117,6 +115,8 @@ class DiscordPlatform:
     # --- out -----------------------------------------------------------------------------------------------------------
 
     async def send(self, to: Address, piece: Piece, nonce: str) -> str:
+        if piece.media is not None and piece.media.voice and (sent := await self._speak(to, piece.media, nonce)):
+            return sent
         body, uploads = await self._body(piece)
         shown = await self._answer_interaction(to, nonce, body, uploads)
         if shown is None:
@@ -126,8 +126,21 @@ class DiscordPlatform:
                 # a nonce used before brings back the message as it was first sent: an earlier state of this piece
                 await self.edit(to, str(shown["id"]), piece)
         message = str(shown["id"])
-        self._remember(message, piece)
+        if uploads:
+            self._remember(message, piece)
         return message
+
+    async def _speak(self, to: Address, media: Media, nonce: str) -> str:
+        """A voice message; "" where Discord takes none (the right to send them is one of its own)."""
+        body, file = voice_message(media, (await self._file(media))[1])
+        if len(file.data) > LARGEST_UPLOAD:
+            return ""
+        try:
+            shown = await self._post(to, body | {"nonce": nonce, "enforce_nonce": True}, [file], reply=False)
+        except (Rejected, Forbidden) as error:
+            log.info("Discord takes no voice message, sent as a file: %s", error)
+            return ""
+        return str(shown["id"])
 
     async def _answer_interaction(
         self, to: Address, nonce: str, body: JsonObject, uploads: Sequence[Upload]
@@ -165,6 +178,9 @@ class DiscordPlatform:
         return shown
 
     async def edit(self, to: Address, message: str, piece: Piece) -> None:
+        if piece.media is not None and piece.media.voice:  # Discord lets no message become one, and none change
+            await self.remove(to, message)
+            raise Gone("a voice message takes the place of a message")
         shown = self._pictures.get(message, "")
         same_picture = piece.media is not None and piece.media.file == shown
         body, uploads = await self._body(piece, upload=not same_picture)
@@ -174,7 +190,8 @@ class DiscordPlatform:
         channel = to.chat.chat
         path = f"/channels/{channel}/messages/{message}"
         await self._rest.call("PATCH", path, body, limit=f"edit {channel}", files=uploads)
-        self._remember(message, piece)
+        if uploads or piece.media is None:
+            self._remember(message, piece)
 
     async def remove(self, to: Address, message: str) -> None:
         channel = to.chat.chat
@@ -222,22 +239,24 @@ class DiscordPlatform:
             body["components"] = _components(piece)
         if piece.media is None or not upload:
             return body, []
-        picture = await self._picture(piece.media)
-        about = {"description": piece.media.caption[:LONGEST_DESCRIPTION]} if piece.media.caption else {}
-        body["attachments"] = [{"id": 0, "filename": picture.name} | about]
-        return body, [picture]
+        name, data = await self._file(piece.media)
+        if len(data) > LARGEST_UPLOAD:
+            return body | {"content": too_large(piece, len(data)), "attachments": []}, []
+        described, file = attachment(piece.media, name, data)
+        return body | {"attachments": [described]}, [file]
 
-    async def _picture(self, media: Media) -> Upload:
+    async def _file(self, media: Media) -> tuple[str, bytes]:
+        """Its name and bytes; a picture that is too large is made smaller."""
         try:
             name, data = media.file, await self._files.load(media.file)
-            if len(data) > LARGEST_UPLOAD:
+            if len(data) > LARGEST_UPLOAD and media.mime.startswith("image/"):
                 name = await self._files.keep_picture(data)
                 data = await self._files.load(name)
         except (Unreadable, TooLarge) as error:
-            raise Rejected(f"a picture cannot be sent: {error}") from error
+            raise Rejected(f"a file cannot be sent: {error}") from error
         except StorageError as error:
-            raise Unreachable(f"a picture cannot be had: {error}") from error
-        return Upload(name, mimetypes.guess_type(name)[0] or media.mime, data)
+            raise Unreachable(f"a file cannot be had: {error}") from error
+        return name, data
 
     def _remember(self, message: str, piece: Piece) -> None:
         if piece.media is None:

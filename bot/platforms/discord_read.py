@@ -275,7 +275,7 @@ def _reply(data: JsonObject, me: Me) -> tuple[str, str, str]:
     return "", _text(answered, me)[:QUOTED], _name(answered["author"], None)
 
 
-def _quoted_pictures(data: JsonObject, me: Me) -> list[list[str | int]]:
+def _quoted_pictures(data: JsonObject, me: Me) -> list[list[str | int | float]]:
     """Those of what it forwards, or of another's message that it replies to: nobody has shown them to us."""
     quoted = [snapshot["message"] for snapshot in data.get("message_snapshots", ())]
     answered = data.get("referenced_message")
@@ -284,16 +284,21 @@ def _quoted_pictures(data: JsonObject, me: Me) -> list[list[str | int]]:
     return [file for message in quoted for file in _files(message) if file[0] == "image"]
 
 
-def _files(data: JsonObject) -> list[list[str | int]]:
-    """Attachments as [kind, ref, name, mime, size]."""
+def _files(data: JsonObject) -> list[list[str | int | float]]:
+    """Attachments as [kind, ref, name, mime, size, seconds]."""
     voice = bool(data.get("flags", 0) & _VOICE)
-    found: list[list[str | int]] = []
+    found: list[list[str | int | float]] = []
     for one in data.get("attachments") or ():
         mime = str(one.get("content_type") or "").partition(";")[0]
         family = mime.partition("/")[0]
         kind = "voice" if voice else family if family in ("image", "video") else "file"
-        size = one.get("size")
-        found.append([kind, str(one["url"]), str(one.get("filename") or ""), mime, size if type(size) is int else 0])
+        size, seconds = one.get("size"), one.get("duration_secs")
+        found.append(
+            [
+                *(kind, str(one["url"]), str(one.get("filename") or ""), mime),
+                *(size if type(size) is int else 0, float(seconds) if type(seconds) in (int, float) else 0.0),
+            ]
+        )
     found += [["other", "", "sticker", "", 0] for _ in data.get("sticker_items") or ()]
     return found + ([["other", "", "poll", "", 0]] if data.get("poll") else [])
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.servers.discord_payloads import MAX_UPLOAD_BYTES
-from tests.servers.discord_state import COMPONENTS_V2, JsonObject, Message, Pings, Upload, User
+from tests.servers.discord_state import COMPONENTS_V2, VOICE_MESSAGE, JsonObject, Message, Pings, Upload, User
 
 MAX_CONTENT, MAX_NONCE, MAX_FILES, MAX_EMBEDS, MAX_V2_TEXT, MAX_V2_COMPONENTS = 2000, 25, 10, 10, 4000, 40
 MAX_EMBED_TEXT, MAX_EMBED_FIELDS = 6000, 25
@@ -168,6 +168,10 @@ def read_draft(body: object, uploads: Mapping[int, Upload], edited: Message | No
     mentions = _allowed_mentions(form, body.get("allowed_mentions"))
     reference = _reference(form, body.get("message_reference"))
     form.check()
+    if edited is not None and edited.flags & VOICE_MESSAGE:
+        raise ApiError(400, 50162, "Voice messages cannot be edited.")
+    if flags & VOICE_MESSAGE and edited is None:
+        _check_voice(body, files)
     return Draft(
         content=content.strip() if isinstance(content, str) else None,
         embeds=embeds,
@@ -251,8 +255,23 @@ def _attachments(
     return (None if listed is None else frozenset(kept)), tuple(described[number] for number in sorted(described))
 
 
+def _check_voice(body: JsonObject, files: tuple[Upload, ...]) -> None:
+    """The rules of a voice message; the codes are Discord's."""
+    if any(body.get(name) for name in ("content", "embeds", "components", "sticker_ids", "poll")):
+        raise ApiError(400, 50159, "Voice messages do not support additional content.")
+    if len(files) != 1 or not files[0].content_type.startswith("audio/"):
+        raise ApiError(400, 50160, "Voice messages must have a single audio attachment.")
+    if files[0].duration is None or files[0].waveform is None:
+        raise ApiError(400, 50161, "Voice messages must have supporting metadata.")
+
+
 def _described(upload: Upload, entry: JsonObject) -> Upload:
+    """Length and waveform are kept of what says that it is audio."""
+    seconds, waveform = entry.get("duration_secs"), entry.get("waveform")
+    audio = upload.content_type.startswith("audio/")
     return Upload(
+        duration=float(seconds) if audio and isinstance(seconds, int | float) else None,
+        waveform=waveform if audio and isinstance(waveform, str) else None,
         filename=str(entry.get("filename") or upload.filename),
         data=upload.data,
         content_type=upload.content_type,

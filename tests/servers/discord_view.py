@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from tests.servers.discord_checks import visible_text
-from tests.servers.discord_state import LOADING, JsonObject, Message, Pings, Upload, User
+from tests.servers.discord_state import LOADING, VOICE_MESSAGE, JsonObject, Message, Pings, Upload, User
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Button:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """A message as somebody in the channel sees it now. `text` is the content and the text displays of components v2;
-    `thinking`: a deferred answer that has not come yet."""
+    `thinking`: a deferred answer that has not come yet; `voice`: a voice message."""
 
     id: int
     author: User
@@ -32,6 +32,7 @@ class Shown:
     edits: int
     ephemeral: bool
     thinking: bool
+    voice: bool
     reply_to: int | None
     reactions: Mapping[str, frozenset[int]]
 
@@ -55,6 +56,7 @@ def show(message: Message) -> Shown:
         edits=message.edits,
         ephemeral=message.ephemeral,
         thinking=bool(message.flags & LOADING),
+        voice=bool(message.flags & VOICE_MESSAGE),
         reply_to=message.reply_to.id if message.reply_to else None,
         reactions={emoji: frozenset(who) for emoji, who in message.reactions.items()},
     )
