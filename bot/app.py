@@ -142,6 +142,7 @@ def _engine(
             image_model=settings.image_model,
             toolbox=toolbox,
             calls=store,
+            offers=roster,
         ),
         delivery=Delivery(store, platforms, moving, fleet.may_act),
         moved=access.moved,
