@@ -263,6 +263,8 @@ async def _read_multipart(request: web.Request) -> tuple[object, dict[int, Uploa
 
 def _sniffed(filename: str, data: bytes) -> str:
     """Discord looks at name and content, not at the type that the client claims."""
+    if data[4:8] == b"ftyp":
+        return "video/mp4"
     known = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"OggS": "audio/ogg"}
     for magic, kind in known.items():
         if data.startswith(magic):
