@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.messages import ChatKey
 from bot.ports import ButtonRow, Entry, Exchange, Report
 from storage.inbox import HISTORY
@@ -30,7 +32,11 @@ def exchange(chat: str, message: str) -> Transaction[Exchange | None]:
     chat = yield from home(chat)
     rows = yield HISTORY["turn_of_answer"], {"chat": chat, "message": message}
     if rows:
-        return (yield from _exchange(chat, rows[0]["turn"], rows[0]["number"]))
+        found = yield from _exchange(chat, rows[0]["turn"], rows[0]["number"])
+        several = yield from answers(rows[0]["turn"])
+        if found is None or len(several) < 2:
+            return found
+        return replace(found, answer=several[min(rows[0]["slot"], len(several) - 1)])  # they are in the slots' order
     rows = yield HISTORY["turn_of_question"], {"chat": chat, "message": message}
     return (yield from _exchange(chat, rows[0]["turn"])) if rows else None
 

@@ -19,7 +19,7 @@ SELECT turn FROM inbox JOIN turns ON turns.id = inbox.turn
 WHERE inbox.chat = :chat AND message = :message AND message <> '' AND turns.question IS NOT NULL ORDER BY inbox.id DESC LIMIT 1;
 
 -- name: turn_of_answer
-SELECT turn, number FROM outbox WHERE chat = :chat AND message = :message AND message <> '' ORDER BY turn DESC LIMIT 1;
+SELECT turn, slot, number FROM outbox WHERE chat = :chat AND message = :message AND message <> '' ORDER BY turn DESC LIMIT 1;
 
 -- name: turn_entries
 SELECT id, question, answer FROM turns WHERE id = :turn;
