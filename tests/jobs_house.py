@@ -264,9 +264,10 @@ class Life:
         self.runner.look()
         return turn
 
-    async def cancel(self, job: int) -> None:
+    async def cancel(self, job: int, *, tell: bool = True) -> None:
         await self._turn(outcome(Cancelled(job)), HOME)
-        self.runner.look()
+        if tell:
+            self.runner.look()
 
     async def _turn(self, ends: Any, chat: ChatKey) -> int:
         await self.store.accept([said(f"event-{id(self)}-{next(self.numbers)}", chat=chat, command=True)])

@@ -236,14 +236,36 @@ async def test_its_deadline_ends_it_and_the_vendor_is_told(url: str, vendor: Ven
 
 async def test_one_cancelled_while_it_is_handed_over_is_cancelled_at_the_vendor(url: str, vendor: Vendor) -> None:
     vendor.submitting.go.clear()
+    vendor.writing.go.clear()
     async with living(url, vendor) as life:
-        id = await life.order()
+        id, other = await life.order(), await life.order(TALKER)
         await life.reach(vendor.submitting)
+        await life.reach(vendor.writing)
         await life.cancel(id)
+        await life.cancel(other)
+        await life.ended(other)  # so that one, too, was found to be cancelled
+        assert vendor.submitting.under_way == 1
         vendor.submitting.go.set()
         job = await life.ended(id)
         assert (job.state, vendor.cancelled, vendor.looked) == (JobState.CANCELLED, ["task-0"], [])
         assert await life.told() == []
+
+
+async def test_one_cancelled_right_before_it_would_be_handed_over_is_not(url: str, vendor: Vendor) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(job: Job, order: WorkOrder) -> Prompt:
+        begun.set()
+        await go.wait()
+        return await asked_of(job, order)
+
+    async with living(url, vendor, prompts=slow, pauses=replace(QUICK, watch=100.0)) as life:
+        id = await life.order(THINKER)
+        await asyncio.wait_for(begun.wait(), 5.0)
+        await life.cancel(id, tell=False)
+        go.set()
+        assert (await life.ended(id)).state is JobState.CANCELLED
+        assert not vendor.asked
 
 
 async def test_a_slow_drawing_that_nobody_wants_is_cut_off(url: str, vendor: Vendor) -> None:

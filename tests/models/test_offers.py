@@ -297,7 +297,13 @@ class Filmed:
         self._link = link
         self._host = URL(host)
 
+    async def submit(self, order: Order) -> str | Linked:
+        return self._linked(order.card)
+
     async def look(self, card: ModelCard, task: str) -> Linked | None:
+        return self._linked(card)
+
+    def _linked(self, card: ModelCard) -> Linked:
         finished = Finished(reason=Finish.STOP, usage=Usage(pictures=1), model=card.name)
         return Linked(finished=finished, host=self._host, links=(self._link,))
 
@@ -330,6 +336,16 @@ async def test_a_link_that_does_not_answer_now_may_do_so_later() -> None:
         with pytest.raises(ModelError) as caught:
             await filmed(f"{origin}/film.mp4")
         assert (caught.value.code, caught.value.begun, caught.value.trouble) == ("link", False, Trouble.FAULT)
+
+
+async def test_unless_there_is_no_task_to_be_asked_once_more() -> None:
+    purse = Purse()
+    async with recorded([b"busy"], status=503) as origin:
+        vendor = cast(Offering, Filmed(f"{origin}/film.mp4", origin))
+        offered = _offered("glm", vendor, purse, key="", limit=10**9, limits=QUICK, failed=[])
+        with pytest.raises(ModelError) as caught:
+            await offered.submit(glm.video(card=FILMS))
+        assert caught.value.begun and purse.rows == [("cogvideox-3", 1_000_000, "settled")]
 
 
 async def test_a_link_into_our_own_network_is_not_followed() -> None:
