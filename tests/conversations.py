@@ -399,8 +399,8 @@ class Conversation:
     async def _claim(self, messages: Sequence[str]) -> Claim:
         events = [
             Event(
-                platform="web", bot="b", event=f"e{next(self._numbers)}", chat=self.key, author="1", payload="{}",
-                at=time.time(), message=message, joins="together",
+                platform="web", bot="b", event=f"e{self.key.chat}.{next(self._numbers)}", chat=self.key, author="1",
+                payload="{}", at=time.time(), message=message, joins="together",
             )
             for message in messages or [""]
         ]  # fmt: skip

@@ -1,0 +1,174 @@
+"""/later: a question that is answered in the background, in a branch of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot.errors import ModelError, Trouble, Unreadable
+from bot.messages import Answered, Finish, Replaces
+from bot.orders import WorkOrder, WorkResult
+from bot.ports import JobState, Prompt
+from storage.store import Store
+from tests.conversations import GLM, STUDIO, Answer, Conversation, ScriptedModels, picture
+
+PATIENT = replace(GLM, later=True)
+CARDS = (PATIENT, *STUDIO[1:])
+
+
+async def asked_of(chat: Conversation, answer: Answer) -> Prompt:
+    job = await chat.store.job(answer.turn)
+    assert job
+    return await chat.manager.prompt_of(job, WorkOrder.load(job.order))
+
+
+def lines(prompt: Prompt) -> list[tuple[str, str]]:
+    return [(line.role, line.text) for line in prompt.lines[1:]]
+
+
+@pytest.fixture
+def models() -> ScriptedModels:
+    return ScriptedModels(CARDS)
+
+
+async def test_it_answers_at_once_with_its_number(chat: Conversation, store: Store) -> None:
+    answer = await chat.say("/later why is the sky blue?")
+    assert answer.notices == [
+        f"Task {answer.turn}: I answer here when it is ready (glm-text). You can go on meanwhile."
+    ]
+    assert set(answer.buttons) == {"Cancel"}
+    job = await store.job(answer.turn)
+    assert job and (job.kind, job.model, job.patience) == ("chat", "glm-text", 1800.0)
+
+
+async def test_where_nothing_is_answered_later_it_says_how_it_goes(chat: Conversation) -> None:
+    await chat.say("/model qwen")
+    answer = await chat.say("/later why?")
+    assert "qwen-text answers nothing later, so I ask it now in the background" in answer.notices[0]
+
+
+async def test_the_model_is_asked_with_what_came_before(chat: Conversation) -> None:
+    await chat.say("my name is Ann")
+    await chat.say("/think on")
+    answer = await chat.say("/later what is my name?")
+    await chat.say("and something else")
+    prompt = await asked_of(chat, answer)
+    assert lines(prompt) == [("user", "my name is Ann"), ("assistant", "answer 1"), ("user", "what is my name?")]
+    assert (prompt.card, prompt.turn, prompt.chat) == (PATIENT, answer.turn, chat.key)
+    assert prompt.job == 0
+
+
+async def test_its_answer_is_a_reply_of_its_own_and_the_conversation_stays(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    await chat.say("hello")
+    await chat.say("/later why is the sky blue?")
+    await chat.say("meanwhile")
+    answer = await chat.ends(WorkResult(text="Because of **Rayleigh**.", prompt=12, completion=7, cost=40))
+    assert answer.text == "Because of **Rayleigh**."
+    assert not [item for item in answer.items if isinstance(item, Replaces)]
+    (kept,) = [item for item in answer.items if isinstance(item, Answered)]
+    assert not kept.moves
+    finished = answer.finished
+    assert (finished.reason, finished.usage.prompt, finished.cost, finished.call) == (Finish.STOP, 12, 40, None)
+    await chat.say("and now?")
+    assert [text for _, text in models.lines] == ["hello", "answer 1", "meanwhile", "answer 2", "and now?"]
+
+
+async def test_a_reply_to_its_answer_goes_on_from_there(chat: Conversation, models: ScriptedModels) -> None:
+    await chat.say("hello")
+    await chat.say("/later why?")
+    await chat.say("meanwhile")
+    answer = await chat.ends(WorkResult(text="Because."))
+    await chat.say(chat.message("really?", replies_to=answer.messages[0]))
+    assert [text for _, text in models.lines] == ["hello", "answer 1", "why?", "Because.", "really?"]
+
+
+async def test_a_reply_to_an_older_answer_asks_from_there(chat: Conversation) -> None:
+    first = await chat.say("hello")
+    await chat.say("something else")
+    answer = await chat.say(chat.message("/later why?", replies_to=first.messages[0]))
+    assert [text for _, text in lines(await asked_of(chat, answer))] == ["hello", "answer 1", "why?"]
+
+
+async def test_pictures_are_asked_about_too(chat: Conversation) -> None:
+    answer = await chat.say(chat.message("/later", attachments=(picture(),)))
+    prompt = await asked_of(chat, answer)
+    assert prompt.card.vision
+    assert len(prompt.lines[-1].files) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("fault", "The vendor's servers failed."),
+        ("deadline", "It was not ready in time, so I gave up on it."),
+        ("budget", "Today's budget does not suffice"),
+        ("our fault", "Something went wrong on my side."),
+    ],
+)
+async def test_a_failure_says_why_and_can_be_asked_again(
+    chat: Conversation, models: ScriptedModels, error: str, told: str
+) -> None:
+    await chat.say("hello")
+    await chat.say("/later why?")
+    failed = await chat.ends(WorkResult(error=error), JobState.FAILED)
+    assert told in failed.text
+    assert failed.finished.reason is Finish.FAILED
+    await chat.press(failed.buttons["Ask again"])
+    assert [text for _, text in models.lines] == ["hello", "answer 1", "why?"]
+
+
+async def test_what_a_vendor_refuses_is_not_asked_again_but_elsewhere(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    await chat.say("/later why?")
+    refused = await chat.ends(WorkResult(text="half an", error="refused"))
+    assert "content filter" in refused.text
+    assert refused.finished.reason is Finish.REFUSED
+    assert set(refused.buttons) == {"Try qwen-text"}
+    await chat.press(refused.buttons["Try qwen-text"])
+    assert (models.prompts[-1].card.name, models.lines) == ("qwen-text", [("user", "why?")])
+
+
+async def test_an_answer_that_broke_off_says_so_and_an_empty_one_too(chat: Conversation) -> None:
+    await chat.say("/later why?")
+    assert (await chat.ends(WorkResult(text="Because", error="cut"))).text.startswith("Because\n\n*(the answer broke")
+    await chat.say("/later why?")
+    assert "empty answer" in (await chat.ends(WorkResult())).text
+
+
+async def test_nothing_of_an_old_conversation_reaches_the_new_one(chat: Conversation, store: Store) -> None:
+    answer = await chat.say("/later why?")
+    await chat.reset()
+    job = await store.job(answer.turn)
+    assert job and job.state is JobState.CANCELLING
+
+
+async def test_a_question_that_fits_no_window_costs_nothing(chat: Conversation) -> None:
+    answer = await chat.say("/later " + "why? " * 4_000)
+    assert "too long for glm-text" in answer.text
+    assert not answer.changes
+
+
+async def test_what_no_longer_fits_or_is_gone_is_an_error_of_the_job(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    answer = await chat.say("/later " + "why? " * 1_000)
+    small = Conversation(chat.store, ScriptedModels((replace(PATIENT, window=1_000, output=500),)))
+    with pytest.raises(ModelError) as long:
+        await asked_of(small, answer)
+    assert long.value.trouble is Trouble.TOO_LONG
+    with pytest.raises(Unreadable):
+        await asked_of(Conversation(chat.store, ScriptedModels(())), answer)
+
+
+async def test_an_edited_later_question_is_asked_anew(chat: Conversation, store: Store) -> None:
+    said = chat.message("/later wyh?")
+    first = await chat.say(said)
+    edited = await chat.edit(said, "/later why?")
+    assert edited.items[0] == Replaces(first.turn)
+    assert edited.ordered and edited.ordered.text == "why?"
+    job = await store.job(first.turn)
+    assert job and job.state is JobState.CANCELLING
