@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from bot.ports import Entry
 
-MOST = 32  # exchanges that are looked through: at most 1 + 5 probes
+MOST = 32  # parts that are looked through: at most 1 + 5 probes
 
 
 @dataclass(frozen=True, slots=True)
 class Guilty:
-    """The exchange that is refused, and the history without it."""
+    """The exchange that is refused, or all of the oldest ones where a long history begins with it; and the history without."""
 
     entries: tuple[Entry, ...]
     rest: tuple[Entry, ...]
@@ -21,10 +21,12 @@ class Guilty:
 async def find_guilty(history: Sequence[Entry], passes: Callable[[Sequence[Entry]], Awaitable[bool]]) -> Guilty | None:
     """`history` as a whole is refused; `passes` says whether a part of it is taken. None: it is the question itself."""
     exchanges = _exchanges(history)
+    older = max(0, len(exchanges) - MOST) + 1  # looked at as one: which of them it is would take further probes
+    exchanges = [_joined(exchanges[:older]), *exchanges[older:]]
     if not await passes(()):
         return None
     # The latest ones up to and with `refused` are refused, those after it are not: between the two there is one.
-    refused, taken = max(0, len(exchanges) - MOST), len(exchanges)
+    refused, taken = 0, len(exchanges)
     while taken - refused > 1:
         middle = (refused + taken) // 2
         if await passes(_joined(exchanges[middle:])):
