@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 FALLS_BACK = frozenset(
     {
         Trouble.BUSY, Trouble.OVERLOADED, Trouble.QUOTA, Trouble.NO_MONEY, Trouble.BAD_KEY, Trouble.NO_MODEL, Trouble.FAULT,
-        Trouble.UNREACHABLE, Trouble.SILENT,
+        Trouble.UNREACHABLE, Trouble.SILENT, Trouble.CUT,
     }
 )  # fmt: skip
+WORDLESS = ("empty", "length")  # the models' codes for an answer without a word: whatever else, it was not refused
 MOST_GUILTY = 2  # exchanges that one answer leaves out
 Writes = AsyncGenerator[Text | Thought | Notice | LeftOut | Buttons, None]
 
@@ -39,7 +40,8 @@ class Answering:
     tools      None: it may ask for no functions
     search     the vendor is to search the web itself
     beside     another model answers the same: each call is paid by itself, and no third one steps in
-    said       what it has said, `sources` what that rests on
+    said       what it has said, `sources` what that rests on; `shown` when anything of it was seen, thoughts included
+    notes      what was said to people in front of it
     finished   how it ended, once it has; `failure` is the error that ended it
     asking     it ended because a person must consent to a call
     """
@@ -59,8 +61,10 @@ class Answering:
     failure: ModelError | BudgetSpent | None = None
     asking: bool = False
     cost: int = 0
+    shown: bool = False
+    notes: list[str] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
-    _lines: tuple[Line, ...] = ()
+    _asked: tuple[Line, ...] = ()  # what the model is asked, without the functions that it called since
     _shortened: bool = False
     _fell_back: bool = False
     _guilty: int = 0
@@ -69,17 +73,27 @@ class Answering:
     def said(self) -> str:
         return "".join(self._text)
 
+    def note(self, markdown: str) -> Text:
+        """What people are told in front of the answer: it stays when the answer is withdrawn, and is no part of it."""
+        self.notes.append(f"{markdown}\n\n")
+        return Text(self.notes[-1])
+
     def fitted(self) -> bool:
-        """Whether the question fits the model's window. Before anything else."""
+        """Whether the question fits the model's window, beside what the functions told: the history gives way to that. Before
+        anything else."""
         thinks = thinking.thinks(self.card, self.turn.think)
-        room = context.room_of(self.card, thinks)
+        room = context.room_of(self.card, thinks) - sum(map(context.tokens, self._called()))
         lines = context.fit(self.card, self.system, self.history, self.question, room)
-        self._lines = () if lines is None else (*lines, *(self.tools.lines() if self.tools else ()))
+        if lines is not None:
+            self._asked = lines
         return lines is not None
+
+    def _called(self) -> tuple[Line, ...]:
+        return self.tools.lines() if self.tools else ()
 
     def resumed(self) -> None:
         """After the tools went on from an earlier turn: they may have to ask again."""
-        self.fitted()
+        self._learned()
         if self.tools and self.tools.waiting is not None:
             self.asking, self.finished = True, Finished(reason=Finish.COMMAND)
 
@@ -107,8 +121,8 @@ class Answering:
         """One call, and the functions that it asks for: then another one follows."""
         calls: list[ToolCall] = []
         finished: Finished | None = None
-        before = len(self._text)
-        async with aclosing(self.models.chat(self.card).generate(self._prompt())) as parts:
+        before, prompt = len(self._text), self._prompt()
+        async with aclosing(self.models.chat(self.card).generate(prompt)) as parts:
             async for part in parts:
                 match part:
                     case Finished():
@@ -119,13 +133,18 @@ class Answering:
                         self.sources += found
                     case Text(delta):
                         self._text.append(delta)
+                        self.shown = True
                         yield part
-                    case Thought() | Notice():
+                    case Thought():
+                        self.shown = True
+                        yield part
+                    case Notice():
                         yield part
         if finished is None:
             finished = Finished(reason=Finish.CUT, model=self.card.name)
-        if finished.reason is not Finish.TOOLS or self.tools is None:
-            self.finished = finished
+        if finished.reason is not Finish.TOOLS or self.tools is None or not calls or not prompt.tools:
+            # Whoever still asks for functions when none are offered would do so for ever.
+            self.finished = replace(finished, reason=Finish.STOP) if finished.reason is Finish.TOOLS else finished
             return
         self.cost += finished.cost
         said = "".join(self._text[before:])
@@ -135,19 +154,23 @@ class Answering:
         async with aclosing(self.tools.run(self.turn, calls, said, spent=self.cost)) as notices:
             async for notice in notices:
                 yield notice
-        self.sources += self.tools.found()
+        self._learned()
         if self.tools.waiting is not None:
             self.asking = True
             self.finished = replace(finished, reason=Finish.COMMAND, cost=0)
-            return
-        self._lines += self.tools.taken()
+
+    def _learned(self) -> None:
+        """Functions were called. Where their results leave no room even for the question, the vendor has the last word."""
+        self.sources += self.tools.found() if self.tools else ()
+        if not self._shortened:
+            self.fitted()
 
     def _prompt(self) -> Prompt:
         card, thinks = self.card, thinking.thinks(self.card, self.turn.think)
         offered = self.tools.cards() if self.tools and card.tools else ()
         return Prompt(
             card=card,
-            lines=self._lines,
+            lines=(*self._asked, *self._called()),
             output=context.output_of(card, thinks),
             chat=self.turn.chat,
             turn=self.turn.id,
@@ -156,7 +179,8 @@ class Answering:
             tools=tuple(offered),
             search=self.search and card.searches,
             language=self.turn.language,
-            last=not self.beside,
+            # The turn's commit settles one call by all that `finished` says: not where others had their price, too.
+            last=not self.beside and not self.cost,
         )
 
     # --- what can be done about a no -----------------------------------------------------------------------------------
@@ -166,23 +190,26 @@ class Answering:
         if not isinstance(error, ModelError):
             return None
         if error.trouble is Trouble.TOO_LONG and not self._shortened:
-            half = context.halved(self._lines)
+            half = context.halved(self._asked)
             return None if half is None else self._shorten(half)
-        if error.trouble is Trouble.REFUSED and self.history and self._guilty < MOST_GUILTY:
+        if error.trouble is Trouble.REFUSED and self.history and not self._called() and self._guilty < MOST_GUILTY:
             return self._leave_out(error)
+        other = self._other() if error.trouble in FALLS_BACK else None
+        return None if other is None else self._fall_back(error, other)
+
+    def _other(self) -> ModelCard | None:
+        """The model that may step in, once: one that sees, where there are pictures."""
         other = None if self._fell_back or self.beside else self.models.fallback()
-        if error.trouble in FALLS_BACK and other is not None and other.name != self.card.name:
-            return self._fall_back(error, other)
-        return None
+        if other is not None and self.question.files and not other.vision:
+            other = self.models.pick("chat", vendor=other.vendor, vision=True)
+        return other if other is None or other.name != self.card.name else None
 
     async def _shorten(self, half: tuple[Line, ...]) -> Writes:
-        self._shortened, self._lines = True, half
+        self._shortened, self._asked = True, half
         yield Notice(phrases.SHORTENED.to(self.turn.language))
 
     async def _fall_back(self, error: ModelError, other: ModelCard) -> Writes:
         """Once. What it is asked is fitted into its own window."""
-        if self.question.files and not other.vision:
-            other = self.models.pick("chat", vendor=other.vendor, vision=True) or other
         log.warning("%s answers for %s: %s", other.name, self.card.name, error)
         before, self.card, self._fell_back = self.card, other, True
         if not self.fitted():
@@ -190,23 +217,28 @@ class Answering:
             self.failure, self.finished = error, failed(error, before.name)
             return
         note = phrases_answering.FELL_BACK.format(model=before.name, other=other.name)
-        yield Text(f"*{note.to(self.turn.language)}*\n\n")
+        yield self.note(f"*{note.to(self.turn.language)}*")
 
     async def _leave_out(self, error: ModelError) -> Writes:
         """Find the exchange of the history that the vendor refuses, if it is not the question itself."""
         self._guilty += 1
         yield Notice(phrases_answering.LOOKING_FOR_REFUSED.to(self.turn.language))
-        guilty = await find_guilty(self.history, self._passes)
+        try:
+            guilty = await find_guilty(self.history, self._passes)
+        except (ModelError, BudgetSpent) as unknown:  # nothing is left out on a guess
+            log.warning("what the vendor refuses was not found: %s", unknown)
+            guilty = None
         if guilty is None:
             self.failure, self.finished = error, failed(error, self.card.name)
             return
         self.history = guilty.rest
         self.fitted()
         yield LeftOut(tuple(entry.id for entry in guilty.entries))
-        yield Text(f"*{_left_out(guilty, self.card).to(self.turn.language)}*\n\n")
+        yield self.note(f"*{_left_out(guilty, self.card).to(self.turn.language)}*")
 
     async def _passes(self, history: Sequence[Entry]) -> bool:
-        """Whether the vendor takes the question after this history: asked for one token, in a call that is paid by itself."""
+        """Whether the vendor takes the question after this history: asked for one token, in a call that is paid by itself.
+        Raises ModelError and BudgetSpent where that is not to be known now."""
         room = context.room_of(self.card)
         lines = context.fit(self.card, self.system, history, self.question, room)
         prompt = replace(self._prompt(), lines=lines or (), output=1, tools=(), search=False, think=False, last=False)
@@ -217,6 +249,8 @@ class Answering:
                         self.cost += part.cost
                         return part.reason is not Finish.REFUSED
         except ModelError as error:
+            if error.trouble is not Trouble.REFUSED and error.code not in WORDLESS:
+                raise
             return error.trouble is not Trouble.REFUSED
         return True
 
@@ -227,9 +261,9 @@ def _left_out(guilty: Guilty, card: ModelCard) -> Phrase:
 
 def failed(error: ModelError | BudgetSpent, model: str, *, partial: bool = False) -> Finished:
     """How a call ended that raised `error`, after a part of its answer or before any."""
-    if isinstance(error, BudgetSpent):
-        return Finished(reason=Finish.FAILED, model=model, status=0, code="budget")
     reason = Finish.CUT if partial else Finish.FAILED
+    if isinstance(error, BudgetSpent):
+        return Finished(reason=reason, model=model, status=0, code="budget")
     return Finished(
         reason=Finish.REFUSED if error.trouble is Trouble.REFUSED else reason,
         usage=Usage(estimated=partial),

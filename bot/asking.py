@@ -32,7 +32,7 @@ from bot.messages import (
     Withdraw,
 )
 from bot.phrases import Language, Phrase
-from bot.ports import Calls, Files, History, Job, Jobs, Line, ModelCard, Models, Offers, Toolbox
+from bot.ports import Calls, Entry, Files, History, Job, Jobs, Line, ModelCard, Models, Offers, Source, Toolbox
 from bot.questions import Declined, Fetching, Heard, Questions
 from bot.speech import Ears, Mouth
 from bot.toolwork import Toolwork
@@ -160,14 +160,16 @@ class Asking:
         answering = await self.begun(turn, request)
         if not answering.fitted():
             raise Declined(too_long(answering.card, answering.question, turn.think))
+        earlier = await self._calls.calls(request.consent.turn) if request.consent and self._calls else ()
+        if request.consent is not None and (not earlier or earlier[-1].state != "asked" or answering.tools is None):
+            raise Declined(phrases.MOVED_ON)
         if not request.alone:
             yield replace(request.asked, model=answering.card.name)
         if request.quote:
-            yield Text(f"{request.quote}\n\n")
+            yield answering.note(request.quote)
         for line in self._asides(turn, request, answering.card):
-            yield Text(f"*{line.to(turn.language)}*\n\n")
+            yield answering.note(f"*{line.to(turn.language)}*")
         if request.consent is not None and answering.tools:
-            earlier = await self._calls.calls(request.consent.turn) if self._calls else ()
             async with aclosing(answering.tools.resume(turn, earlier, request.consent)) as notices:
                 async for notice in notices:
                     yield notice
@@ -178,8 +180,8 @@ class Asking:
         for item in self._end(turn, request, answering):
             if isinstance(item, Finished) and item.reason in SPOKEN and turn.voice and self._mouth:
                 async with aclosing(self._mouth.spoken(turn, answering.said)) as spoken:
-                    async for part in spoken:
-                        yield part
+                    async for sound in spoken:
+                        yield sound
             yield item
 
     async def begun(self, turn: Turn, request: Request, *, beside: bool = False) -> Answering:
@@ -198,13 +200,15 @@ class Asking:
             history=history,
             system=system,
             seed=request.seed,
-            tools=None if request.alone or beside else self._toolwork(),
+            tools=None
+            if request.alone or beside
+            else self._toolwork([system, request.question.text, *_written(history)]),
             search=request.search,
             beside=beside,
         )
 
-    def _toolwork(self) -> Toolwork | None:
-        return Toolwork(self._calls, self._toolbox) if self._calls and self._toolbox else None
+    def _toolwork(self, people: Sequence[str]) -> Toolwork | None:
+        return Toolwork(self._calls, self._toolbox, people) if self._calls and self._toolbox else None
 
     def has_tool(self, name: str) -> bool:
         return self._toolbox is not None and any(card.name == name for card in self._toolbox.cards())
@@ -247,7 +251,7 @@ class Asking:
         if answering.asking:
             return [*self._consent(turn, answering), finished]
         if finished.reason is Finish.REFUSED:
-            withdrawn: list[Part | Change] = [Withdraw()] if said else []
+            withdrawn: list[Part | Change] = [Withdraw(), *map(Text, answering.notes)] if answering.shown else []
             phrase = phrases.TROUBLE[Trouble.REFUSED.value]
             return [*withdrawn, Text(phrase.to(language)), *self.offers(turn, request, answering.card), finished]
         if not said.strip():
@@ -259,6 +263,8 @@ class Asking:
         if finished.reason not in (Finish.CUT, Finish.LENGTH):
             return [*sources, *self._kept(request, said), finished]
         mark = phrases.CUT if finished.reason is Finish.CUT else phrases.LENGTH
+        if isinstance(answering.failure, BudgetSpent):
+            mark = answering.failure.phrase
         carry_on = Choice(phrases.CONTINUE.to(language), f"continue:{turn.id}")
         buttons = [] if request.alone else [Buttons(((carry_on,),))]
         return [Text(context.marked(said, mark.to(language))), *sources, *self._kept(request, said), *buttons, finished]
@@ -268,11 +274,13 @@ class Asking:
         """The exact call, with the buttons that run it or do not."""
         waiting = answering.tools.waiting if answering.tools else None
         assert waiting is not None
-        asked = phrases_answering.CONSENT.format(tool=waiting.card.name, arguments=context.fenced(waiting.arguments))
+        asked = phrases_answering.CONSENT.format(tool=waiting.card.name, arguments=waiting.shown).to(turn.language)
+        if waiting.changed:
+            asked = f"{phrases_answering.CONSENT_CHANGED.to(turn.language)}\n\n{asked}"
         action = f"call:{turn.id}:{waiting.card.fingerprint}"
         labels = (phrases_answering.CONSENT_YES, "yes"), (phrases_answering.CONSENT_NO, "no")
         choices = tuple(Choice(label.to(turn.language), f"{action}:{answer}") for label, answer in labels)
-        return [Text(asked.to(turn.language)), Buttons((choices,))]
+        return [Text(asked), Buttons((choices,))]
 
     @staticmethod
     def _kept(request: Request, said: str) -> list[Answered]:
@@ -312,10 +320,24 @@ def too_long(card: ModelCard, question: Question, think: str) -> Phrase:
     return phrases.QUESTION_TOO_LONG.format(model=card.name, tokens=needed, room=room)
 
 
+def _written(history: Sequence[Entry]) -> list[str]:
+    """What of it people wrote, and not a model."""
+    return [entry.text for entry in history if entry.role == "user"]
+
+
 def _sources(answering: Answering, language: Language) -> list[Text]:
-    """The pages that the answer rests on, numbered as it refers to them; each once."""
-    pages = {source.url: source for source in answering.sources if source.url.startswith(("https://", "http://"))}
+    """The pages that the answer rests on, each once, under all the numbers that it had; first those that the answer names."""
+    pages: dict[str, list[Source]] = {}
+    for source in answering.sources:
+        if source.url.startswith(("https://", "http://")):
+            pages.setdefault(source.url, []).append(source)
     if not pages:
         return []
-    lines = [f"[{page.number}] {context.link(page.title, page.url)}" for page in list(pages.values())[:MOST_SOURCES]]
+    named = [any(f"[{one.number}]" in answering.said for one in page) for page in pages.values()]
+    best = sorted(zip(named, pages.values(), strict=True), key=lambda one: not one[0])[:MOST_SOURCES]
+    lines = [
+        f"{''.join(f'[{number}]' for number in dict.fromkeys(one.number for one in page))} "
+        f"{context.link(page[0].title, page[0].url)}"
+        for _, page in sorted(best, key=lambda one: one[1][0].number)
+    ]
     return [Text("\n\n" + "\n".join([f"**{phrases_answering.SOURCES.to(language)}**", *lines]))]

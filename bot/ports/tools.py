@@ -19,6 +19,8 @@ class ToolCard:
     parameters   the JSON schema of its arguments, as JSON text of an object
     read_only    it changes nothing: it may be repeated after a crash, and needs no consent
     notice       for people, while it runs ("looks up the weather"); None shows the tool's name
+    fetches      the argument that is an address from which it fetches, "" for none: an address that a model may have made up
+                 itself needs consent, since it could carry the conversation away
     fingerprint  of what it was when consent was given to it; consent is void when it changes
     """
 
@@ -27,6 +29,7 @@ class ToolCard:
     parameters: str
     read_only: bool = True
     notice: Phrase | None = None
+    fetches: str = ""
     fingerprint: str = ""
 
 

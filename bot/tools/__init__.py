@@ -18,6 +18,8 @@ from bot.tools.registry import BuiltIn, tool
 from bot.tools.schema import Function
 from bot.tools.search import Search
 
+FETCHES = {"read_web_page": "url"}  # the argument that a model could carry a conversation away in
+
 
 def built_in(
     *,
@@ -38,4 +40,6 @@ def built_in(
     ]
     if search is not None:
         functions.append(Search(search).search_web)
-    return BuiltIn([tool(one, notice=NOTICES[one.__name__]) for one in functions])
+    return BuiltIn(
+        [tool(one, notice=NOTICES[one.__name__], fetches=FETCHES.get(one.__name__, "")) for one in functions]
+    )

@@ -36,10 +36,10 @@ class Tool:
     function: Function
 
 
-def tool(function: Function, *, notice: Phrase | None = None, read_only: bool = True) -> Tool:
+def tool(function: Function, *, notice: Phrase | None = None, read_only: bool = True, fetches: str = "") -> Tool:
     """A typed asynchronous function as a tool: its name, docstring and signature are what the model is told. It returns the
-    text that the model reads (or a ToolResult that fits), and raises ToolError or a MagpieError. Raises TypeError for a
-    signature or name that cannot be told."""
+    text that the model reads (or a ToolResult that fits), and raises ToolError or a MagpieError; `fetches` is that of its card.
+    Raises TypeError for a signature or name that cannot be told."""
     name, description = function.__name__, inspect.cleandoc(function.__doc__ or "").replace("\n", " ")
     if not _NAME.fullmatch(name) or not description:
         raise TypeError(f"{name}: a tool needs a plain name and a docstring")
@@ -50,6 +50,7 @@ def tool(function: Function, *, notice: Phrase | None = None, read_only: bool = 
         parameters=parameters.schema,
         read_only=read_only,
         notice=notice,
+        fetches=fetches,
         fingerprint=hashlib.sha256(f"{name}\n{description}\n{parameters.schema}".encode()).hexdigest()[:16],
     )
     return Tool(card, parameters, function)
