@@ -115,7 +115,6 @@ async def test_after_an_edit_the_message_is_the_edited_question(store: Store) ->
     after = await store.exchange(HOME, "m1")
     assert after is not None and after.question is not None and after.answer is not None
     assert (after.turn, after.question.text, after.answer.text, after.latest) == (claim.turn, "better", "best", True)
-    assert after is not None
     assert await store.exchange(HOME, "p1") == replace(after, piece=0)
     assert await conversation(store, await head_of(store, "3")) == ["better", "best"]
 
