@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from bot import phrases
+from bot import phrases, phrases_jobs
 from bot.lanes import STOP_PREFIX, Lane, lane_of
-from bot.messages import Answered, ChatKey, Text
+from bot.messages import Answered, ChatKey, Finish, Finished, Notice, Ordered, Text
 from tests.stage import Gate, House, house, until
 from tests.window import Window
 
@@ -102,6 +103,45 @@ async def test_stop_with_nothing_running_says_so(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         await home.say(HOME, "/stop")
         await home.shows(HOME, phrases.NOTHING_RUNS.en)
+
+
+def order(kind: Literal["chat", "image"], patience: float = 600.0) -> tuple[Ordered, Finished]:
+    return Ordered(kind=kind, model="m", order="{}", patience=patience), Finished(reason=Finish.COMMAND)
+
+
+async def test_stop_with_nothing_running_cancels_what_was_last_ordered(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.script.on("*", Text("ordered"), *order("image"))
+        await home.say(HOME, "first")
+        await home.say(HOME, "second")
+        await home.shows(HOME, "ordered", "ordered")
+        await home.say(HOME, "/stop")
+        await home.shows(HOME, "ordered", "ordered", phrases_jobs.TASK_CANCELLED.en)
+        assert home.query("SELECT state FROM jobs ORDER BY id") == [("queued",), ("cancelling",)]
+
+
+async def test_a_turn_that_is_stopped_orders_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        ordered, finished = order("image")
+        gate = Gate()
+        home.script.on("draw", ordered, Notice("drawing …"), gate, finished)
+        await home.say(HOME, "draw")
+        await gate.reached.wait()
+        await home.say(HOME, "/stop")
+        await home.shows(HOME, STOPPED)
+        assert home.query("SELECT id FROM jobs") == []
+
+
+async def test_reset_counts_the_answers_that_are_awaited(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        home.script.on("why?", Text("ordered why?"), *order("chat"))
+        home.script.on("a fox", Text("ordered a fox"), *order("image"))
+        await home.say(HOME, "why?")
+        await home.say(HOME, "a fox")
+        await home.shows(HOME, "ordered why?", "ordered a fox")
+        await home.say(HOME, "/reset")
+        await home.shows(HOME, "ordered why?", "ordered a fox", closed(1))
+        assert home.query("SELECT state FROM jobs ORDER BY id") == [("cancelling",), ("queued",)]
 
 
 async def test_stop_before_anything_was_shown(tmp_path: Path) -> None:
