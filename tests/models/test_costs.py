@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from bot.messages import ChatKey, Usage
 from bot.models import catalog, costs
-from bot.ports import Line, ModelCard, PicturePrompt, Prompt
+from bot.ports import Line, ModelCard, PicturePrompt, Prompt, SpeechPrompt, VideoPrompt
 
 CARDS = catalog.load()
+CHAT = ChatKey("web", "1")
 PLUS = CARDS["qwen3-max"]  # [[32_000, 2.5, 10], [128_000, 4, 16], [256_000, 7, 28]]
 
 
@@ -45,6 +46,27 @@ def test_free_costs_nothing_and_pictures_by_the_piece() -> None:
     assert costs.cost(CARDS["glm-4.7-flash"], Usage(prompt=10**6, completion=10**6)) == 0
     asked = PicturePrompt(card=CARDS["cogview-4-250304"], text="a fox", chat=ChatKey("web", "1"), turn=1)
     assert costs.picture_estimate(asked) == 60_000
+
+
+def test_several_pictures_cost_several_times_as_much() -> None:
+    asked = PicturePrompt(card=CARDS["cogview-4-250304"], text="a fox", chat=CHAT, turn=1, count=3)
+    assert costs.order_estimate(asked) == costs.picture_estimate(asked) == 180_000
+
+
+@pytest.mark.parametrize(("ordered", "lengths", "seconds"), [(10, (5, 10), 10), (0, (5, 10), 5), (0, (), 15)])
+def test_a_video_costs_by_its_length_or_by_the_piece(ordered: int, lengths: tuple[int, ...], seconds: int) -> None:
+    card = ModelCard(name="v", vendor="qwen", kind="video", per_second=0.6, per_picture=0.1, seconds=lengths)
+    asked = VideoPrompt(card=card, text="a fox", chat=CHAT, turn=1, seconds=ordered)
+    assert costs.order_estimate(asked) == 100_000 + 600_000 * seconds
+
+
+def test_speech_costs_by_its_length_and_by_its_characters() -> None:
+    hears = ModelCard(name="h", vendor="qwen", kind="hear", per_second=0.000_25)
+    speaks = ModelCard(name="s", vendor="glm", kind="speak", per_picture=0.2)
+    assert costs.speech_estimate(SpeechPrompt(card=hears, chat=CHAT, turn=1, seconds=8.0)) == 2_000
+    assert costs.speech_estimate(SpeechPrompt(card=hears, chat=CHAT, turn=1)) == 75_000  # as long as may be
+    assert costs.speech_estimate(SpeechPrompt(card=speaks, chat=CHAT, turn=1, text="x" * 250)) == 50_000
+    assert costs.speech_estimate(SpeechPrompt(card=speaks, chat=CHAT, turn=1, text="x")) == 200
 
 
 @given(st.text(max_size=200), st.integers(1, 4_000), st.integers(0, 4_000))
