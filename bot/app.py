@@ -26,11 +26,13 @@ from bot.files import FileStore
 from bot.fleet import Alone, Fleet
 from bot.health import Readiness
 from bot.insist import insist
+from bot.jobs import Runner, Steps
 from bot.manager import ConversationManager
 from bot.messages import ChatKey
 from bot.models import ModelSettings, Roster, open_models
 from bot.platforms.web import Banner, WebPlatform
 from bot.ports import Ledger, Platform, Toolbox, Topic
+from bot.progress import Progress
 from bot.settings import MILLIONTHS, Settings
 from bot.sockets import watchful_socket
 from bot.tools import built_in
@@ -78,21 +80,36 @@ async def run(settings: Settings) -> None:
 
         platforms = _platforms(settings, session, store, files, roster, access, ready, fleet, token, revive)
         servers = McpToolbox(load_servers(settings.mcp_config) if settings.mcp_config else ())
-        toolbox = Combined([built_in(search=roster.searching(), fake_ip=settings.fetch_fake_ip), servers])
-        engine = _engine(settings, store, platforms, roster, files, access, fleet, toolbox)
-        moved = _subscribe(store, engine, fleet, platforms)
+        delivery = _delivery(store, platforms, access, fleet)
+        manager = _manager(settings, store, roster, platforms, files, servers)
+        steps = Steps(store, roster, roster, files, manager.prompt_of, progress=Progress(delivery, platforms).show)
+        runner = Runner(store, steps, may_act=fleet.may_act)
+        engine = Engine(
+            inbox=store,
+            control=store,
+            platforms=platforms,
+            handler=manager,
+            delivery=delivery,
+            moved=access.moved,
+            ordered=runner.look,
+            fleet=fleet,
+        )
+        moved = _subscribe(store, engine, runner, fleet, platforms)
         _announce(settings, roster)
         beside = [fleet.run(engine.heard), _follow_moves(store, access, moved), alarms.run(platforms), servers.run()]
-        await _serve(engine, platforms, roster, alarms, ready, beside)
+        await _serve(engine, runner, platforms, roster, alarms, ready, beside)
         if store.lease:
             await _resign(store)
 
 
-def _subscribe(store: Store, engine: Engine, fleet: Alone | Fleet, platforms: dict[str, Platform]) -> asyncio.Event:
+def _subscribe(
+    store: Store, engine: Engine, runner: Runner, fleet: Alone | Fleet, platforms: dict[str, Platform]
+) -> asyncio.Event:
     """What other workers of the store tell of wakes those who look for it; the event: a chat has a new key."""
     moved, page = asyncio.Event(), platforms["web"]
     assert isinstance(page, WebPlatform)
     store.subscribe(Topic.WORK, engine.look)
+    store.subscribe(Topic.STOP, runner.look)
     store.subscribe(Topic.STOP, fleet.hurry)
     store.subscribe(Topic.SHOW, engine.look_for_outboxes)
     store.subscribe(Topic.BOARD, page.look)
@@ -116,42 +133,39 @@ async def _follow_moves(store: Store, access: Access, moved: asyncio.Event) -> N
             access.moved(old, new)
 
 
-def _engine(
+def _manager(
     settings: Settings,
     store: Store,
-    platforms: dict[str, Platform],
     roster: Roster,
+    platforms: dict[str, Platform],
     files: FileStore,
-    access: Access,
-    fleet: Alone | Fleet,
-    toolbox: Toolbox,
-) -> Engine:
+    servers: Toolbox,
+) -> ConversationManager:
+    own = built_in(search=roster.searching(), fake_ip=settings.fetch_fake_ip)
+    return ConversationManager(
+        history=store,
+        models=roster,
+        platforms=platforms,
+        files=files,
+        image_model=settings.image_model,
+        toolbox=Combined([own, servers]),
+        calls=store,
+        jobs=store,
+        offers=roster,
+    )
+
+
+def _delivery(store: Store, platforms: dict[str, Platform], access: Access, fleet: Alone | Fleet) -> Delivery:
     async def moving(old: ChatKey, new: ChatKey) -> None:
         await store.move(old, new)
         access.moved(f"{old.platform}:{old.chat}", f"{new.platform}:{new.chat}")
 
-    return Engine(
-        inbox=store,
-        control=store,
-        platforms=platforms,
-        handler=ConversationManager(
-            history=store,
-            models=roster,
-            platforms=platforms,
-            files=files,
-            image_model=settings.image_model,
-            toolbox=toolbox,
-            calls=store,
-            offers=roster,
-        ),
-        delivery=Delivery(store, platforms, moving, fleet.may_act),
-        moved=access.moved,
-        fleet=fleet,
-    )
+    return Delivery(store, platforms, moving, fleet.may_act)
 
 
 async def _serve(
     engine: Engine,
+    runner: Runner,
     platforms: dict[str, Platform],
     roster: Roster,
     alarms: Alarms,
@@ -165,6 +179,7 @@ async def _serve(
     async with asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(engine.run(), name="engine"),
+            tasks.create_task(runner.run(), name="background work"),
             tasks.create_task(roster.warm(), name="models"),
             *(tasks.create_task(_listen(platform, engine, alarms), name=name) for name, platform in platforms.items()),
             tasks.create_task(_announce_page(platforms), name="page's address"),
@@ -177,7 +192,7 @@ async def _serve(
         gc.set_threshold(GENERATION, 20, 50)
         await stop.wait()
         log.info("Ending: answers under way have %g s.", DRAIN)
-        await engine.drain(DRAIN)
+        await asyncio.gather(engine.drain(DRAIN), runner.drain(DRAIN))
         for task in running:
             task.cancel()
     log.info("Ended. What is not finished goes on at the next start.")

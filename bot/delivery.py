@@ -78,6 +78,25 @@ class Delivery:
                 else:
                     await self._drain(address.chat, throttle)
 
+    async def retouch(self, address: Address, turn: int, piece: Piece) -> None:
+        """Show something else in the first message of a finished answer, if it can be shown right now: it is no part of it, and
+        the next one may be. Its buttons stay. Raises StorageError."""
+        with self.throttle(address) as throttle:
+            async with throttle.lock:
+                if throttle.wait() > 0 or not self.may_act():
+                    return
+                final = await self._outbox.standing(turn)
+                if final is None:
+                    return
+                throttle.spend()
+                try:
+                    platform = self._platforms[address.chat.platform]
+                    await platform.edit(address, final.id, replace(piece, buttons=final.piece.buttons))
+                except RetryLater as error:
+                    throttle.flood(error.seconds)
+                except PlatformError as error:
+                    log.info("%s: how far turn %d is could not be shown: %s", address.chat, turn, error)
+
     async def resume(self) -> Sequence[Callable[[], Awaitable[None]]]:
         """The outboxes that are ours to show and that nobody shows: after a start, or left by another worker. Raises
         StorageError."""

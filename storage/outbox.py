@@ -67,3 +67,8 @@ def take(worker: str) -> Transaction[list[ChatKey]]:
         yield OUTBOX["show_by"], {"chat": row["chat"], "worker": worker}
     rows = yield OUTBOX["chats_to_show"], {"worker": worker}
     return [ChatKey.parse(row["chat"]) for row in rows]
+
+
+def standing(turn: int) -> Transaction[Final | None]:
+    rows = yield OUTBOX["standing_piece"], {"turn": turn}
+    return load_final(rows[0]) if rows else None

@@ -189,6 +189,9 @@ class Store:
     async def take(self) -> Sequence[ChatKey]:
         return await self._run(partial(outbox.take, self._worker), chats=None)
 
+    async def standing(self, turn: int) -> Final | None:
+        return await self._run(partial(outbox.standing, turn))
+
     # Workers
 
     async def enrol(self) -> None:

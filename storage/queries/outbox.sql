@@ -6,6 +6,11 @@ ON CONFLICT (turn, slot, number) DO UPDATE SET message = excluded.message;
 -- name: shown_pieces
 SELECT slot, number, message FROM outbox WHERE turn = :turn AND message <> '' ORDER BY slot, number;
 
+-- name: standing_piece
+SELECT outbox.turn, slot, number, piece, message, generation, outbox.state, turns.state AS finish
+FROM outbox JOIN turns ON turns.id = outbox.turn
+WHERE outbox.turn = :turn AND slot = 0 AND number = 0 AND outbox.state = 'sent' AND message <> '' AND piece IS NOT NULL;
+
 -- name: queue_piece
 INSERT INTO outbox (chat, turn, slot, number, piece, state) VALUES (:chat, :turn, :slot, :number, :piece, 'queued')
 ON CONFLICT (turn, slot, number) DO UPDATE SET piece = excluded.piece, state = 'queued'
