@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -65,6 +65,9 @@ from bot.ports import (
     Picture,
     PicturePrompt,
     Prompt,
+    Sources,
+    Toolbox,
+    ToolCall,
     Unknown,
 )
 from bot.questions import Fetching
@@ -75,7 +78,7 @@ BOB = Author("2", "Bob")
 OWNER = Author("9", "Olga", owner=True)
 PNG = b"\x89PNG a picture"
 
-Told = Text | Thought | Notice | Finished
+Told = Text | Thought | Notice | ToolCall | Sources | Finished
 Reply = str | Sequence[Told | Exception] | Exception
 
 GLM = ModelCard(
@@ -124,6 +127,8 @@ class ScriptedModels:
         self.prompts: list[Prompt] = []
         self.drawn: list[PicturePrompt] = []
         self.open = 0  # requests
+        self.other: ModelCard | None = None  # steps in where another cannot answer
+        self.script: Callable[[Prompt], Reply | None] = lambda prompt: None  # before `replies`
 
     def cards(self) -> Sequence[ModelCard]:
         return self._cards
@@ -155,11 +160,11 @@ class ScriptedModels:
         return self
 
     def fallback(self) -> ModelCard | None:
-        return None
+        return self.other
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Told, None]:
         self.prompts.append(prompt)
-        reply = self.replies.pop(0) if self.replies else f"answer {len(self.prompts)}"
+        reply = self.script(prompt) or (self.replies.pop(0) if self.replies else f"answer {len(self.prompts)}")
         items = [reply] if isinstance(reply, str | Exception) else reply
         self.open += 1
         try:
@@ -168,7 +173,8 @@ class ScriptedModels:
                     raise item
                 yield Text(item) if isinstance(item, str) else item
             if not any(isinstance(item, Finished) for item in items):
-                yield Finished(reason=Finish.STOP, model=prompt.card.name)
+                asks = any(isinstance(item, ToolCall) for item in items)
+                yield Finished(reason=Finish.TOOLS if asks else Finish.STOP, model=prompt.card.name)
         finally:
             self.open -= 1
 
@@ -268,6 +274,10 @@ class Answer:
 Changes = Asked | Answered | Rewound | Configured | Spent | Replaces | LeftOut | Ordered | Cancelled
 
 
+class Crash(Exception):
+    """The process dies here: the turn is made again, from its beginning."""
+
+
 class Conversation:
     """One chat. `say`, `press` and `edit` return what came of it; `clock` may be put forward."""
 
@@ -281,6 +291,7 @@ class Conversation:
         language: Language = "en",
         image_model: str = "",
         files: Files | None = None,
+        toolbox: Toolbox | None = None,
     ) -> None:
         self.store = store
         self.files = files or KeptFiles()
@@ -291,6 +302,8 @@ class Conversation:
             platforms=platforms or {"web": Album()},
             files=self.files,
             image_model=image_model,
+            toolbox=toolbox,
+            calls=store if toolbox else None,
             jobs=store,
             clock=self.now,
         )
@@ -360,14 +373,11 @@ class Conversation:
     ) -> Answer:
         turn = self._open(claim, said, late)
         answer = Answer(turn.id)
-        async with aclosing(self.manager.answer(turn)) as items:
-            async for item in items:
-                if isinstance(item, Replaces):
-                    await self.store.replace(claim, item.turn)
-                answer.items.append(item)
-                if isinstance(item, Text) and item.delta == stop_at:
-                    answer.items += [Answered(text=answer.text), Finished(reason=Finish.STOPPED)]
-                    break
+        try:
+            await self._collect(claim, turn, answer, stop_at)
+        except Crash:
+            turn, answer = replace(turn, attempt=turn.attempt + 1), Answer(turn.id)
+            await self._collect(claim, turn, answer, stop_at)
         rows: dict[int, list[ButtonRow]] = {}
         for part in answer.items:
             if isinstance(part, Buttons):
@@ -382,6 +392,16 @@ class Conversation:
         if finals:
             await self.store.shown(self.key, finals)
         return answer
+
+    async def _collect(self, claim: Claim, turn: Turn, answer: Answer, stop_at: str) -> None:
+        async with aclosing(self.manager.answer(turn)) as items:
+            async for item in items:
+                if isinstance(item, Replaces):
+                    await self.store.replace(claim, item.turn)
+                answer.items.append(item)
+                if isinstance(item, Text) and item.delta == stop_at:
+                    answer.items += [Answered(text=answer.text), Finished(reason=Finish.STOPPED)]
+                    break
 
     @staticmethod
     def _pieces(answer: Answer) -> tuple[Final, ...]:
