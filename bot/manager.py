@@ -123,6 +123,8 @@ class ConversationManager:
         """Ask before answering what was said long ago. A question is kept for the button to ask, and so are the pictures of an
         order; a command is run by it."""
         command = command_of(messages[0].text) if len(messages) == 1 else None
+        if command and command[0] == "later" and messages[0].attachments:  # a button keeps words only
+            messages, command = [replace(messages[0], text=command[1])], None
         words = messages[0].text
         if command and kind_of(words) and (pictures := await pictures_of(self._asking, turn, messages[0])):
             action, author = f"again:{turn.id}", context.speaker_of(turn.author.name) if turn.address.group else ""

@@ -47,6 +47,14 @@ SECONDS_LIST = Phrase(
 )
 SECONDS_OWN = Phrase("{model} chooses the length itself.", "{model} 自行决定长度。")
 SIZE_OWN = Phrase("{model} chooses the size itself: leave {size} out.", "{model} 自行决定尺寸：请去掉 {size}。")
+VIDEO_SIZES = Phrase(
+    "{model} makes no videos of {size}. It makes: {sizes}", "{model} 不能生成 {size} 的视频。可选尺寸：{sizes}"
+)
+MAKE_WITH = Phrase("Make it with:", "用哪个模型生成：")
+MOST_OPEN = Phrase(
+    "{count} tasks run in this chat already: wait for one to end, or cancel one (/tasks).",
+    "本聊天已有 {count} 个任务在进行：请等其中一个完成，或取消一个（/tasks）。",
+)
 PICTURES_ONLY = Phrase("I can take pictures along, but not this: {what}.", "只能附上图片，不能附上：{what}。")
 PICTURE_UNSEEN = Phrase(
     "I cannot see what you reply to: send the picture together with the command.",

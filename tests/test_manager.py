@@ -191,6 +191,13 @@ async def test_a_late_command_waits_for_the_button_too(chat: Conversation, model
     assert ordered and ordered.text == "a fox"
 
 
+async def test_what_a_late_question_came_with_is_kept(chat: Conversation, models: ScriptedModels) -> None:
+    late = await chat.say(chat.message("/later what is it?", attachments=(picture(),)), late=True)
+    await chat.press(late.buttons["Answer now"])
+    assert models.lines == [("user", "what is it?")]
+    assert models.prompts[-1].lines[-1].files
+
+
 async def test_pictures_of_a_late_order_are_kept_for_the_button(store: Store) -> None:
     chat = Conversation(store, ScriptedModels(STUDIO))
     late = await chat.say(chat.message("/image make it blue", attachments=(picture(),)), late=True)

@@ -49,7 +49,7 @@ def draw(
         seed=random.randrange(1, 2**31) if card.seed else None,
         parent=turn.head,
     )
-    return place(turn, "image", order, asked(turn, wish, "image", pictures, card.name, tip, stored), PATIENCE)
+    return place(desk, turn, "image", order, asked(turn, wish, "image", pictures, card.name, tip, stored), PATIENCE)
 
 
 def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bot import context, phrases_jobs, thinking
 from bot.asking import Asking, Parts, Request, too_long
 from bot.commands.command import reply
-from bot.commands.ordering import cancelling, waiting
+from bot.commands.ordering import cancelling, check_room, waiting
 from bot.context import Question
 from bot.errors import ModelError, Trouble, Unreadable
 from bot.messages import Finish, Finished, Message, Notice, Ordered, Turn
@@ -39,14 +39,17 @@ async def _ordered(desk: Asking, turn: Turn, message: Message) -> Parts:
     system = desk.instructions(turn.address.group, turn.system)
     if context.fit(card, system, (), question, context.room_of(card, thinking.thinks(card, turn.think))) is None:
         raise Declined(too_long(card, question, turn.think))
-    order = replace(WorkOrder.of(turn, question.text, card.name), pictures=question.files, parent=tip)
+    await check_room(desk, turn)
+    # Elsewhere than in a group an answer needs no reply to be understood; this one may come long after.
+    address = turn.address if turn.address.via else replace(turn.address, reply_to=message.id or turn.address.reply_to)
+    order = replace(WorkOrder.of(turn, question.text, card.name), address=address, pictures=question.files, parent=tip)
     yield replace(request.asked, model=card.name)
     yield Ordered(kind="chat", model=card.name, order=order.dump(), patience=PATIENCE)
     said = (
         waiting(turn.id, "chat", order) if card.later else phrases_jobs.LATER_HERE.format(id=turn.id, model=card.name)
     )
     asides = [f"*{aside.to(turn.language)}*" for aside in heard.asides]
-    yield Notice("\n\n".join([*asides, said.to(turn.language)]))
+    yield Notice("\n\n".join(filter(None, [heard.quote, *asides, said.to(turn.language)])))
     yield cancelling(turn)
     yield Finished(reason=Finish.COMMAND)
 

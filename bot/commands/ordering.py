@@ -16,6 +16,7 @@ from bot.phrases import Phrase
 from bot.ports import Exchange, ModelCard
 from bot.questions import MAX_PICTURES, Declined, is_picture
 
+MOST_OPEN = 20  # tasks of a chat at a time
 LONGEST_PROMPT = 800  # characters of a quote that becomes a prompt: both vendors' models read about so many
 
 
@@ -98,13 +99,21 @@ def takes(card: ModelCard, pictures: int) -> bool:
 # --- the turn ----------------------------------------------------------------------------------------------------------
 
 
-async def place(turn: Turn, kind: Kind, order: WorkOrder, asked: Asked, patience: float) -> Parts:
-    """Order it, and show a line that will become what was ordered. `patience` is in seconds."""
+async def place(desk: Asking, turn: Turn, kind: Kind, order: WorkOrder, asked: Asked, patience: float) -> Parts:
+    """Order it, and show a line that will become what was ordered. `patience` is in seconds. Raises Declined."""
+    await check_room(desk, turn)
     yield asked
     yield Ordered(kind=kind, model=order.model, order=order.dump(), patience=patience)
     yield Notice(waiting(turn.id, kind, order).to(turn.language))
     yield cancelling(turn)
     yield Finished(reason=Finish.COMMAND)
+
+
+async def check_room(desk: Asking, turn: Turn) -> None:
+    """Raises Declined where enough is under way."""
+    latest = await desk.recent_jobs(turn, MOST_OPEN)
+    if len(latest) == MOST_OPEN and all(job.ended is None for job in latest):
+        raise Declined(phrases_jobs.MOST_OPEN.format(count=MOST_OPEN))
 
 
 def cancelling(turn: Turn) -> Buttons:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import phrases
+from bot import phrases, phrases_jobs
 from bot.asking import Asking, Parts
 from bot.commands.command import in_rows, reply
 from bot.commands.image import draw, draw_said
@@ -68,7 +68,7 @@ async def choose_other(desk: Asking, turn: Turn, rest: str) -> Parts:
         return reply(turn, phrases.BUTTON_OLD)
     kind, order = found
     choices = [Choice(card.name, f"draw:{rest}:{card.name}") for card in others(desk, kind, order)[:MOST_CHOICES]]
-    return reply(turn, phrases.DRAW_WITH, rows=in_rows(choices, 2))
+    return reply(turn, phrases_jobs.MAKE_WITH if kind == "video" else phrases.DRAW_WITH, rows=in_rows(choices, 2))
 
 
 def others(desk: Asking, kind: Kind, order: WorkOrder) -> list[ModelCard]:

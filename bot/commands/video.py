@@ -48,7 +48,7 @@ def film(
         pictures=pictures,
         parent=turn.head,
     )
-    return place(turn, "video", order, asked(turn, wish, "video", pictures, card.name, tip, stored), PATIENCE)
+    return place(desk, turn, "video", order, asked(turn, wish, "video", pictures, card.name, tip, stored), PATIENCE)
 
 
 def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:

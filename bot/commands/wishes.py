@@ -12,6 +12,7 @@ from typing import Literal
 
 from bot import phrases, phrases_jobs
 from bot.orders import WorkOrder
+from bot.phrases import Phrase
 from bot.ports import ModelCard
 from bot.questions import Declined
 
@@ -129,7 +130,7 @@ def sized(card: ModelCard, size: str) -> str:
     if size in RATIOS:
         fitting = shaped(card, size)
         if not fitting:
-            raise Declined(phrases.SIZE_LIST.format(model=card.name, size=size, sizes=", ".join(card.sizes)))
+            raise Declined(_listed(card, size))
         return fitting
     check_size(card, size)
     return size
@@ -139,13 +140,18 @@ def check_size(card: ModelCard, size: str) -> None:
     """Raises Declined unless the model makes this size ("WxH")."""
     if size in card.sizes:
         return
-    sizes = ", ".join(card.sizes)
     if card.size_rule is None:
-        raise Declined(phrases.SIZE_LIST.format(model=card.name, size=size, sizes=sizes or "—"))
+        raise Declined(_listed(card, size))
     if not _within(card.size_rule, *_sides(size)):
         low, high, step, most = card.size_rule
-        told = {"low": low, "high": high, "step": step, "most": f"{most:,}", "sizes": sizes or f"{low}x{low}"}
+        sizes = ", ".join(card.sizes) or f"{low}x{low}"
+        told = {"low": low, "high": high, "step": step, "most": f"{most:,}", "sizes": sizes}
         raise Declined(phrases.SIZE_RULE.format(model=card.name, size=size, **told))
+
+
+def _listed(card: ModelCard, size: str) -> Phrase:
+    phrase = phrases_jobs.VIDEO_SIZES if card.kind == "video" else phrases.SIZE_LIST
+    return phrase.format(model=card.name, size=size, sizes=", ".join(card.sizes) or "—")
 
 
 def _within(rule: tuple[int, int, int, int], width: int, height: int) -> bool:

@@ -95,6 +95,16 @@ async def test_without_an_image_model_it_says_so(store: Store) -> None:
     assert "No model is set up" in (await chat.say("/image a fox")).text
 
 
+async def test_a_chat_has_room_for_so_many_orders(chat: Conversation) -> None:
+    for _ in range(20):
+        assert (await chat.say("/image a fox")).ordered
+    declined = await chat.say("/image a fox")
+    assert "20 tasks run in this chat already" in declined.text
+    assert "20 tasks run" in (await chat.say("/later why?")).text
+    await chat.draws()
+    assert (await chat.say("/image a fox")).ordered
+
+
 # --- changing pictures -------------------------------------------------------------------------------------------------
 
 

@@ -42,6 +42,12 @@ async def test_it_answers_at_once_with_its_number(chat: Conversation, store: Sto
     assert job and (job.kind, job.model, job.patience) == ("chat", "glm-text", 1800.0)
 
 
+async def test_its_answer_is_a_reply_to_the_question_wherever_it_was_asked(chat: Conversation) -> None:
+    said = chat.message("/later why?")
+    order = (await chat.say(said)).ordered
+    assert order and order.address.reply_to == said.id
+
+
 async def test_where_nothing_is_answered_later_it_says_how_it_goes(chat: Conversation) -> None:
     await chat.say("/model qwen")
     answer = await chat.say("/later why?")

@@ -47,7 +47,7 @@ async def test_the_chats_vendor_films(chat: Conversation) -> None:
     [
         ("x2 a fox", "I make one video at a time."),
         ("7s a fox", "glm-video makes videos of 5, 10 seconds, not 7."),
-        ("640x480 a fox", "glm-video cannot draw 640x480. It draws: 1280x720, 720x1280"),
+        ("640x480 a fox", "glm-video makes no videos of 640x480. It makes: 1280x720, 720x1280"),
         ("--model qwen-video wide a fox", "qwen-video chooses the size itself: leave wide out."),
         ("--model glm-image a fox", "“glm-image” does not do that here. There are: `glm-video`, `qwen-video`"),
         ("a fox --fps 30", "I do not know “--fps”. It goes: `/video [WxH] [Ns] [--model name] description`"),
