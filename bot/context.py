@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
+from urllib.parse import quote
 
 from bot.lanes import command_of
 from bot.messages import Message
@@ -183,15 +184,14 @@ def marked(text: str, mark: str) -> str:
     return f"\n```\n\n*{mark}*" if fences % 2 else f"\n\n*{mark}*"
 
 
-def fenced(text: str) -> str:
-    """As it can stand inside a code block, at most some screens of it."""
-    return text[:3000].replace("```", "ˋˋˋ")
-
-
 def link(title: str, url: str) -> str:
     """A Markdown link, whatever the title says."""
-    named = words(title.translate(str.maketrans("[]`*_<>\\", "()       "))) or url
-    return f"[{named}]({url.replace('(', '%28').replace(')', '%29').replace(' ', '%20')})"
+    named = words(title.translate(_PLAIN)).strip() or "…"
+    return f"[{named}]({quote(well_formed(url), safe=_RESERVED)})"
+
+
+_PLAIN = {ord("["): "(", ord("]"): ")", **dict.fromkeys(map(ord, "`*_<>\\~|&"), " ")}
+_RESERVED = "!#$%&'*+,/:;=?@~"  # of an address, without the brackets that would end it
 
 
 def words(text: str, limit: int = 60) -> str:
