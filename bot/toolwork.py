@@ -28,7 +28,7 @@ MOST_CALLS = 8  # of one answer
 SECONDS = 60.0  # that all of them may take
 MONEY = 1_000_000  # millionths of a CNY that the rounds of one answer may cost before the last
 MOST_BROKEN = 2  # times that arguments which are no JSON go back to the model
-MOST_SHOWN = 50_000  # characters of arguments that a person is asked about
+MOST_SHOWN = 50_000  # characters of arguments that a person is asked about, as they are shown
 LONGEST_NAME = 100
 LATE = "This was not run: {why}. Answer with what you have, and say what is missing."
 DECLINED = "The person declined this call. Go on without it, and do not ask for it again."
@@ -79,7 +79,8 @@ class Toolwork:
     _changed: bool = False
     _lines: list[Line] = field(default_factory=list)
     _found: list[Source] = field(default_factory=list)
-    _links: list[str] = field(default_factory=list)  # results, and addresses that were fetched
+    _told: list[str] = field(default_factory=list)  # by tools, to the model
+    _fetched: set[str] = field(default_factory=set)  # addresses
     _written: list[str] = field(default_factory=list)  # by the model
     _declined: set[tuple[str, str]] = field(default_factory=set)
     _count: int = 0
@@ -151,8 +152,11 @@ class Toolwork:
         """The result, None where a person must be asked first."""
         number, self._count = self._count, self._count + 1
         card = self._card(call.name)
-        refusal = self._refusal(call, card)
+        refusal = self._refusal(call)
         asks = card is not None and not refusal and number != self.granted and self._must_ask(call, card)
+        shown = exact(call.arguments) if asks else ""
+        if len(shown) > MOST_SHOWN:
+            refusal, asks = TOO_MUCH, False
         state = "asked" if asks else "begun"
         row = await self.rows.begin_call(turn.id, number, call.name, call.arguments, state=state)
         if row.state in ("done", "failed"):
@@ -164,7 +168,7 @@ class Toolwork:
         elif not row.fresh and not (card and card.read_only) and (row.state == "begun" or not asks):
             result = ToolResult(UNKNOWN, failed=True)
         elif asks and card is not None:
-            self.waiting = Waiting(number, card, call.arguments, exact(call.arguments), self._changed)
+            self.waiting = Waiting(number, card, call.arguments, shown, self._changed)
             return None
         else:
             result = await self._called(turn, call, card)
@@ -202,13 +206,11 @@ class Toolwork:
             return "this answer has cost enough"
         return ""
 
-    def _refusal(self, call: ToolCall, card: ToolCard | None) -> str:
+    def _refusal(self, call: ToolCall) -> str:
         """Why this call alone is not run."""
         if (call.name, call.arguments) in self._declined:
             return DECLINED
-        if not _is_object(call.arguments):
-            return BROKEN
-        return TOO_MUCH if card and len(call.arguments) > MOST_SHOWN else ""
+        return "" if _is_object(call.arguments) else BROKEN
 
     def _must_ask(self, call: ToolCall, card: ToolCard) -> bool:
         return not card.read_only or (bool(card.fetches) and not self._may_fetch(_argument(call, card.fetches)))
@@ -216,17 +218,17 @@ class Toolwork:
     def _may_fetch(self, url: str) -> bool:
         """Whether people wrote this address, or a page or a search gave it. Not what a tool says back that the model has told
         it: the address could be made of the conversation, for whoever reads what is asked for there."""
-        if is_written(url, self.people) or url in self._links:
+        if url in self._fetched or is_written(url, self.people):
             return True
-        return is_written(url, self._links) and not is_written(url, self._written)
+        return is_written(url, self._told) and not is_written(url, self._written)
 
     def _learn(self, call: ToolCall, card: ToolCard | None, result: ToolResult) -> None:
         self._written.append(f"{call.name} {_spoken(call.arguments)}")
         self._found += result.sources
         if card is not None and not result.failed:
-            self._links.append(result.text)
-            if card.fetches:  # it was allowed once
-                self._links.append(_argument(call, card.fetches))
+            self._told.append(result.text)
+            if card.fetches:
+                self._fetched.add(_argument(call, card.fetches))
 
     # --- what the model is told ------------------------------------------------------------------------------------------
 
