@@ -84,7 +84,7 @@ class Pauses:
 
 class Steps:
     """`prompts` builds the prompt of a question that is answered later; `progress` shows how far a job is, and may fail;
-    `clock` gives Unix seconds."""
+    `ended` is told that an end waits in some chat to be told of; `clock` gives Unix seconds."""
 
     def __init__(
         self,
@@ -95,6 +95,7 @@ class Steps:
         prompts: Prompts,
         *,
         progress: Progress | None = None,
+        ended: Callable[[], None] = lambda: None,
         pauses: Pauses | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -105,6 +106,7 @@ class Steps:
         self._files = files
         self._prompts = prompts
         self._progress = progress
+        self._ended = ended
         self._clock = clock
         self._uncut: dict[tuple[int, int], float] = {}  # by job and fence: until when, by the loop's clock
 
@@ -316,6 +318,7 @@ class Steps:
         """`cost` None: what was held back stays."""
         await insist(lambda: self._works.end_job(job, state, result.dump(), cost=cost))
         metrics.job_ended(job.kind, state.value)
+        self._ended()
         if job.task:  # what was made at once was counted where it was made
             metrics.spent(job.model, job.cost if cost is None else cost)
 

@@ -245,6 +245,7 @@ class Life:
     shown: list[tuple[int, str]]
     files: KeptFiles
     numbers: count[int]
+    woken: asyncio.Event  # there is an end to be told
     task: asyncio.Task[None] | None = None
 
     async def order(self, card: ModelCard = PAINTER, *, patience: float = 600.0, pictures: int = 1, n: int = 0) -> int:
@@ -300,7 +301,9 @@ class Life:
         return await self.store.spent(DAY)
 
     async def told(self) -> list[str]:
-        """The events that wait in the chat."""
+        """The events that wait in the chat, which the engine was woken for."""
+        async with asyncio.timeout(DEADLINE):
+            await self.woken.wait()
         return [row.payload.partition(" {")[0] for claim in (await self.store.claim(10))[0] for row in claim.rows]
 
     async def kill(self) -> None:
@@ -338,10 +341,10 @@ async def living(
         async def progress(job: Job, state: str) -> None:
             shown.append((job.id, state))
 
-        fleet = Fleet(store) if store.lease else None
-        steps = Steps(store, desk, desk, files, prompts, progress=progress, pauses=pauses)
+        fleet, woken = Fleet(store) if store.lease else None, asyncio.Event()
+        steps = Steps(store, desk, desk, files, prompts, progress=progress, ended=woken.set, pauses=pauses)
         runner = Runner(store, steps, at_once=at_once, **({"may_act": fleet.may_act} if fleet else {}))
-        life = Life(store, vendor, desk, runner, mortal, shown, files, count(1))
+        life = Life(store, vendor, desk, runner, mortal, shown, files, count(1), woken)
 
         async def live() -> None:
             async with asyncio.TaskGroup() as tasks:
