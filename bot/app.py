@@ -82,7 +82,15 @@ async def run(settings: Settings) -> None:
         servers = McpToolbox(load_servers(settings.mcp_config) if settings.mcp_config else ())
         delivery = _delivery(store, platforms, access, fleet)
         manager = _manager(settings, store, roster, platforms, files, servers)
-        steps = Steps(store, roster, roster, files, manager.prompt_of, progress=Progress(delivery, platforms).show)
+        steps = Steps(
+            store,
+            roster,
+            roster,
+            files,
+            manager.prompt_of,
+            progress=Progress(delivery, platforms).show,
+            ended=lambda: engine.look(),
+        )
         runner = Runner(store, steps, may_act=fleet.may_act)
         engine = Engine(
             inbox=store,
