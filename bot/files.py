@@ -31,9 +31,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # Pillow knows many more, EPS b
 
 SUFFIXES = {
     **{"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"},
-    **{"audio/ogg": "ogg", "audio/wav": "wav", "video/mp4": "mp4"},
+    **{"audio/ogg": "ogg", "audio/wav": "wav", "audio/mpeg": "mp3", "audio/flac": "flac", "video/mp4": "mp4"},
 }
-NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif|ogg|wav|mp4|bin)")
+NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif|ogg|wav|mp3|flac|mp4|bin)")
 
 
 class Folder:
@@ -121,9 +121,7 @@ class FileStore:
         try:
             await asyncio.to_thread(self._folder.write, name, data)
         except OSError as error:
-            log.warning(
-                "Files cannot be kept in %s, and are fetched each time: %s", self._folder.path, error.strerror
-            )
+            log.warning("Files cannot be kept in %s, and are fetched each time: %s", self._folder.path, error.strerror)
 
 
 def _name(data: bytes, mime: str) -> str:

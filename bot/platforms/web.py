@@ -2,7 +2,8 @@
 streams it to the browsers.
 
 Beside it: `web_api` (routes), `web_guard` (login, Host, Origin, headers), `web_stream` (Server-Sent Events), `web_payload`
-(what waits in the inbox), `web_render` (Markdown → HTML), `web_assets` and `page/` (the files that the browser loads).
+(what waits in the inbox), `web_render` (Markdown → HTML), `web_files` (kept files), `web_assets` and `page/` (the files that
+the browser loads).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bot.platforms.listener import bind, serving
 from bot.platforms.web_api import Api, Banner
 from bot.platforms.web_assets import load_assets
 from bot.platforms.web_guard import Addresses, Guard, Login
-from bot.platforms.web_render import fold, picture, render
+from bot.platforms.web_render import figure, fold, render
 from bot.platforms.web_stream import Streams
 from bot.ports import Board, Card, Files, Intake, MenuEntry, Traits
 
@@ -179,7 +180,7 @@ def _card(to: Address, piece: Piece, id: str, created: float) -> Card:
         chat=to.chat.chat,
         id=id,
         role="bot",
-        body=(picture(piece.media) if piece.media else "") + piece.body,
+        body=(figure(piece.media) if piece.media else "") + piece.body,
         created=created,
         media=piece.media.file if piece.media else "",
         mime=piece.media.mime if piece.media else "",

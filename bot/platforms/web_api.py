@@ -22,11 +22,12 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import Send
 
-from bot import metrics, phrases
+from bot import metrics, phrases, phrases_voice
 from bot.errors import MagpieError, StorageError, TooLarge, Unreadable
 from bot.phrases import Phrase
 from bot.platforms import web_payload as payload
 from bot.platforms.web_assets import Asset
+from bot.platforms.web_files import respond, type_of
 from bot.platforms.web_guard import ORIGIN, PROBES, REVIVED, SCRAPED, Login, problem
 from bot.platforms.web_payload import Malformed, Said, TooLong
 from bot.platforms.web_stream import Streams
@@ -34,10 +35,9 @@ from bot.ports import Board, Card, Files, Intake, MenuEntry
 
 JSON_LIMIT = 2_000_000  # bytes
 LOGIN_LIMIT = 4_000  # bytes: anyone may send these, on all connections at once
-PICTURE_LIMIT = 20_000_000  # bytes
+FILE_LIMIT = 20_000_000  # bytes of a picture, or of a recording: ten minutes of ours
 BODY_SECONDS = 60.0  # for a whole body to arrive
 CHOICES = 12  # completions shown at once
-SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 # The door opens, then the page is loaded from our own page: a Strict cookie does not follow a redirect from elsewhere.
 WELCOME = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Magpie</title><a href="/">Magpie</a>'
 
@@ -189,13 +189,7 @@ class Api:
             data = await self.files.load(name)
         except Unreadable:
             return problem(404, phrases.WEB_NOT_FOUND)
-        mime = picture_type(data)
-        headers = {
-            "content-security-policy": "default-src 'none'; sandbox",
-            "content-disposition": "inline" if mime else "attachment",
-            "cache-control": "private, max-age=31536000, immutable",  # a name stands for its content
-        }
-        return Response(data, headers=headers, media_type=mime or "application/octet-stream")
+        return respond(request, data)
 
     # --- what people say -----------------------------------------------------------------------------------------------
 
@@ -232,23 +226,22 @@ class Api:
 
     async def upload(self, request: Request) -> Response:
         _chat(request)
-        if not request.headers.get("content-type", "").startswith("image/"):  # one that needs CORS' consent elsewhere
+        kind = request.headers.get("content-type", "").partition("/")[0]  # one that needs CORS' consent elsewhere
+        if kind not in ("image", "audio"):
             return problem(415, phrases.WEB_NO_PICTURE)
-        name = await self.files.keep_picture(await _body(request, PICTURE_LIMIT))
-        return JSONResponse({"name": name, "mime": guess_type(name)[0] or ""})
+        data = await _body(request, FILE_LIMIT)
+        if kind == "image":
+            name = await self.files.keep_picture(data)
+            return JSONResponse({"name": name, "mime": guess_type(name)[0] or ""})
+        if not (mime := type_of(data)).startswith("audio/"):
+            return problem(415, phrases_voice.NO_SOUND)
+        return JSONResponse({"name": await self.files.keep(data, mime), "mime": mime})
 
 
 class _EventStream(StreamingResponse):
     async def stream_response(self, send: Send) -> None:
         async with aclosing(cast("AsyncIterator[str]", self.body_iterator)):  # type: ignore[type-var]
             await super().stream_response(send)
-
-
-def picture_type(data: bytes) -> str:
-    """By content, never by what somebody says it is; "" for anything but the pictures that browsers and models share."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((mime for signature, mime in SIGNATURES.items() if data.startswith(signature)), "")
 
 
 def _chat(request: Request) -> str:

@@ -33,12 +33,12 @@ REVIVED = "/dead/retry"
 BY_TOKEN = {SCRAPED: READING, REVIVED: frozenset({"POST"})}  # asked by programs, which carry the token itself
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
 }
 # Loads the same address again, this time from our own page, so that the SameSite=Strict cookie comes along.
 BOUNCE = '<!doctype html><meta http-equiv="refresh" content="0"><title>Magpie</title>'

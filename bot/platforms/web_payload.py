@@ -21,6 +21,7 @@ CHAT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # no colon: it is part o
 OWN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)  # no dot: an answer's pieces have dots in theirs
 ANY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 FILE_NAME = re.compile(r"[A-Za-z0-9_-]{8,128}(\.[a-z0-9]{1,5})?", re.ASCII)
+RECORDINGS = (".wav", ".ogg", ".mp3", ".flac")  # how kept ones end
 TEXT_LIMIT = 500_000  # characters; what a model's window takes is decided where the model is known
 FILES_LIMIT = 10
 BUTTON_LIMIT = 200
@@ -147,5 +148,7 @@ def _files(value: Any) -> tuple[Attachment, ...]:
         name, mime, size = _text(file.get("title", "")), _text(file.get("mime", "")), file.get("size", 0)
         if type(size) is not int:
             raise Malformed("a size is a number")
-        found.append(Attachment("image", _field(file, "name", FILE_NAME), name[:200], mime[:100], size))
+        ref = _field(file, "name", FILE_NAME)
+        kind: Literal["voice", "image"] = "voice" if ref.endswith(RECORDINGS) else "image"
+        found.append(Attachment(kind, ref, name[:200], mime[:100], size))
     return tuple(found)

@@ -43,9 +43,14 @@ def render(markdown: str) -> str:
     return _GROWING.render(text)
 
 
-def picture(media: Media) -> str:
-    """A kept picture, with its caption for those who do not see it."""
+def figure(media: Media) -> str:
+    """A kept picture with its caption for those who do not see it, or a player for sound or a video."""
     source, caption = f"/files/{escape(media.file)}", escape(media.caption)
+    if media.voice:
+        return f'<figure><audio controls preload="metadata" src="{source}"></audio></figure>\n'
+    if media.mime.startswith("video/"):
+        player = f'<video controls playsinline preload="metadata" src="{source}" aria-label="{caption}"></video>'
+        return f"<figure>{player}</figure>\n"
     image = f'<img src="{source}" alt="{caption}" decoding="async">'
     return f'<figure><a href="{source}" target="_blank" rel="noopener">{image}</a></figure>\n'
 

@@ -17,6 +17,7 @@ NOT_RUN = "no Chromium was found (REQUIRE_CHROMIUM=1 makes that a failure)"
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--use-fake-device-for-media-stream",  # a microphone that beeps
 ]
 
 

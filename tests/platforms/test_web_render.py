@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.messages import Media
 from bot.platforms.web import WebPlatform
-from bot.platforms.web_render import THOUGHTS_LIMIT, _Growing, fold, picture, render
+from bot.platforms.web_render import THOUGHTS_LIMIT, _Growing, figure, fold, render
 
 TAGS = {
     *("p", "br", "hr", "em", "strong", "s", "a", "code", "pre", "div", "span", "ul", "ol", "li", "blockquote"),
@@ -196,7 +196,7 @@ def test_a_picture_of_another_host_is_a_link_and_never_loaded() -> None:
 
 
 def test_a_kept_picture_has_its_caption_for_those_who_do_not_see_it() -> None:
-    assert 'alt="a &quot;fox&quot; &lt;b&gt;"' in picture(Media("abc.png", "image/png", 'a "fox" <b>'))
+    assert 'alt="a &quot;fox&quot; &lt;b&gt;"' in figure(Media("abc.png", "image/png", 'a "fox" <b>'))
 
 
 def test_a_text_beyond_every_answer_is_shown_as_it_is() -> None:

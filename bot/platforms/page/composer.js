@@ -1,7 +1,8 @@
 // Where people write: the growing text field, its pictures, the list of commands, and what a message is about (an edit of
 // the last question, a reply to an older answer).
 
-import { icon, make } from "./log.js";
+import { Dictation } from "./dictation.js";
+import { icon, make, player } from "./log.js";
 import { ask } from "./server.js";
 import { language, t } from "./words.js";
 
@@ -40,11 +41,13 @@ export class Composer {
       if (row) this.choose(Number(row.dataset.index));
     });
     this.dropping(document.querySelector("main"));
+    this.dictation = new Dictation({ recorded: (wav) => this.addRecording(wav), complain: (text) => this.complain(text) });
   }
 
   // --- state ---
 
   open(chat) {
+    if (this.dictation.recorder) this.dictation.discard();
     this.chat = chat;
     this.files = [];
     this.forget(false);
@@ -154,6 +157,8 @@ export class Composer {
     const text = this.input.value.trim();
     if (this.busy && !text && !this.files.length) return this.on.stop();
     if (!text && !this.files.length) return undefined;
+    const lost = this.files.filter((file) => file.lost);
+    if (lost.length) return this.sendAgain(lost);
     if (this.files.some((file) => !file.name)) return this.complain(t("uploading"));
     const { edits = "", replies_to = "", files: kept = [] } = this.about ?? {};
     const files = [...kept, ...this.files.map(({ name, mime, size, title }) => ({ name, mime, size, title }))];
@@ -264,14 +269,36 @@ export class Composer {
 
   async upload(file) {
     try {
-      const type = file.blob.type.startsWith("image/") ? file.blob.type : "image/unknown";
+      const type = /^(image|audio)\//.test(file.blob.type) ? file.blob.type : "image/unknown";
       const options = { method: "POST", headers: { "Content-Type": type }, body: file.blob };
       Object.assign(file, await ask(`/api/chats/${this.chat}/files`, options));
     } catch (error) {
-      this.files = this.files.filter((other) => other !== file);
-      this.complain(error.status ? error.message : t("uploadFailed"));
+      file.lost = file.spoken && (!error.status || error.status >= 500); // nobody can say it quite so again
+      if (!file.lost) this.files = this.files.filter((other) => other !== file);
+      this.complain(error.status && !file.lost ? error.message : t(file.lost ? "recordingLost" : "uploadFailed"));
     }
     this.drawFiles();
+  }
+
+  // What was recorded goes at once, with what else is there.
+  async addRecording(wav) {
+    if (!wav) return this.complain(t("tooShort"));
+    if (this.files.length >= PICTURES) return this.complain(t("tooMany"));
+    const chat = this.chat;
+    const file = { blob: wav, preview: URL.createObjectURL(wav), size: wav.size, mime: wav.type, title: t("yourVoice"), spoken: true };
+    this.files.push(file);
+    this.drawFiles();
+    await this.upload(file);
+    return file.name && chat === this.chat && this.files.includes(file) ? this.submit() : undefined;
+  }
+
+  async sendAgain(files) {
+    this.complain("");
+    for (const file of files) {
+      file.lost = false;
+      await this.upload(file);
+    }
+    return files.every((file) => file.name) ? this.submit() : undefined;
   }
 
   drawFiles() {
@@ -283,7 +310,9 @@ export class Composer {
         this.drawFiles();
         this.input.focus();
       });
-      return make("li", { className: file.name ? "" : "running" }, make("img", { src: file.preview, alt: file.title }), remove);
+      const sound = file.mime.startsWith("audio/");
+      const shown = sound ? player(file.preview) : make("img", { src: file.preview, alt: file.title });
+      return make("li", { className: file.name ? "" : "running" }, shown, remove);
     });
     $("pictures").replaceChildren(...rows);
     $("pictures").hidden = !rows.length;

@@ -77,6 +77,17 @@ function patch(body, html) {
 const said = (item) =>
   [...item.querySelector(".body").children].filter((block) => !block.matches(".thoughts")).map((block) => block.innerText).join("\n");
 
+// --- recordings ---
+
+export const isRecording = (name) => /\.(wav|ogg|mp3|flac)$/.test(name);
+
+export function player(source) {
+  const audio = make("audio", { controls: true, preload: "metadata", src: source });
+  audio.dataset.tLabel = "yourVoice";
+  audio.setAttribute("aria-label", t("yourVoice"));
+  return audio;
+}
+
 // --- the log ---
 
 export class Log {
@@ -185,6 +196,7 @@ export class Log {
     const list = item.querySelector(".pictures");
     if (list.childElementCount === card.files.length) return;
     const rows = card.files.map((name) => {
+      if (isRecording(name)) return make("li", {}, player(`/files/${encodeURIComponent(name)}`));
       const image = make("img", { src: `/files/${encodeURIComponent(name)}`, alt: t("yourPicture") });
       return make("li", {}, make("a", { href: image.src, target: "_blank", rel: "noopener" }, image));
     });

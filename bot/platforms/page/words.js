@@ -21,6 +21,11 @@ const WORDS = {
     loginTitle: "Log in", loginText: "Open the one-time link from the start-up log, or enter the token (WEB_TOKEN).",
     token: "Token", login: "Log in", linkUsed: "This link was used already, or the server has started anew. The log has the latest one.",
     noServer: "The server cannot be reached.",
+    record: "Record a voice message", sendRecording: "Send the recording", recording: "Recording", yourVoice: "Your voice message",
+    microphoneDenied: "The browser may not use the microphone. Allow it in the browser's settings for this page.",
+    microphoneHttps: "Browsers give the microphone only to pages served over https, or on this computer itself.",
+    noMicrophone: "No microphone was found.", tooShort: "Nothing was recorded: click, speak, and click again, or hold the button down.",
+    recordingLost: "The recording could not be sent yet. Send it again.",
   },
   zh: {
     newChat: "新对话", chats: "对话", noChats: "你的对话会出现在这里。", conversation: "对话内容",
@@ -42,6 +47,11 @@ const WORDS = {
     loginTitle: "登录", loginText: "打开启动日志里的一次性链接，或输入令牌（WEB_TOKEN）。",
     token: "令牌", login: "登录", linkUsed: "这个链接已用过，或服务已重新启动。最新的链接在日志里。",
     noServer: "无法连接服务器。",
+    record: "录制语音消息", sendRecording: "发送录音", recording: "正在录音", yourVoice: "你的语音消息",
+    microphoneDenied: "浏览器不允许使用麦克风。请在浏览器设置中为本页面开启权限。",
+    microphoneHttps: "浏览器只向 https 页面或本机页面开放麦克风。",
+    noMicrophone: "没有找到麦克风。", tooShort: "没有录到内容：点一下，说话，再点一下；或按住按钮说话。",
+    recordingLost: "录音暂时没能发出，请再发送一次。",
   },
 };
 
