@@ -4,7 +4,7 @@ matter."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,7 +15,7 @@ from bot.errors import StorageError
 from bot.ports import Topic
 from storage.dialect import numbered, tagged
 from storage.postgres_open import LOST, told
-from storage.transaction import BOARD, Making, Record, Statement, Step, Steps, Transaction, Values, storable
+from storage.transaction import BOARD, Making, Record, Step, Steps, Transaction, Values, clean
 
 # Every chat of the batch, in the order of their keys: no two batches wait for each other.
 LOCK = """
@@ -62,6 +62,7 @@ class _Running:
     job: Job
     transaction: Transaction[Any]
     step: Step | Steps
+    rows: list[Sequence[Record]] = field(default_factory=list)
     changed: bool = False
 
     def steps(self) -> Sequence[Step]:
@@ -175,18 +176,19 @@ def _waves(batch: Sequence[Job]) -> Iterable[list[Job]]:
 async def _advance(connection: asyncpg.Connection[Any], wave: Sequence[Job], results: _Results) -> None:
     running = [one for job in wave if (one := _begin(job, results))]
     while running:
-        groups: dict[Statement, list[tuple[_Running, int, Values]]] = {}
-        found: dict[tuple[int, int], Sequence[Record]] = {}
+        groups: dict[str, list[tuple[_Running, int, Values]]] = {}
         for one in running:
-            for place, (statement, values) in enumerate(one.steps()):
-                groups.setdefault(statement, []).append((one, place, values))
-        for statement, members in groups.items():
-            prepared = _prepared(statement)
+            steps = one.steps()
+            one.rows = [()] * len(steps)
+            for place, (statement, values) in enumerate(steps):
+                groups.setdefault(statement.sql, []).append((one, place, values))
+        for sql, members in groups.items():
+            prepared = _prepared(sql)
             rows = await _execute(connection, prepared, [values for _, _, values in members])
             for (one, place, _), its in zip(members, rows, strict=True):
                 one.changed |= prepared.changes
-                found[id(one), place] = its
-        running = [one for one in running if _continue(one, found, results)]
+                one.rows[place] = its
+        running = [one for one in running if _continue(one, results)]
 
 
 def _begin(job: Job, results: _Results) -> _Running | None:
@@ -200,10 +202,9 @@ def _begin(job: Job, results: _Results) -> _Running | None:
     return None
 
 
-def _continue(one: _Running, found: Mapping[tuple[int, int], Sequence[Record]], results: _Results) -> bool:
-    rows = [found[id(one), place] for place in range(len(one.steps()))]
+def _continue(one: _Running, results: _Results) -> bool:
     try:
-        one.step = one.transaction.send(rows if isinstance(one.step, Steps) else rows[0])
+        one.step = one.transaction.send(one.rows if isinstance(one.step, Steps) else one.rows[0])
         return True
     except StopIteration as stop:
         results.values.append((one.job, stop.value))
@@ -225,17 +226,17 @@ class _Prepared:
 
 
 @cache
-def _prepared(statement: Statement) -> _Prepared:
-    sql, names = numbered(statement.sql)
-    text, returns = tagged(sql, len(names) + 1)
-    return _Prepared(text, names, returns, changes=not sql.upper().startswith(("SELECT", "WITH")))
+def _prepared(sql: str) -> _Prepared:
+    own, names = numbered(sql)
+    text, returns = tagged(own, len(names) + 1)
+    return _Prepared(text, names, returns, changes=not own.upper().startswith(("SELECT", "WITH")))
 
 
 async def _execute(
     connection: asyncpg.Connection[Any], prepared: _Prepared, values: Sequence[Values]
 ) -> Sequence[Sequence[Record]]:
     """The rows of each."""
-    arguments = [_arguments(prepared.names, storable(one)) for one in values]
+    arguments = [_arguments(prepared.names, one) for one in values]
     if not prepared.returns:
         await connection.executemany(prepared.sql, arguments)
         return [()] * len(values)
@@ -246,4 +247,4 @@ async def _execute(
 
 
 def _arguments(names: Sequence[str], values: Values) -> tuple[Any, ...]:
-    return tuple(values[name] for name in names)
+    return tuple([clean(value) if isinstance(value, str) else value for value in map(values.__getitem__, names)])

@@ -68,12 +68,12 @@ def together(parts: Sequence[Transaction[T]]) -> Transaction[list[T]]:
 
 
 def storable(values: Values) -> Values:
+    return {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def clean(text: str) -> str:
     """With U+FFFD for what a database refuses, as models cut it and people paste it: half of a surrogate pair, and U+0000. No
     message is to be lost for it."""
-    return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
-
-
-def _clean(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
