@@ -78,12 +78,15 @@ class Answering:
         self.notes.append(f"{markdown}\n\n")
         return Text(self.notes[-1])
 
+    def room(self) -> int:
+        """Tokens that the prompt may take beside what the functions told."""
+        thinks = thinking.thinks(self.card, self.turn.think)
+        return context.room_of(self.card, thinks) - sum(map(context.tokens, self._called()))
+
     def fitted(self) -> bool:
         """Whether the question fits the model's window, beside what the functions told: the history gives way to that. Before
         anything else."""
-        thinks = thinking.thinks(self.card, self.turn.think)
-        room = context.room_of(self.card, thinks) - sum(map(context.tokens, self._called()))
-        lines = context.fit(self.card, self.system, self.history, self.question, room)
+        lines = context.fit(self.card, self.system, self.history, self.question, self.room())
         if lines is not None:
             self._asked = lines
         return lines is not None

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import date
 
-from bot import context, phrases, phrases_answering, thinking
+from bot import context, long_reading, phrases, phrases_answering, thinking
 from bot.answering import Answering
 from bot.context import Question
 from bot.errors import BudgetSpent, ModelError, Trouble
@@ -158,7 +158,9 @@ class Asking:
     async def ask(self, turn: Turn, request: Request) -> Parts:
         """Ask, and tell how it ended. Raises Declined before anything is shown."""
         answering = await self.begun(turn, request)
-        if not answering.fitted():
+        fits = answering.fitted()
+        reading = None if fits else long_reading.begin(answering, simulated=self.models.simulated)
+        if not fits and reading is None:
             raise Declined(too_long(answering.card, answering.question, turn.think))
         earlier = await self._calls.calls(request.consent.turn) if request.consent and self._calls else ()
         if request.consent is not None and (not earlier or earlier[-1].state != "asked" or answering.tools is None):
@@ -174,6 +176,13 @@ class Asking:
                 async for notice in notices:
                     yield notice
             answering.resumed()
+        if reading:
+            async with aclosing(reading.write()) as told:
+                async for note in told:
+                    yield note
+            if not request.alone and answering.question is not request.question:
+                request = replace(request, question=answering.question, stored=None)
+                yield replace(request.asked, model=answering.card.name)
         async with aclosing(answering.write()) as parts:
             async for part in parts:
                 yield part

@@ -13,13 +13,15 @@ from datetime import date
 from typing import Literal
 from urllib.parse import quote
 
+from bot.documents.framing import shortened
 from bot.lanes import command_of
 from bot.messages import Message
 from bot.ports import Entry, Line, ModelCard
 from bot.text import well_formed
 
 ENTRIES = 100  # of the history, at most: bounds what one question reads and costs
-SEEN = 3  # the last user turns whose pictures are shown again: each picture is billed anew with every question
+SEEN = 3  # the last user turns whose pictures and documents are shown again: they are billed anew with every question
+RECALLED = 4_000  # characters that are left of each document in older turns
 PICTURE_TOKENS = 1_500  # about what both vendors bill for a picture of 2048 px at their default resolution
 FRAME_TOKENS = 4  # that the vendors' chat templates put around a message
 ANSWER_TOKENS = 8_192  # room for an answer: the whole of it is reserved from the budget; a longer one can be continued
@@ -110,7 +112,7 @@ def fit(
     card: ModelCard, system: str, history: Sequence[Entry], question: Question, room: int
 ) -> tuple[Line, ...] | None:
     """The prompt in at most `room` tokens: the question, and as much of the latest history as fits before it. None: not
-    even the question does."""
+    even the question does. A document leaves room for what was said before it: half of what is left, or it is shortened."""
     told = Line("system", system)
     asked = _line("user", question.text, question.author, question.files, card.vision)
     left = room - tokens(told) - tokens(asked)
@@ -120,7 +122,10 @@ def fit(
     for entry in reversed(history):
         seen += entry.role == "user"
         shown = card.vision and entry.role == "user" and seen <= SEEN
-        line = _line(entry.role, entry.text, entry.author, entry.files, shown)
+        text = entry.text
+        if entry.role == "user" and (seen > SEEN or tokens(Line("user", text)) > left // 2):
+            text = shortened(text, RECALLED)
+        line = _line(entry.role, text, entry.author, entry.files, shown)
         if not line.text and not line.files:
             continue
         left -= tokens(line)

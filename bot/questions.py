@@ -10,6 +10,7 @@ from typing import Protocol
 from bot import context, phrases, phrases_voice
 from bot.context import Question
 from bot.documents import Unopened, is_document, read_document
+from bot.documents.framing import Framed
 from bot.errors import MagpieError, PlatformError, TooLarge
 from bot.messages import Attachment, Message, Turn
 from bot.phrases import Language, Phrase
@@ -108,7 +109,7 @@ class Questions:
             except (Unopened, TooLarge, Declined) as error:
                 asides.append(phrases.NOT_OPENED.format(name=context.words(attachment.name), why=error.phrase))
                 continue
-            texts.append(f"[file {document.name}]\n{document.text}\n[end of {document.name}]")
+            texts.append(str(Framed(document.name, document.text)))
             asides += document.left_out
         if len(attachments) > MAX_DOCUMENTS:
             asides.append(phrases.TOO_MANY_DOCUMENTS.format(count=MAX_DOCUMENTS))

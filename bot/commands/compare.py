@@ -83,11 +83,9 @@ def _pair(desk: Asking, turn: Turn) -> list[ModelCard]:
 async def _side_by_side(desk: Asking, turn: Turn, request: Request, cards: Sequence[ModelCard]) -> Parts:
     """Each answer grows in a slot of its own. Neither moves the conversation; both are kept for a person to choose."""
     sides = [await _begun(desk, turn, replace(request, card=card), slot) for slot, card in enumerate(cards)]
+    told = [f"*{line.to(turn.language)}*" for line in request.asides]
+    sides[0].preface = "".join(f"{line}\n\n" for line in (request.quote, *told) if line)
     yield replace(request.asked, model=_names(sides))
-    if request.quote:
-        yield Text(f"{request.quote}\n\n")
-    for line in request.asides:
-        yield Text(f"*{line.to(turn.language)}*\n\n")
     for side in sides:  # before any text: the messages stand in this order, whoever is the first to answer
         yield Text(side.heading, side.slot)
     kept = 0
@@ -150,6 +148,7 @@ class _Side:
     card: ModelCard
     answering: Answering | Phrase  # why it is not asked
     unable: Phrase | None = None
+    preface: str = ""
     simulated: bool = False
     finished: Finished | None = None
     said: str = ""
@@ -157,7 +156,7 @@ class _Side:
     @property
     def heading(self) -> str:
         aside = f"*{self.unable.to(self.turn.language)}*\n\n" if self.unable else ""
-        return f"**{self.card.name}**\n\n{aside}"
+        return f"{self.preface}**{self.card.name}**\n\n{aside}"
 
     async def write(self) -> Parts:
         if isinstance(self.answering, Phrase):
@@ -179,7 +178,7 @@ class _Side:
         marks = [phrases_compare.SECONDS.format(seconds=f"{seconds:.1f}").to(language), self._price(finished.cost)]
         if finished.reason is Finish.REFUSED:
             refused = phrases.TROUBLE[Trouble.REFUSED.value].to(language)
-            told = [Withdraw(self.slot), Text(f"{self.heading}{refused}", self.slot)]
+            told = [Withdraw(self.slot), Text(f"{self.heading}{''.join(answering.notes)}{refused}", self.slot)]
         elif not said.strip():
             told = [Text(sentence(answering.failure).to(language), self.slot)]
         else:
@@ -206,4 +205,4 @@ async def _begun(desk: Asking, turn: Turn, request: Request, slot: int) -> _Side
     unable = thinking.unable(desk.models, card, turn.think)
     if not answering.fitted():
         return _Side(turn, slot, card, too_long(card, request.question, turn.think))
-    return _Side(turn, slot, card, answering, unable, desk.models.simulated)
+    return _Side(turn, slot, card, answering, unable, simulated=desk.models.simulated)

@@ -1,0 +1,45 @@
+"""How documents stand in a question: each under its file's name, before what is asked about them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_BEGIN, _END = "[file {name}]\n", "\n[end of {name}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """A document in a question."""
+
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        """With its frame, out of which no text can break."""
+        end = _END.format(name=self.name)
+        return f"{_BEGIN.format(name=self.name)}{self.text.replace(end, end.replace('[', '('))}{end}"
+
+
+def unframed(question: str) -> tuple[tuple[Framed, ...], str]:
+    """The documents of a question, and what is asked about them."""
+    documents: list[Framed] = []
+    while question.startswith("[file "):
+        name, begun, rest = question.removeprefix("[file ").partition("]\n")
+        text, ended, after = rest.partition(_END.format(name=name))
+        if not begun or not ended:
+            break
+        documents.append(Framed(name, text))
+        question = after.lstrip("\n")
+    return tuple(documents), question
+
+
+def shortened(question: str, most: int) -> str:
+    """The question with the first `most` characters of each document; one without documents stays as it is."""
+    documents, asked = unframed(question)
+    if all(len(document.text) <= most for document in documents):
+        return question
+    cut = [
+        Framed(document.name, f"{document.text[:most].rstrip()}\n[…]") if len(document.text) > most else document
+        for document in documents
+    ]
+    return "\n\n".join([*map(str, cut), asked])
