@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from bot import app
+from bot import app, phrases_jobs
 from bot.answer import CURSOR
 from bot.settings import load_settings
 from bot.simulator import Call, Question, Reply, Simulator
@@ -245,7 +245,8 @@ class Person:
 
 
 def _settled(message: Message) -> bool:
-    return not (message.text.endswith(CURSOR.strip()) or set(message.buttons) & set(STOP))
+    writing = message.text.endswith(CURSOR.strip()) or set(message.buttons) & set(STOP)
+    return not (writing or _waits(message.text, message.buttons))
 
 
 @dataclass
@@ -291,7 +292,14 @@ class Member:
 
 def _stands(one: Shown) -> bool:
     writing = one.thinking or one.content.endswith(CURSOR.strip())
-    return not writing and not any(button.label in STOP for button in one.buttons)
+    labels = [button.label for button in one.buttons]
+    return not (writing or set(labels) & set(STOP) or _waits(one.content, labels))
+
+
+def _waits(text: str, labels: Sequence[str]) -> bool:
+    """Whether this is the line that waits for a picture or video; a question asked for later gets a message of its own."""
+    cancelled = {phrases_jobs.CANCEL.en, phrases_jobs.CANCEL.zh} & set(labels)
+    return bool(cancelled) and not text.startswith(("Task ", "任务"))
 
 
 class Page:

@@ -156,15 +156,15 @@ async def test_again_draws_another_and_other_model_lets_choose(tmp_path: Path) -
         assert [call.model for call in here.asked] == ["cogview-3-flash", "cogview-3-flash", "wan2.2-t2i-flash"]
 
 
-async def test_while_it_draws_it_says_so_and_can_be_stopped(tmp_path: Path) -> None:
+async def test_while_it_draws_it_says_so_and_can_be_cancelled(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         ann = here.person()
         here.models.fail(Fault(path="images", hang=True))
         ann.say("/image a slow fox")
         await ann.sees(lambda texts: texts and texts[0].startswith("drawing with cogview-3-flash …"))
-        assert ann.shown[0].buttons == ("Stop",)
-        ann.press(ann.shown[0], "Stop")
-        assert await ann.hears() == ["(stopped)"]
+        assert ann.shown[0].buttons == ("Cancel",)
+        ann.press(ann.shown[0], "Cancel")
+        assert await ann.hears() == ["(cancelled)"]
 
 
 async def test_a_vendor_that_cannot_draw_just_now(tmp_path: Path) -> None:
@@ -173,8 +173,8 @@ async def test_a_vendor_that_cannot_draw_just_now(tmp_path: Path) -> None:
         here.models.fail(Fault(vendor="glm", path="images", code="1113"))
         failed = await ann.ask("/image a fox")
         assert failed.text.startswith("The account at the model's vendor has no money left.")
-        assert failed.buttons == ("Retry", "Other model")
-        assert (await ann.pressed(failed, "Retry")).caption == "a fox"
+        assert failed.buttons == ("Try again", "Other model")
+        assert (await ann.pressed(failed, "Try again")).caption == "a fox"
 
 
 async def test_a_photo_with_a_question_is_looked_at_and_remembered(tmp_path: Path) -> None:
