@@ -16,7 +16,7 @@ from bot.messages import Asked, Attachment, Finish, Finished, Message, Notice, T
 from bot.ports import ModelCard
 from storage import open_store
 from storage.store import Store
-from tests.conversations import Album, Conversation, Reply, ScriptedModels
+from tests.conversations import Album, Conversation, Reply, ScriptedModels, Told
 
 FREE = ModelCard(name="glm-text", vendor="glm", kind="chat", window=4_000, output=1_000, default=True)
 LINE = "The heron stands in the reeds and waits. "  # about 14 tokens
@@ -144,9 +144,10 @@ async def test_notes_that_are_longer_than_asked_for_are_cut(chat: Conversation, 
 
 
 async def test_what_it_cost_is_told_together(chat: Conversation, models: Reader) -> None:
-    models.scripted(
-        *[[Text("a"), Finished(reason=Finish.STOP, model="glm-text", cost=cost)] for cost in (1, 10, 100, 1_000)]
-    )
+    def costing(cost: int) -> list[Told | Exception]:
+        return [Text("a"), Finished(reason=Finish.STOP, model="glm-text", cost=cost)]
+
+    models.scripted(*map(costing, (1, 10, 100, 1_000)))
     assert (await chat.say(document(chat, "p6"))).finished.cost == 1_111
 
 
@@ -189,7 +190,7 @@ async def test_what_ends_in_the_middle_is_answered_over_what_there_is(
 
 
 async def test_a_part_that_the_vendor_refuses_is_left_out_and_named(chat: Conversation, models: Reader) -> None:
-    refused = [Text("Ev"), Finished(reason=Finish.REFUSED, model="glm-text")]
+    refused: list[Told | Exception] = [Text("Ev"), Finished(reason=Finish.REFUSED, model="glm-text")]
     models.scripted(ModelError(Trouble.REFUSED, vendor="glm"), refused, "in the reeds", "Done.")
     answer = await chat.say(document(chat, "p6"))
     assert "refuses to read: birds.txt (parts 1-2 of 3)*" in answer.text
