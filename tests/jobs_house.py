@@ -272,7 +272,11 @@ class Life:
 
     async def _turn(self, ends: Any, chat: ChatKey) -> int:
         await self.store.accept([said(f"event-{id(self)}-{next(self.numbers)}", chat=chat, command=True)])
-        [claim] = (await self.store.claim(1))[0]
+        deadline = time.monotonic() + DEADLINE
+        while not (claims := (await self.store.claim(1))[0]):  # its row may be another commit's for a moment
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.005)
+        [claim] = claims
         await self.store.complete(claim, ends)
         return claim.turn
 
