@@ -191,7 +191,8 @@ _REPLACED = (
     (re.compile(r"<?https?://[^\s<>]+>?"), " "),
     (re.compile(r"\[\d{1,3}\]"), ""),  # where sources are named
     (re.compile(r"^[ \t]*\|?[ \t:|-]*-{3}[ \t:|-]*$", re.MULTILINE), " "),  # rules, and those of tables
-    (re.compile(r"^[ \t]*(?:#{1,6}|>|[-*+•]|- \[[ xX]\])[ \t]+", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]*(?:#{1,6}|>|[-*+•](?:[ \t]+\[[ xX]\])?)[ \t]+", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", re.MULTILINE), ""),
     (re.compile(r"[ \t]*\|[ \t]*"), ", "),
     (re.compile(r"<[^<>\n]{1,100}>"), " "),
     (re.compile(r"\*+|~~|`+|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)"), ""),
@@ -222,7 +223,7 @@ def pieces(text: str) -> list[str]:
 def _packed(text: str, most: int) -> Iterator[str]:
     """Whole sentences up to `most` characters; one that is longer ends at a space, or anywhere."""
     packed = ""
-    for sentence in _SENTENCE.split(text):
+    for sentence in filter(None, _SENTENCE.split(text)):
         joined = f"{packed} {sentence}" if packed and sentence[:1].isascii() else packed + sentence
         if len(joined) <= most:
             packed = joined

@@ -33,11 +33,12 @@ LIBRARIES = {
     "metrics": {"prometheus_client"},
     "wiring": {"aiohttp"},
 }
-# bot/files.py alone in the hub makes pictures fit, and imports Pillow when the first one comes.
-EXCEPTIONS = {("bot.files", "PIL")}
+# bot/files.py alone in the hub makes pictures fit, and bot/sound.py recordings; both import what they need when the first comes.
+EXCEPTIONS = {("bot.files", "PIL"), ("bot.sound", "soundfile"), ("bot.sound", "numpy")}
 
 SDKS = {
     *("aiogram", "dashscope", "discord", "mcp", "openai", "PIL", "telegram", "telegramify_markdown", "zhipuai"),
+    *("numpy", "soundfile"),
     *LIBRARIES["documents"],
 }
 
