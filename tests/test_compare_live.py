@@ -85,7 +85,9 @@ async def test_both_vendors_answer_and_the_kept_one_is_remembered(chat: Conversa
     assert "What is my name?" in (await chat.say("What was my previous question?")).text
 
 
-@pytest.mark.parametrize("faults", [[Fault(vendor="dashscope", code="DataInspectionFailed", times=None)]], indirect=True)
+@pytest.mark.parametrize(
+    "faults", [[Fault(vendor="dashscope", code="DataInspectionFailed", times=None)]], indirect=True
+)
 async def test_one_vendor_refuses_and_the_other_one_answers(chat: Conversation) -> None:
     compared = await chat.say("/compare What is 2 + 2?")
     assert "**4**" in slot(compared, 0)
