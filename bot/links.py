@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 _ADDRESS = re.compile(
-    r"(?:https?://[^\s/?#<>\"'`\\]+|(?:[a-zA-Z0-9-]{1,63}\.)+[a-zA-Z][a-zA-Z0-9-]{1,62}(?::\d{1,5})?)"
+    r"(?:https?://[^\s/?#<>\"'`\\]+|(?<![a-zA-Z0-9.-])(?:[a-zA-Z0-9-]{1,63}\.){1,8}[a-zA-Z][a-zA-Z0-9-]{1,62}(?::\d{1,5})?)"
     r"(?:[/?#][^\s<>\"'`\\]*)?",
     re.IGNORECASE,
 )
