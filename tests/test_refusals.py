@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,10 +21,10 @@ def entries(count: int) -> list[Entry]:
     return said
 
 
-def entry(id: int, role: str) -> Entry:
+def entry(id: int, role: Literal["user", "assistant"]) -> Entry:
     return Entry(
         id=id, parent=id - 1 if id else None, turn=id, epoch=0, role=role, text=f"{role} {id}", author="", files=()
-    )  # type: ignore[arg-type] # two of its roles
+    )
 
 
 class Filter:
