@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,10 @@ async def _play(campaign: Campaign, seconds: float, report: Report) -> None:
             ended = await _ended(process, PATIENCE + 2 * seconds)
             progress.cancel()
         tally = read(Path(scratch)) or Tally(wrong=[f"the campaign {'broke down' if ended else 'did not end'}"])
+        if tally.wrong:
+            kept = Path(tempfile.gettempdir()) / f"magpie-{campaign.name}-{report.seed}-wrong"
+            shutil.copytree(scratch, kept, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+            log.error("%s: what it left is in %s", campaign.name, kept)
     report.tallies[campaign.name], report.seconds[campaign.name] = tally, time.monotonic() - began
     log.info("%s: over after %.0f s, %d wrong", campaign.name, time.monotonic() - began, len(tally.wrong))
     for sentence in tally.wrong:

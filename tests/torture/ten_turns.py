@@ -28,6 +28,8 @@ HOLD_UP = 30.0  # seconds for one turn, whatever the disk does meanwhile
 LENGTH = (
     90_000  # characters of every other answer: the log grows so long that it is copied into the database on the way
 )
+# Of a start: the second where a file that was only half made is brought up to date.
+REFUSALS = ("magpie.db cannot be used (", "Cannot write a copy of the database")
 REFUSED_BECAUSE = ("SQLite: disk I/O error", "SQLite: database or disk is full", "SQLite: unable to open database file",
                    "SQLite: locking protocol", "SQLite: database is locked")  # fmt: skip
 
@@ -78,7 +80,7 @@ async def opened(house: House) -> None:
         try:
             return await house.open()
         except StorageRefused as error:
-            if "magpie.db cannot be used (" not in str(error):
+            if not any(sentence in str(error) for sentence in REFUSALS):
                 raise Wrong(f"the start was refused with: {error}") from error
             await asyncio.sleep(0.02)
     raise Wrong("the start is refused for ever")
