@@ -244,6 +244,21 @@ async def test_a_picture_is_never_sent_first_either(tmp_path: Path) -> None:
         assert sent.body.endswith(CURSOR)
 
 
+async def test_a_voice_note_follows_its_text_and_is_sent_whole(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        gate = Gate()
+        spoken = Media("f.ogg", "audio/ogg", "aloud", slot=1, seconds=2.5, waveform="AA==")
+        home.script.on("q", Text("said"), Notice("speaking"), gate, spoken)
+        await home.say(HOME, "q")
+        await until(lambda: "said\n\nspeaking" + CURSOR in home.window.standing(HOME))
+        gate.open.set()
+        await until(lambda: len(home.window.pieces(HOME)) == 2)
+        first, second = home.window.pieces(HOME)
+        assert (first.body, second.media) == ("said", spoken)
+        assert [call.piece.media for call in home.window.made("send")] == [None, spoken]
+        assert not [call for call in home.window.made("edit") if call.piece.media]
+
+
 async def test_a_commands_reply_is_sent_whole(tmp_path: Path) -> None:
     async with house(tmp_path, Window(width=WIDE, private=(60.0, 1))) as home:
         lane = home.delivery._taken(Address(HOME))

@@ -32,7 +32,7 @@ def recorded(samples: Samples, rate: int, form: str = "WAV", kind: str = "PCM_16
 
 
 def samples_of(clip: Clip) -> Samples:
-    return np.frombuffer(clip.samples, "<i2").astype(np.float32) / 32_767
+    return (np.frombuffer(clip.samples, "<i2") / 32_767).astype(np.float32)
 
 
 def loudest(samples: Samples) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile  # type: ignore[import-untyped]  # it ships no types
@@ -21,7 +22,7 @@ from tests.platforms.web_browser import Visit, until, visit
 from tests.platforms.web_stage import CHAT, Stage, client
 
 page_test = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
-HEARD = {"permissions": ["microphone"]}
+HEARD: dict[str, Any] = {"permissions": ["microphone"]}
 
 
 @pytest.fixture

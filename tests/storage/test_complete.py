@@ -205,10 +205,16 @@ async def test_a_piece_comes_back_exactly_as_it_was_given(store: Store) -> None:
     await store.accept([said("1")])
     claim = await only_claim(store)
     buttons = ((Button("好", "a"), Button("B", "b")), (Button("C", "c"),))
-    piece = Piece("body\n<b>&", '[{"type": "bold"}]', Media("f.png", "image/png", "a fox", 2), buttons)
+    media = Media("f.ogg", "audio/ogg", "a fox", 2, 1.5, "AA==")
+    piece = Piece("body\n<b>&", '[{"type": "bold"}]', media, buttons)
     given = Final(claim.turn, 2, 0, piece)
     assert await store.complete(claim, outcome(pieces=[given])) == [given]
     assert [final for _, final in await store.waiting(HOME)] == [given]
+
+
+def test_a_piece_of_an_earlier_version_is_read() -> None:
+    written = '["body", "", ["f.png", "image/png", "a fox", 2], []]'
+    assert load_piece(written) == Piece("body", media=Media("f.png", "image/png", "a fox", 2))
 
 
 async def test_only_a_commands_reply_is_whole(store: Store) -> None:
