@@ -11,6 +11,7 @@ from bot.errors import FencedOut, Superseded
 from bot.messages import Answered, Asked, Button, Finish, Finished, Media, Piece, Rewound, Shown, Spent, Usage
 from bot.ports import ButtonRow, Final, Report
 from storage import Store
+from storage.records import load_piece
 from tests.storage.saying import (
     AWAY,
     BOB,
