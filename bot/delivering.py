@@ -36,10 +36,10 @@ from bot.steps import BUDGET, DEADLINE, LOST_FILE, NO_MODEL
 LONGEST_CAPTION = 120
 LONGEST_WHY = 200
 
-_SENTENCES = {
+SENTENCES = {
     **phrases.TROUBLE,
     DEADLINE: phrases_jobs.DEADLINE,
-    BUDGET: phrases_jobs.BUDGET,
+    BUDGET: phrases.BUDGET_TOO_SMALL,
     LOST_FILE: phrases_jobs.LOST_FILE,
 }
 
@@ -145,9 +145,11 @@ class _End:
     def _sentence(self) -> Phrase:
         if self.job.state is JobState.UNSURE:
             return phrases_jobs.UNSURE
+        if self.result.error == BUDGET and self.result.code:
+            return phrases.BUDGET_SPENT.format(opens=self.result.code)
         if self.result.error == NO_MODEL:
             return phrases_jobs.MODEL_LEFT.format(model=self.job.model)
-        return _SENTENCES.get(self.result.error, phrases.OUR_FAULT)
+        return SENTENCES.get(self.result.error, phrases.OUR_FAULT)
 
     def _retry(self) -> Choice:
         unsure = phrases_jobs.ORDER_AGAIN if self.job.state is JobState.UNSURE else phrases_jobs.TRY_AGAIN
@@ -183,7 +185,7 @@ class _End:
             usage=usage,
             model=self.job.model,
             status=200 if self.job.state is JobState.DONE else 0,
-            code=result.code or result.error,
+            code=result.error if result.error == BUDGET else result.code or result.error,
             vendor_message=result.vendor_message,
             cost=result.cost,
         )

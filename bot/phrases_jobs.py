@@ -103,10 +103,6 @@ VIDEO_LINK = Phrase(
     "视频太大，无法直接发送。[点此观看]({link})：链接约一天内有效，需要保留请及时下载。",
 )
 DEADLINE = Phrase("It was not ready in time, so I gave up on it.", "没有按时完成，已放弃。")
-BUDGET = Phrase(
-    "Today's budget does not suffice for it. It opens again tomorrow; free models go on working.",
-    "今天剩余的预算不够，明天重新开放；免费模型仍可使用。",
-)
 MODEL_LEFT = Phrase("{model} is no longer set up here.", "这里已不再提供 {model}。")
 LOST_FILE = Phrase("A picture that belongs to it is no longer there.", "所需的图片已不存在。")
 UNSURE = Phrase(

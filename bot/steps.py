@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 Prompts = Callable[[Job, WorkOrder], Awaitable[Prompt]]
 Progress = Callable[[Job, JobState], Awaitable[None]]
 
-# What `WorkResult.error` says besides a Trouble.
+# What `WorkResult.error` says besides a Trouble. With BUDGET `code` is when it opens again, "" for never.
 DEADLINE, BUDGET, NO_MODEL, LOST_FILE, OUR_FAULT = "deadline", "budget", "no model", "lost file", "our fault"
 
 # The same order may be taken the next time.
@@ -186,7 +186,8 @@ class Steps:
                 await self._refused(job, error)
         except BudgetSpent as error:
             log.warning("Job %d: %s", job.id, error)
-            await self._end(job, JobState.FAILED, WorkResult(error=BUDGET))
+            opens = f"{error.opens:%H:%M}" if error.opens else ""
+            await self._end(job, JobState.FAILED, WorkResult(error=BUDGET, code=opens))
         except StorageError as error:  # then nothing was asked
             log.error("Job %d waits for the store: %s", job.id, error)
             await self._put_off(job, again=True)

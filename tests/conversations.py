@@ -71,6 +71,7 @@ from bot.ports import (
     Unknown,
 )
 from bot.questions import Fetching
+from bot.steps import Steps
 from storage.store import Store
 
 ANN = Author("1", "Ann")
@@ -295,6 +296,7 @@ class Conversation:
     ) -> None:
         self.store = store
         self.files = files or KeptFiles()
+        self.steps: Steps | None = None  # for background work
         self.passed = 0.0
         self.manager = ConversationManager(
             history=store,
@@ -350,6 +352,13 @@ class Conversation:
         """The oldest work in the background ends so."""
         [job], _ = await self.store.claim_jobs(1)
         await self.store.end_job(job, state, result.dump(), cost=result.cost)
+        return await self.hears()
+
+    async def works(self) -> Answer:
+        """The oldest order is taken one step further, which ends it."""
+        assert self.steps
+        [job], _ = await self.store.claim_jobs(1)
+        await self.steps.step(job)
         return await self.hears()
 
     async def hears(self) -> Answer:

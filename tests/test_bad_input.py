@@ -310,7 +310,12 @@ async def test_a_prompt_that_is_a_path_or_an_address_is_drawn(tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("/image", "Write what to draw: /image a red fox in snow, or with a size: /image 1024x1024 a red fox in snow"),
+        ("/image", "Write what to draw: /image a red fox in snow, with a size and a number if you like: "),
+        ("/image x9 a fox", "cogview-3-flash draws 1 to 4 pictures at a time, not 9."),
+        ("/image a fox --ar 16:9", "I do not know “--ar”. It goes: /image [WxH|wide|tall|square]"),
+        ("/video 99s a fox", "cogvideox-flash makes videos of 5, 10 seconds, not 99."),
+        ("/later", "Write the question behind it: /later "),
+        ("/task 99", "There is no task 99 in this chat."),
         ("/image 1024x1024", "Write what to draw: "),
         ("/image 1x1 a fox", "cogview-3-flash cannot draw 1x1. Each side takes 512 to 2048 px in steps of 16"),
         ("/image 999999x999999 a fox", "cogview-3-flash cannot draw 999999x999999."),

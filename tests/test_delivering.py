@@ -110,7 +110,7 @@ async def test_every_trouble_has_its_sentence_in_place(chat: Conversation, troub
     ("error", "told"),
     [
         ("deadline", "It was not ready in time"),
-        ("budget", "Today's budget does not suffice"),
+        ("budget", "This could cost more than the owner allows for a whole day."),
         ("no model", "glm-image is no longer set up here."),
         ("lost file", "is no longer there"),
         ("our fault", "Something went wrong on my side"),
@@ -120,6 +120,13 @@ async def test_every_trouble_has_its_sentence_in_place(chat: Conversation, troub
 async def test_our_own_reasons_have_theirs(chat: Conversation, error: str, told: str) -> None:
     await chat.say("/image a fox")
     assert told in (await chat.ends(WorkResult(error=error), JobState.FAILED)).text
+
+
+async def test_a_spent_budget_says_when_it_opens_again(chat: Conversation) -> None:
+    await chat.say("/image a fox")
+    failed = await chat.ends(WorkResult(error="budget", code="00:00"), JobState.FAILED)
+    assert failed.text.startswith("Today's budget is spent. It opens again at 00:00")
+    assert failed.finished.code == "budget"
 
 
 async def test_what_a_crash_cut_off_is_ordered_again_only_by_a_person(chat: Conversation) -> None:

@@ -18,6 +18,7 @@ from bot.models import ModelSettings, open_models
 from bot.phrases import SHORTENED, TROUBLE
 from bot.simulator import Simulator
 from bot.simulator.faults import Fault
+from bot.steps import Steps
 from storage import open_store
 from tests.conversations import OWNER, Album, Conversation
 
@@ -52,7 +53,10 @@ async def chat(tmp_path: Path, faults: list[Fault]) -> AsyncIterator[Conversatio
             dashscope_url=simulator.dashscope_url,
             simulated=True,
         )
-        yield Conversation(store, open_models(settings), {"web": Album(fox=photo(3000, 1000))}, files=files)
+        models = open_models(settings)
+        chat = Conversation(store, models, {"web": Album(fox=photo(3000, 1000))}, files=files)
+        chat.steps = Steps(store, models, models, files, chat.manager.prompt_of)
+        yield chat
 
 
 @pytest.mark.parametrize("vendor", ["glm", "qwen"])
@@ -65,8 +69,8 @@ async def test_a_chat_on_either_vendor_remembers_sees_and_draws(chat: Conversati
     assert answer.finished.usage.prompt > 0
     seen = await chat.say(chat.message("what is this?", attachments=(Attachment("image", "fox"),)))
     assert "2048 × 683" in seen.text
-    drawn = await chat.say("/image a red fox")
-    (media,) = drawn.media
+    await chat.say("/image a red fox")
+    (media,) = (await chat.works()).media
     with Image.open(io.BytesIO(await chat.files.load(media.file))) as picture:
         assert picture.size[0] >= 512
     told = (await chat.say(chat.message("/info", OWNER))).text
@@ -82,8 +86,9 @@ async def test_retry_words_the_answer_anew_where_the_vendor_takes_a_seed(chat: C
 
 
 async def test_the_default_sizes_and_rules_of_the_catalogue_are_drawn(chat: Conversation) -> None:
-    assert (await chat.say("/image 1024x1024 a fox")).media
-    assert (await chat.say("/image 512x512 a fox")).media
+    for size in ("1024x1024", "512x512", "wide"):
+        await chat.say(f"/image {size} a fox")
+        assert (await chat.works()).media
     assert "cannot draw 10x10" in (await chat.say("/image 10x10 a fox")).text
 
 

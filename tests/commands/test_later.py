@@ -110,7 +110,7 @@ async def test_pictures_are_asked_about_too(chat: Conversation) -> None:
     [
         ("fault", "The vendor's servers failed."),
         ("deadline", "It was not ready in time, so I gave up on it."),
-        ("budget", "Today's budget does not suffice"),
+        ("budget", "This could cost more than the owner allows"),
         ("our fault", "Something went wrong on my side."),
     ],
 )
