@@ -49,8 +49,9 @@ async def model(answer: str) -> AsyncIterator[Model]:
 async def bot(
     kind: str, telegram: dict[str, str], model: Model, folder: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """One of BOTS, in an empty `folder` that takes its database, its log and, if sampled, how late its event loop was."""
-    folder.mkdir(parents=True)  # noqa: ASYNC240 -- nothing is measured yet
+    """One of BOTS, in a `folder` that takes its database (if none is there), its log and, if sampled, how late its event
+    loop was."""
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 -- nothing is measured yet
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     environment |= telegram | _model_variables(kind, model)
     environment |= {"PYTHONPATH": str(ROOT), "DATA_DIR": str(folder), "WEB_PORT": "0", "ALLOWED": "*"}

@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from bench.engine import Burst, Turns
+from bench.background import Waiting
+from bench.engine import Burst
+from bench.history import Turns
 from bench.measure import Machine, median, percentile
 from bench.model import SCRIPTS
 from bench.scenario import Loaded
 from bench.suite import ALONE, CROWD, FIFTY, Results
 from bench.takeover import Takeover
+from bench.tools import Rounds
 
 T = TypeVar("T")
 Figure = Callable[[Loaded], float]
@@ -44,6 +47,8 @@ def rows(results: Results) -> list[Row]:
     alone = [
         *(row for store, bursts in results.bursts.items() for row in _engine(store, bursts, results.paced[store])),
         *_history(results.history),
+        *_waiting(results.waiting),
+        *_tools(results.tools),
         *_takeover(results.takeover),
     ]
     if results.floods is None or results.hurried is None:
@@ -211,9 +216,35 @@ def _history(history: Turns) -> list[Row]:
     made: list[Row] = []
     full = f"a turn beside {history.messages:,} messages in {history.chats:,} chats"
     for name, took in (("new chat", history.new), ("chat with 100 messages", history.old)):
-        values = (history.empty, took)
-        made.append(Row(f"{full}: {name}", "ms", values, "≤ 1.5 x", took <= 1.5 * history.empty))
+        wall = (history.empty.wall, took.wall)
+        made.append(Row(f"{full}: {name}", "ms", wall, "≤ 1.5 x", took.wall <= 1.5 * history.empty.wall))
+        made.append(Row(f"{full}: {name}, CPU", "ms", (history.empty.cpu, took.cpu)))
     return made
+
+
+def _waiting(waiting: Waiting | None) -> list[Row]:
+    """Without the jobs and with them."""
+    if waiting is None:
+        return []
+    without, beside = waiting.without, waiting.beside
+    turn = f"a turn beside {waiting.jobs:,} waiting jobs"
+    bot = f"a bot beside {waiting.jobs:,} waiting jobs"
+    lone, crowded = waiting.turns.without, waiting.turns.beside
+    return [
+        Row(turn, "ms", (lone.wall, crowded.wall), "≤ 1.1 x", crowded.wall <= 1.1 * lone.wall),
+        Row(f"{turn}: CPU", "ms", (lone.cpu, crowded.cpu), "≤ 1.1 x", crowded.cpu <= 1.1 * lone.cpu),
+        Row(f"{bot}: memory", "MB", (without.rss, beside.rss), "≤ 20 more", beside.rss - without.rss <= 20),
+        Row(f"{bot}: CPU in an idle minute", "s", (without.idle, beside.idle)),
+    ]
+
+
+def _tools(tools: Rounds | None) -> list[Row]:
+    if tools is None:
+        return []
+    return [
+        _at_most("a round of functions adds", "ms", (None, tools.each.wall), 10),
+        _at_most("a round of functions adds, CPU", "ms", (None, tools.each.cpu), 10),
+    ]
 
 
 # --- as text and as JSON -----------------------------------------------------------------------------------------------
@@ -288,8 +319,15 @@ def save(results: Results, folder: Path) -> Path:
             for store, bursts in results.bursts.items()
         },
         "paced": results.paced,
-        "history": asdict(results.history) if results.history else None,
-        "takeover": asdict(results.takeover) if results.takeover else None,
+        **{
+            name: asdict(one) if one else None
+            for name, one in (
+                ("history", results.history),
+                ("waiting", results.waiting),
+                ("tools", results.tools),
+                ("takeover", results.takeover),
+            )
+        },
     }
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, indent=1)

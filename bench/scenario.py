@@ -122,6 +122,9 @@ class Stage:
     def rss(self) -> float:
         return measure.rss(self._pid)
 
+    def cpu(self) -> float:
+        return measure.cpu(self._pid)
+
     async def load(self, chats: int, turns: int, *, shifts: int = 1, spread: float = 0.0) -> Loaded:
         """`chats` seats with `shifts` new people each, who ask `turns` questions each. The seats are taken within `spread`
         seconds."""

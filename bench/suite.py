@@ -15,12 +15,15 @@ from pathlib import Path
 
 import aiohttp
 
-from bench import engine, processes, scenario
-from bench.engine import Burst, Turns
+from bench import background, engine, processes, scenario, tools
+from bench.background import Waiting
+from bench.engine import Burst
+from bench.history import Turns, history
 from bench.measure import Machine, machine
 from bench.processes import Model
 from bench.scenario import Loaded, Start
 from bench.takeover import Takeover, takeover
+from bench.tools import Rounds
 from tests.postgres import postgres
 
 
@@ -59,6 +62,7 @@ class Plan:
     history: int  # messages
     turns: int  # measured in it
     kills: int  # of one of two workers
+    waiting: int  # jobs in the background
 
 
 FULL = Plan(
@@ -80,6 +84,7 @@ FULL = Plan(
     history=1_000_000,
     turns=400,
     kills=6,
+    waiting=10_000,
 )
 QUICK = Plan(
     loads=(Load(ALONE, 1, 1, 4), Load(FIFTY, 50, 1, 2), Load(CROWD, 500, 2, spread=False)),
@@ -95,6 +100,7 @@ QUICK = Plan(
     history=20_000,
     turns=30,
     kills=1,
+    waiting=10_000,
 )
 
 
@@ -119,6 +125,8 @@ class Results:
     bursts: dict[str, list[Burst]] = field(default_factory=lambda: {"SQLite": [], "PostgreSQL": []})
     paced: dict[str, float] = field(default_factory=dict)
     history: Turns | None = None
+    waiting: Waiting | None = None
+    tools: Rounds | None = None
     takeover: Takeover | None = None
     after: Machine | None = None
     seconds: float = 0.0
@@ -135,9 +143,13 @@ async def measure(plan: Plan, folder: Path, say: Say, *, quick: bool, engine_alo
     results = Results(machine(), quick, plan.lag.name, plan.long_answer)
     await _engines(plan, folder, say, results)
     say("a long history")
-    results.history = await engine.history(made(folder / "history"), plan.history, plan.turns)
+    results.history = await history(made(folder / "history"), plan.history, plan.turns)
+    say("rounds of functions")
+    results.tools = await tools.rounds(made(folder / "tools"), plan.turns)
     async with processes.model("short") as model:
         results.model = await own_time(model)
+        say("waiting jobs")
+        results.waiting = await background.waiting(model, folder / "waiting", plan.waiting, plan.turns, plan.starts)
         say("a worker is killed")
         with postgres() as server:
             results.takeover = await takeover(server, model, made(folder / "takeover"), plan.kills)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import array
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from bench import engine, lag, measure, processes, report, scenario, suite
+from bench import background, engine, history, lag, measure, processes, report, scenario, suite, tools
 from bench.model import SCRIPTS, check_word, reply
 from bench.scenario import Loaded, Start
 from bench.suite import Results
+from bench.turns import Took
 from bot.simulator.words import Question, Said
 
 MACHINE = measure.Machine(2, "a processor", "6.1", "3.11", (0.1, 0.2, 0.3))
@@ -63,8 +66,17 @@ def results(magpie: Loaded) -> Results:
             store: [engine.Burst(messages=100, chats=10, seconds=0.1, cpu=0.1)] for store in ("SQLite", "PostgreSQL")
         },
         paced={"SQLite": 5.0, "PostgreSQL": 15.0},
-        history=engine.Turns(1000, 10, 1.0, 1.2, 1.6, 1.0),
+        history=history.Turns(1000, 10, Took(1.0, 1.0), Took(1.2, 1.0), Took(1.6, 1.2), 1.0),
+        waiting=background.Waiting(
+            10, background.Turns(Took(2.0, 1.0), Took(2.3, 1.0)), background.Process(90, 0), background.Process(111, 0)
+        ),
+        tools=tools.Rounds(Took(2.0, 1.0), Took(10.0, 5.0)),
     )
+
+
+def asked(database: Path, sql: str) -> object:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(sql).fetchone()[0]
 
 
 async def test_a_bare_bot_is_measured(tmp_path: Path) -> None:
@@ -86,9 +98,25 @@ async def test_the_engine_alone_answers_everything(tmp_path: Path) -> None:
 
 
 async def test_turns_are_timed_beside_a_long_history(tmp_path: Path) -> None:
-    turns = await engine.history(tmp_path, messages=300, turns=10)
+    turns = await history.history(tmp_path, messages=300, turns=10)
     assert turns.chats == 3
-    assert min(turns.empty, turns.new, turns.old, turns.megabytes) > 0
+    assert min(took.cpu for took in (turns.empty, turns.new, turns.old)) > 0
+    assert turns.megabytes > 0
+
+
+async def test_a_bot_with_waiting_jobs_is_measured_beside_one_without(tmp_path: Path) -> None:
+    async with processes.model("short") as model:
+        waiting = await background.waiting(model, tmp_path, jobs=50, turns=10, rounds=1)
+    assert min(waiting.without.rss, waiting.beside.rss, waiting.turns.without.cpu, waiting.turns.beside.cpu) > 1
+    untouched = "SELECT count(*) FROM jobs WHERE state = 'running' AND fence = 0"
+    assert asked(tmp_path / "beside0" / "magpie.db", untouched) == 50
+    assert asked(tmp_path / "turns" / "beside" / "magpie.db", untouched) == 50
+
+
+async def test_a_turn_with_functions_is_timed_beside_one_without(tmp_path: Path) -> None:
+    rounds = await tools.rounds(tmp_path, turns=10)
+    assert asked(tmp_path / "tools.db", "SELECT count(*) FROM calls WHERE result = '42'") == 10 * tools.ROUNDS
+    assert 0 < rounds.plain.cpu < rounds.called.cpu
 
 
 def test_a_report_says_which_aims_are_met(tmp_path: Path) -> None:
@@ -103,6 +131,10 @@ def test_a_report_says_which_aims_are_met(tmp_path: Path) -> None:
     assert rows["50 chats: lost, wrong or out of order"].met is False
     assert rows["a turn beside 1,000 messages in 10 chats: new chat"].met
     assert rows["a turn beside 1,000 messages in 10 chats: chat with 100 messages"].met is False
+    assert rows["a turn beside 10 waiting jobs"].met is False
+    assert rows["a turn beside 10 waiting jobs: CPU"].met
+    assert rows["a bot beside 10 waiting jobs: memory"].met is False
+    assert rows["a round of functions adds"].values[1] == pytest.approx(2)
     assert "MISSED" in report.table(made)
     assert "2 cores" in report.circumstances(made)
     saved = json.loads(report.save(made, tmp_path).read_text())
