@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from bot.commands.tasks import progress_text
 from bot.delivery import Delivery
@@ -33,7 +34,7 @@ class Progress:
             return
         try:
             order = WorkOrder.load(job.order, job.chat)
-            text = progress_text(job, self._clock(), order.language)
+            text = progress_text(replace(job, state=state), self._clock(), order.language)
             await self._delivery.retouch(order.address, job.id, platform.layout(text)[0])
         except (StorageError, Unreadable) as error:
             log.info("How far job %d is could not be shown: %s", job.id, error)
