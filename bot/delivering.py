@@ -149,7 +149,8 @@ class _End:
             return phrases.BUDGET_SPENT.format(opens=self.result.code)
         if self.result.error == NO_MODEL:
             return phrases_jobs.MODEL_LEFT.format(model=self.job.model)
-        return SENTENCES.get(self.result.error, phrases.OUR_FAULT)
+        sentences = SENTENCES if self.job.kind == "chat" else {**SENTENCES, **phrases_jobs.TROUBLE}
+        return sentences.get(self.result.error, phrases.OUR_FAULT)
 
     def _retry(self) -> Choice:
         unsure = phrases_jobs.ORDER_AGAIN if self.job.state is JobState.UNSURE else phrases_jobs.TRY_AGAIN

@@ -103,6 +103,27 @@ VIDEO_LINK = Phrase(
     "视频太大，无法直接发送。[点此观看]({link})：链接约一天内有效，需要保留请及时下载。",
 )
 DEADLINE = Phrase("It was not ready in time, so I gave up on it.", "没有按时完成，已放弃。")
+# Where phrases.TROUBLE speaks of the conversation and its model; by errors.Trouble
+TROUBLE: dict[str, Phrase] = {
+    "overloaded": Phrase(
+        "The model is overloaded at its vendor. Please try again in a few minutes, or with another model.",
+        "模型服务商目前过载，请几分钟后再试，或换一个模型。",
+    ),
+    "quota": Phrase(
+        "The vendor's quota for this model is used up. Choose another model, or wait until it opens again.",
+        "这个模型的配额已用完。请换一个模型，或等待配额恢复。",
+    ),
+    "too long": Phrase(
+        "That description is too long for this model: please shorten it.", "描述对这个模型来说太长了，请缩短。"
+    ),
+    "no such model": Phrase(
+        "The vendor no longer knows this model. Choose another.", "服务商已没有这个模型，请换一个。"
+    ),
+    "bad request": Phrase(
+        "The vendor did not accept the order. Another description, size or picture may help, or another model.",
+        "服务商没有接受这个请求。可以换个描述、尺寸或图片，或换一个模型。",
+    ),
+}
 MODEL_LEFT = Phrase("{model} is no longer set up here.", "这里已不再提供 {model}。")
 LOST_FILE = Phrase("A picture that belongs to it is no longer there.", "所需的图片已不存在。")
 UNSURE = Phrase(

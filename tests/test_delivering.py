@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import phrases
+from bot import phrases, phrases_jobs
 from bot.messages import Answered, Finish, Media, Replaces
 from bot.orders import WorkResult
 from bot.ports import JobState
@@ -100,7 +100,8 @@ async def test_every_trouble_has_its_sentence_in_place(chat: Conversation, troub
     ordered = await chat.say("/image a fox")
     failed = await chat.ends(WorkResult(error=trouble, code="77", vendor_message="no"), JobState.FAILED)
     assert failed.items[0] == Replaces(ordered.turn)
-    assert failed.text == phrases.TROUBLE[trouble].en
+    assert failed.text == {**phrases.TROUBLE, **phrases_jobs.TROUBLE}[trouble].en
+    assert "/" not in failed.text, "neither /model nor /reset would help"
     assert (failed.finished.code, failed.finished.vendor_message) == ("77", "no")
     assert ("Try again" in failed.buttons) == (trouble != "refused")
     assert "Other model" in failed.buttons
