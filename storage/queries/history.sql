@@ -3,12 +3,14 @@ INSERT INTO messages (chat, epoch, parent, turn, role, author, text, files, crea
 VALUES (:chat, :epoch, :parent, :turn, :role, :author, :text, :files, :now) RETURNING id;
 
 -- name: line
-WITH RECURSIVE line AS (
-    SELECT messages.*, 1 AS depth FROM messages WHERE id = :tip
+-- The way back by keys alone: the texts, which may be long, are read once and not carried along.
+WITH RECURSIVE line (id, parent, depth) AS (
+    SELECT id, parent, 1 FROM messages WHERE id = :tip
     UNION ALL
-    SELECT messages.*, line.depth + 1 FROM messages JOIN line ON messages.id = line.parent WHERE line.depth < :limit
+    SELECT messages.id, messages.parent, line.depth + 1 FROM messages JOIN line ON messages.id = line.parent WHERE line.depth < :limit
 )
-SELECT id, parent, turn, epoch, role, author, text, files FROM line WHERE left_out = 0 ORDER BY depth DESC;
+SELECT messages.id, messages.parent, turn, epoch, role, author, text, files FROM line JOIN messages ON messages.id = line.id
+WHERE left_out = 0 ORDER BY line.depth DESC;
 
 -- name: entry
 SELECT id, parent, turn, epoch, role, author, text, files FROM messages WHERE id = :id;
