@@ -96,13 +96,13 @@ class Answer:
 
     @property
     def several(self) -> bool:
-        """More than one answer grows here: whoever makes them says what the history keeps."""
-        return len(self._slots) > 1
+        """More than one text grows here: whoever makes them says what the history keeps."""
+        return sum(bool(slot.text.strip()) for slot in self._slots.values()) > 1
 
     @property
     def unfinished(self) -> list[int]:
-        """The slots without their buttons, which come last; slot 0 where all have theirs."""
-        return [number for number, slot in self._slots.items() if slot.buttons is None] or [0]
+        """The slots of texts without their buttons, which come last; slot 0 where all have theirs."""
+        return [number for number, slot in self._slots.items() if slot.buttons is None and slot.text.strip()] or [0]
 
     @property
     def text(self) -> str:
@@ -114,10 +114,12 @@ class Answer:
         return {number: slot.buttons for number, slot in self._slots.items() if slot.buttons}
 
     def preview(self, layout: Layout, stop: Button) -> dict[Place, Piece]:
-        """What to show while the answer grows: the last piece carries the cursor and the [Stop] button. Empty: nothing yet."""
+        """What to show while the answer grows: its last piece carries the cursor and the [Stop] button; of several answers the
+        last piece of each that is not finished. Empty: nothing yet."""
         places = self._pieces(layout, final=False)
-        if places:
-            last = max(places)
+        growing = [place for place in places if place[0] in self.unfinished] if self.several else []
+        growing = growing or list(places)[-1:]
+        for last in {slot: (slot, number) for slot, number in growing}.values():
             places[last] = replace(_with_cursor(places[last]), buttons=((stop,),))
         return places
 

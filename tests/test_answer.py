@@ -209,12 +209,25 @@ def test_places_have_no_gaps(parts: list[Part]) -> None:
 
 
 @given(st.lists(PARTS, max_size=25))
-def test_only_the_last_piece_of_a_preview_has_cursor_and_button(parts: list[Part]) -> None:
-    places = answer_of(*parts).preview(layout, STOP)
+def test_the_last_piece_of_what_grows_has_cursor_and_button_and_nothing_else_does(parts: list[Part]) -> None:
+    answer = answer_of(*parts)
+    places = answer.preview(layout, STOP)
+    lasts = {max(place for place in places if place[0] == slot) for slot, _ in places}
+    growing = {place for place in lasts if place[0] in answer.unfinished} if answer.several else set()
+    growing = growing or set(sorted(places)[-1:])
     for place, piece in places.items():
-        assert piece.buttons == (((STOP,),) if place == max(places) else ())
-        if place == max(places):
+        assert piece.buttons == (((STOP,),) if place in growing else ())
+        if place in growing:
             assert piece.body.endswith(CURSOR)
+
+
+def test_of_two_answers_a_finished_one_is_shown_as_it_stays() -> None:
+    choice = Buttons(((Choice("Keep", "keep"),),), slot=0)
+    answer = answer_of(Text("one", 0), Text("two", 1), choice)
+    assert answer.preview(layout, STOP) == {
+        (0, 0): Piece("one"),
+        (1, 0): Piece("two" + CURSOR, buttons=((STOP,),)),
+    }
 
 
 @given(st.lists(PARTS, max_size=25))

@@ -29,7 +29,7 @@ async def test_each_has_its_turn_however_fast_the_other_one_grows(tmp_path: Path
             third,
         )
         await home.say(HOME, "q")
-        await until(lambda: home.window.standing(HOME) == ["a", "b" + CURSOR])
+        await until(lambda: home.window.standing(HOME) == ["a" + CURSOR, "b" + CURSOR])
         before = len(home.window.calls)
         held = home.window.hold("edit")
         first.open.set()
@@ -37,8 +37,8 @@ async def test_each_has_its_turn_however_fast_the_other_one_grows(tmp_path: Path
         second.open.set()
         await third.reached.wait()
         held.release.set()
-        await until(lambda: home.window.standing(HOME) == ["a12", "b12" + CURSOR])
-        assert [call.body for call in home.window.calls[before:]] == ["b1" + CURSOR, "a12", "b12" + CURSOR]
+        await until(lambda: home.window.standing(HOME) == ["a12" + CURSOR, "b12" + CURSOR])
+        assert [call.body for call in home.window.calls[before:]] == ["a1" + CURSOR, "b12" + CURSOR, "a12" + CURSOR]
         third.open.set()
         await home.shows(HOME, "a12", "b12")
 

@@ -70,6 +70,7 @@ async def test_one_that_is_stopped_is_not_remembered(tmp_path: Path) -> None:
 async def test_discord_shows_both_too(tmp_path: Path) -> None:
     async with house_on_discord(tmp_path, script=talkative) as here:
         ann = here.member()
+        await here.discord.wait_for(lambda: here.discord.commands())
         await ann.slash("compare", question="why?")
         await ann.hears(2)
         glm, qwen = ann.shown

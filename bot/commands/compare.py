@@ -103,8 +103,10 @@ async def _side_by_side(desk: Asking, turn: Turn, request: Request, cards: Seque
 
 
 def _keepable(turn: Turn, sides: Sequence[_Side], at: int) -> Iterator[Answered | Buttons]:
-    """An answer that is finished enters the history, beside the conversation."""
-    if sides[at].said:
+    """An answer that is finished enters the history, beside the conversation. Its buttons say that it is, even if it has none."""
+    if not sides[at].said:
+        yield Buttons((), sides[at].slot)
+    else:
         number = sum(bool(side.said) for side in sides[:at])
         action = f"keep:{turn.id}:{number}:{'' if turn.head is None else turn.head}"
         yield Answered(text=sides[at].said, moves=False)
