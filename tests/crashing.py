@@ -33,19 +33,22 @@ Parts = AsyncGenerator[Streamed, None]
 COMMITS = (
     "accept", "claim", "retry", "complete", "bury", "replace", "stop", "reset", "dismiss", "leave", "move", "sent", "shown",
     "gone", "drop", "take", "reserve", "settle", "note", "put", "due", "release", "enrol", "beat", "resign", "take_duty",
-    "leave_duty", "keep_file", "retry_dead", "claim_jobs", "submitted", "put_off", "end_job", "begin_call", "end_call",
+    "leave_duty", "keep_file", "retry_dead", "claim_jobs", "release_jobs", "submitted", "put_off", "end_job", "begin_call",
+    "end_call",
 )
 # fmt: on
 PLATFORMS: dict[str, type[Platform]] = {"telegram": TelegramPlatform, "discord": DiscordPlatform, "web": WebPlatform}
 SHOWING = ("send", "edit", "remove")
 VENDORS: dict[str, type[Vendor]] = {"glm": Zhipu, "qwen": DashScope}
+OFFERED = ("submit", "look", "cancel", "transcribe", "speak")
+CALLS = {"glm": (*OFFERED, "search"), "qwen": OFFERED}  # besides `stream`; Qwen searches only while it answers
 
 
 def points() -> list[str]:
     """All there are."""
     calls = [f"store.{commit}" for commit in COMMITS]
     calls += [f"{platform}.{call}" for platform in PLATFORMS for call in SHOWING]
-    calls += [f"{vendor}.{call}" for vendor in VENDORS for call in ("stream", "draw")]
+    calls += [f"{vendor}.{call}" for vendor in VENDORS for call in ("stream", *CALLS[vendor])]
     around = [f"{side} {call}" for call in calls for side in ("before", "after")]
     return [*around, *(f"begun {vendor}.stream" for vendor in VENDORS)]
 
@@ -108,7 +111,8 @@ def mine(bomb: Bomb) -> None:
             setattr(platform, call, bomb.around(f"{name}.{call}", getattr(platform, call)))
     for name, vendor in VENDORS.items():
         setattr(vendor, "stream", bomb.around_stream(f"{name}.stream", vendor.stream))  # noqa: B010  # as the others
-        setattr(vendor, "draw", bomb.around(f"{name}.draw", vendor.draw))  # noqa: B010  # as the others
+        for call in CALLS[name]:
+            setattr(vendor, call, bomb.around(f"{name}.{call}", getattr(vendor, call)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Self
 from aiohttp import web
 
 from bot.simulator import dashscope, glm
-from bot.simulator.backend import MAX_BODY, Backend, Call, Pace, Script, Upload
+from bot.simulator.backend import MAX_BODY, Backend, Call, Pace, Script, Task, Upload
 from bot.simulator.faults import Fault
 from bot.simulator.words import Found, Reply
 
@@ -109,6 +109,11 @@ class Simulator:
     @property
     def running(self) -> list[Call]:
         return [call for call in self.log if call.ended is None]
+
+    @property
+    def tasks(self) -> list[Task]:
+        """What was ordered and is answered later, of either vendor, the last 20,000."""
+        return list(self._backend.tasks.values())
 
     @property
     def uploads(self) -> list[Upload]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from bot import phrases
 from bot.phrases import Language
 from tests.torture.checker_money import wrong_money
+from tests.torture.checker_orders import wrong_orders
 from tests.torture.checker_run import CANARY, MARK, NAME, WORD, Accepted, Asked, Run, Shown
 
 EXCUSES = frozenset({"stop", "reset"})
@@ -35,6 +36,7 @@ REASONS = tuple(
 def check(run: Run) -> list[str]:
     return [
         *_fates(run),
+        *wrong_orders(run),
         *_order(run),
         *_orphans(run),
         *_strangers(run),
@@ -64,7 +66,6 @@ def _fates(run: Run) -> Iterator[str]:
     for chat, asked in _by_chat(run.asked).items():
         yield from _questions(chat, asked, rows, shown.get(chat, []))
         yield from _commands(chat, asked, shown.get(chat, []), len(run.kills))
-        yield from _pictures(chat, asked, shown.get(chat, []))
 
 
 def _questions(
@@ -95,7 +96,8 @@ def _questions(
         elif len(whole) != 1:
             found = {name: len(said.get(name, [])) for name in called}
             yield f"{chat}: {'/'.join(called)} ended as {fate}, and {len(whole)} whole answers stand there (words: {found})"
-    for name in said.keys() - {name for called in names.values() for name in called}:
+    later = {one.name for one in asked if one.kind == "later"}
+    for name in said.keys() - later - {name for called in names.values() for name in called}:
         yield f"{chat}: {name} is answered, and was never asked here"
 
 
@@ -142,14 +144,6 @@ def _commands(chat: str, asked: Sequence[Asked], shown: Sequence[Shown], kills: 
             spare = 0
 
 
-def _pictures(chat: str, asked: Sequence[Asked], shown: Sequence[Shown]) -> Iterator[str]:
-    wanted = [at for at, one in enumerate(asked) if one.kind == "picture"]
-    sure = [at for at in wanted if not any(later.kind in EXCUSES for later in asked[at + 1 :])]
-    drawn = sum(message.picture for message in shown)
-    if not len(sure) <= drawn <= len(wanted):
-        yield f"{chat}: {len(wanted)} pictures were asked for, {len(sure)} of them undisturbed, and {drawn} are shown"
-
-
 # --- order and previews ------------------------------------------------------------------------------------------------
 
 
@@ -158,7 +152,7 @@ def _order(run: Run) -> Iterator[str]:
     for chat, asked in _by_chat(run.asked).items():
         place: dict[str, int] = {}
         for at, one in enumerate(asked):
-            if one.name:
+            if one.name and one.kind != "later":
                 place[one.name] = place.get(one.replaces, at)
         answered = [name for name in _words(shown.get(chat, [])) if name in place]
         for earlier, later in pairwise(answered):

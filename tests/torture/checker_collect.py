@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from bot import phrases_jobs
 from bot.answer import CURSOR
 from bot.simulator import Call, Simulator
 from tests.product import STOP
 from tests.servers.discord import DiscordServer
 from tests.servers.telegram import Message, TelegramServer
-from tests.torture.checker_run import Accepted, Booked, Called, Queued, Shown, Stored
+from tests.torture.checker_run import Accepted, Booked, Called, Queued, Shown, Stored, Worked
 
 INBOX = (
     "SELECT inbox.id, inbox.chat, inbox.message, inbox.state, inbox.error, turns.state "
@@ -26,8 +27,13 @@ INBOX = (
 LEDGER = "SELECT chat, model, cost, state FROM ledger ORDER BY id"
 OUTBOX = "SELECT chat, turn, state, error FROM outbox ORDER BY id"
 RUNNING = "SELECT chat, id FROM turns WHERE state = 'running' ORDER BY id"
+JOBS = "SELECT chat, kind, model, state, ordered, task FROM jobs ORDER BY id"
+QUERIES = (INBOX, LEDGER, OUTBOX, RUNNING, JOBS)
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-TAG = re.compile(r"<[^>]*>")
+TAG = re.compile(r"<(?:[^>]*? (?:alt|aria-label)=\"([^\"]*)\")?[^>]*>")  # what a picture or a video shows stays
+CANCEL = frozenset((phrases_jobs.CANCEL.en, phrases_jobs.CANCEL.zh))
+SEARCH = "web_search"  # no model
+OPEN = ("queued", "submitting", "running", "cancelling")
 
 
 # --- what stands at the platforms --------------------------------------------------------------------------------------
@@ -41,7 +47,9 @@ def seen_on_telegram(server: TelegramServer) -> list[Shown]:
             id=str(message.id),
             text=message.text or message.caption,
             writing=_is_preview(message),
-            picture=message.media is not None,
+            picture=message.media is not None and message.media.kind == "photo",
+            video=message.media is not None and message.media.kind == "video",
+            waiting=bool(set(message.buttons) & CANCEL),
             at=sent.get((chat.id, message.id), 0.0),
         )
         for chat in server.state.chats.values()
@@ -64,7 +72,9 @@ def seen_on_discord(server: DiscordServer) -> list[Shown]:
             writing=message.thinking
             or message.content.endswith(CURSOR.strip())
             or any(button.label in STOP for button in message.buttons),
-            picture=bool(message.attachments),
+            picture=any(one.upload.content_type.startswith("image/") for one in message.attachments),
+            video=any(one.upload.content_type.startswith("video/") for one in message.attachments),
+            waiting=any(button.label in CANCEL for button in message.buttons),
         )
         for channel in server.world.channels.values()
         for message in server.messages(channel)
@@ -80,9 +90,11 @@ def seen_on_page(cards: Iterable[dict[str, Any]]) -> list[Shown]:
         Shown(
             chat=f"web:{card['chat']}",
             id=card["id"],
-            text=TAG.sub(" ", card["body"]),
+            text=TAG.sub(lambda tag: f" {tag[1] or ''} ", card["body"]),
             writing=not card["done"],
             picture="<img" in card["body"],
+            video="<video" in card["body"],
+            waiting=any(label in CANCEL for row in card["buttons"] for label, _ in row),
         )
         for card in said
     ]
@@ -92,19 +104,45 @@ def seen_on_page(cards: Iterable[dict[str, Any]]) -> list[Shown]:
 
 
 def called(simulator: Simulator) -> list[Called]:
+    looked = _looked(simulator)
     return [
         Called(
-            model=call.model,
+            model=call.model or SEARCH,
             prompt=prompt_of(call),
             began=call.began,
             complete=call.ended is not None and call.disconnected is None,
             prompt_tokens=call.usage.input_tokens,
             completion_tokens=call.usage.output_tokens,
-            pictures=call.usage.images,
+            pictures=call.usage.images + call.usage.videos,
+            seconds=call.usage.seconds,
+            characters=call.usage.characters,
+            looked=looked.get(call.began, 0.0),
         )
         for call in simulator.log
-        if call.method == "POST" and call.model and not call.uploads
+        if call.method == "POST" and (call.model or call.path.endswith("/web_search")) and not _is_upload(call)
     ]
+
+
+def _is_upload(call: Call) -> bool:
+    """Of a file that a later call speaks of: it costs nothing."""
+    return bool(call.uploads) and not call.path.endswith("/transcriptions")
+
+
+def _looked(simulator: Simulator) -> Mapping[float, float]:
+    """When each task was first asked after, by when the call began that ordered it."""
+    looks: dict[str, float] = {}
+    for call in simulator.log:
+        if call.method == "GET" and call.vendor != "pictures":
+            looks.setdefault(call.path.rpartition("/")[2], call.began)
+    orders = [call for call in simulator.log if call.method == "POST" and call.model]
+    return {
+        call.began: looks[task.id]
+        for task in simulator.tasks
+        for call in orders
+        if task.id in looks
+        and call.model == task.model
+        and call.began <= task.submitted <= (call.ended or task.submitted)
+    }
 
 
 def prompt_of(call: Call) -> str:
@@ -119,11 +157,11 @@ async def stored(url: str, *, everything: bool = False) -> Stored:
     """`url` as in STORAGE_URL. `everything`: all rows as text, too, where no file can be read for them."""
     if url.startswith("sqlite:///"):
         with closing(sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=30)) as lite:
-            return _stored([lite.execute(query).fetchall() for query in (INBOX, LEDGER, OUTBOX, RUNNING)])
+            return _stored([lite.execute(query).fetchall() for query in QUERIES])
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            found = [await connection.fetch(query) for query in (INBOX, LEDGER, OUTBOX, RUNNING)]
+            found = [await connection.fetch(query) for query in QUERIES]
             text = await _dump(connection) if everything else ""
     finally:
         await connection.close()
@@ -131,7 +169,11 @@ async def stored(url: str, *, everything: bool = False) -> Stored:
 
 
 def _stored(found: Sequence[Sequence[Any]], text: str = "") -> Stored:
-    inbox, ledger, outbox, running = found
+    inbox, ledger, outbox, running, jobs = found
+    worked = [
+        Worked(chat=chat, kind=kind, model=model, state=state, order=order, task=task or "")
+        for chat, kind, model, state, order, task in jobs
+    ]
     return Stored(
         accepted=tuple(
             Accepted(id=id, chat=chat, message=message, state=state, error=error or "", turn=turn or "")
@@ -141,7 +183,11 @@ def _stored(found: Sequence[Sequence[Any]], text: str = "") -> Stored:
         queued=tuple(
             Queued(chat=chat, turn=turn, state=state, error=error or "") for chat, turn, state, error in outbox
         ),
-        leftovers=tuple(f"{chat}: turn {id} runs for ever" for chat, id in running),
+        worked=tuple(worked),
+        leftovers=(
+            *(f"{chat}: turn {id} runs for ever" for chat, id in running),
+            *(f"{job.chat}: an order is {job.state} for ever: {job.order}" for job in worked if job.state in OPEN),
+        ),
         text=text,
     )
 

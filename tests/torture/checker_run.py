@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["question", "edit", "command", "picture", "reset", "stop", "other"]
+Kind = Literal["question", "edit", "command", "later", "picture", "video", "reset", "stop", "other"]
 
 NAME = re.compile(r"\bc\d+q\d+\b")
 MARK = re.compile(r"\bc\d+e\d+\b")
@@ -37,7 +37,7 @@ class Asked:
 
     chat     as the store names it
     message  the platform's id of the message said or edited, "" for presses
-    name     of a question, or of the unknown command whose reply must quote it
+    name     of a question, of an order, or of the unknown command whose reply must quote it
     mark     of the conversation in which it was said
     replaces the name that the message bore before this edit
     """
@@ -52,20 +52,24 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A message of the bot as it stands in the end. `writing`: a preview that was never finished; `at`: when it was first sent,
-    by time.monotonic(), 0 where nobody knows."""
+    """A message of the bot as it stands in the end. `writing`: a preview that was never finished; `waiting`: it can be
+    cancelled; `at`: when it was first sent, by time.monotonic(), 0 where nobody knows."""
 
     chat: str
     id: str
     text: str
     writing: bool = False
     picture: bool = False
+    video: bool = False
+    waiting: bool = False
     at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Called:
-    """A call as the vendor saw it, with what it bills. `complete`: the caller got the answer to its end."""
+    """A call as the vendor saw it, with what it bills: seconds of a video or a recording, characters that were spoken.
+    `complete`: the caller got the answer to its end. `looked`: when somebody first asked after the task that it began, 0 for
+    never."""
 
     model: str
     prompt: str
@@ -74,6 +78,9 @@ class Called:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     pictures: int = 0
+    seconds: float = 0.0
+    characters: int = 0
+    looked: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +116,25 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Worked:
+    """Work in the background: what was ordered, in which words, and how it ended."""
+
+    chat: str
+    kind: str
+    model: str
+    state: str
+    order: str
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """What the store holds when everything has come to rest. `leftovers`: what is still under way, in words."""
 
     accepted: tuple[Accepted, ...] = ()
     booked: tuple[Booked, ...] = ()
     queued: tuple[Queued, ...] = ()
+    worked: tuple[Worked, ...] = ()
     leftovers: tuple[str, ...] = ()
     text: str = ""
 

@@ -14,7 +14,10 @@ from uuid import uuid4
 
 import aiohttp
 
+from bot import phrases_jobs
 from bot.simulator import Question, Reply
+from bot.simulator.calling import results
+from bot.simulator.words import ToolCall
 from tests.product import STOP
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Message as DiscordMessage
@@ -23,6 +26,8 @@ from tests.torture.checker_run import CANARY, MARK, NAME, Asked, Kind, canary, m
 
 SHORT, LONG = 8, 700  # words of an answer: one piece, or several on each platform
 MODELS = ("glm-4-flashx-250414", "qwen-flash", "glm-4.5-air", "qwen-plus")  # two of each vendor, none of them free
+# What a question may say, and the function that the model then asks for first.
+TOOLS = {"compute": ("calculate", '{"expression": "6 * 7"}'), "look up": ("search_web", '{"query": "CANARY"}')}
 PATIENCE = 60.0  # seconds that a browser tries to be heard
 
 
@@ -32,6 +37,10 @@ def tell(question: Question, short: int = SHORT, at_once: int = 25) -> Reply:
     told = " ".join(said.text for said in question.said)
     marks = sorted({*CANARY.findall(told), *MARK.findall(told)})
     last = question.user_turns[-1].text
+    for words, (tool, arguments) in TOOLS.items():
+        if words in last and tool in question.tools and not results(question.said):
+            arguments = arguments.replace("CANARY", next(iter(CANARY.findall(told)), ""))
+            return Reply(tool_calls=(ToolCall("call_1", tool, arguments),), finish="tool_calls")
     chunks = [f"Given {' '.join(marks)}.\n\n"]
     for asked in dict.fromkeys(NAME.findall(last)):
         count = LONG if f"{asked} long" in last else short
@@ -72,6 +81,10 @@ class Person:
             (10, self.ask),
             (3, lambda: self.ask(long=True)),
             (2, self.ask_aside),
+            (2, self.ask_tool),
+            (1, self.ask_later),
+            (1, self.draw),
+            (0.5, self.film),
             (3, self.edit),
             (2, self.command),
             (1, self.choose),
@@ -107,8 +120,26 @@ class Person:
     async def choose(self) -> None:
         await self._say("other", f"/model {self._chance.choice(MODELS)}", bare=True)
 
+    async def ask_tool(self, words: str = "compute") -> None:
+        called = self._next()
+        await self._say("question", f"{called} please {words}", called)
+
+    async def ask_later(self) -> None:
+        called = self._next()
+        await self._say("later", f"/later {called} please", called)
+
     async def draw(self) -> None:
-        await self._say("picture", "/image a nest")
+        called = self._next()
+        await self._say("picture", f"/image {called} a nest", called)
+
+    async def film(self) -> None:
+        called = self._next()
+        await self._say("video", f"/video {called} a nest", called)
+
+    async def cancel(self) -> None:
+        """Told before it is done, as `press_stop`."""
+        self._note("stop")
+        await self.mouth.press(phrases_jobs.CANCEL.en)
 
     async def reset(self) -> None:
         await self._say("reset", "/reset", bare=True)

@@ -92,9 +92,20 @@ WAYS: Mapping[str, tuple[str, Way]] = {
     "store.leave_duty": ("postgres", ways.lose_the_duty),
     "store.release": ("postgres", ways.lose_the_database),
     "glm.stream": ("telegram", ways.ask),
-    "glm.draw": ("telegram", ways.draw),
+    **{f"store.{commit}": ("telegram", ways.ask_later) for commit in ("claim_jobs", "submitted", "end_job")},
+    "store.put_off": ("telegram", ways.wait_for_a_busy_vendor),
+    "store.release_jobs": ("postgres", ways.lose_the_database_with_work),
+    **{f"store.{commit}": ("telegram", ways.ask_tool) for commit in ("begin_call", "end_call")},
+    **{f"glm.{call}": ("telegram", ways.ask_later) for call in ("submit", "look")},
+    **{f"qwen.{call}": ("telegram", ways.film_with_qwen) for call in ("submit", "look")},
+    "glm.cancel": ("telegram", ways.cancel),
+    "qwen.cancel": ("telegram", ways.cancel_with_qwen),
+    "glm.transcribe": ("telegram", ways.say_aloud),
+    "qwen.transcribe": ("telegram", ways.say_aloud_to_qwen),
+    "glm.speak": ("telegram", ways.listen),
+    "qwen.speak": ("telegram", ways.listen_to_qwen),
+    "glm.search": ("telegram", ways.look_up),
     "qwen.stream": ("telegram", ways.ask_qwen),
-    "qwen.draw": ("telegram", ways.draw_with_qwen),
 }
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot import phrases
+from bot import phrases, phrases_jobs
 from tests.torture.checker import check
-from tests.torture.checker_run import Accepted, Asked, Booked, Called, Queued, Run, Shown, Stored, canary, mark
+from tests.torture.checker_run import Accepted, Asked, Booked, Called, Queued, Run, Shown, Stored, Worked, canary, mark
 
 CHAT = "telegram:7"
 MODEL = "glm-4-flashx-250414"  # 0.1 CNY per million tokens, in and out
@@ -190,14 +190,76 @@ def test_what_was_asked_together_with_an_edited_message_is_answered_with_it() ->
     assert check(with_stored(accepted=changed(0, turn="stopped"))) == []
 
 
-def test_a_picture_is_drawn_once() -> None:
-    drawn = shown("14", "a nest", picture=True)
-    asked = Asked(chat=CHAT, kind="picture", message="5", mark=NEW)
-    row = Accepted(id=5, chat=CHAT, message="5", state="done", turn="stop")
-    run = replace(with_stored(accepted=(*WELL.stored.accepted, row)), asked=(*WELL.asked, asked))
-    assert check(replace(run, shown=(*WELL.shown, drawn))) == []
-    finds(run, "pictures", "0 are shown")
-    finds(replace(run, shown=(*WELL.shown, drawn, replace(drawn, id="15"))), "pictures", "2 are shown")
+# --- work in the background --------------------------------------------------------------------------------------------
+
+
+ORDER = Asked(chat=CHAT, kind="picture", message="5", name="c0q5", mark=NEW)
+DRAWN = shown("14", f"c0q5 a nest {OWN} {NEW}", picture=True)
+WORK = Worked(chat=CHAT, kind="image", model="wan2.2-t2i-flash", state="done", order=f"c0q5 a nest {OWN} {NEW}")
+TAKEN = Called(model=WORK.model, prompt=WORK.order, began=3.0, complete=True, pictures=1, looked=4.0)
+
+
+def ordered(work: Worked = WORK, *more: Shown, calls: tuple[Called, ...] = (TAKEN,)) -> Run:
+    row = Accepted(id=5, chat=CHAT, message="5", state="done", turn="command")
+    booked = [Booked(chat=CHAT, model=call.model, cost=140_000, state="settled") for call in calls]
+    stored = replace(
+        WELL.stored,
+        accepted=(*WELL.stored.accepted, row),
+        worked=(work,),
+        booked=(*WELL.stored.booked, *booked),
+    )
+    return replace(
+        WELL,
+        stored=stored,
+        asked=(*WELL.asked, ORDER),
+        shown=(*WELL.shown, *more),
+        called=(*CALLS, *calls),
+    )
+
+
+def test_a_picture_is_delivered_once() -> None:
+    assert check(ordered(WORK, DRAWN)) == []
+    finds(ordered(WORK), "picture c0q5", "is done, and stands there 0 times")
+    finds(ordered(WORK, DRAWN, replace(DRAWN, id="15")), "is done, and stands there 2 times")
+    finds(ordered(replace(WORK, state="failed"), DRAWN, shown("15", phrases_jobs.DEADLINE.en)), "all the same")
+
+
+def test_an_order_that_came_to_nothing_needs_its_reason() -> None:
+    for state, told in (("failed", phrases_jobs.DEADLINE), ("unsure", phrases_jobs.UNSURE)):
+        work = replace(WORK, state=state)
+        assert check(ordered(work, shown("14", told.en))) == []
+        finds(ordered(work), f"is {state}, and nobody was told why")
+    finds(ordered(replace(WORK, state="cancelled")), "nobody cancelled it")
+    finds(ordered(replace(WORK, order="another"), calls=()), "never ordered")
+
+
+def test_a_task_that_is_known_is_not_ordered_again_and_what_is_paid_never() -> None:
+    again = replace(TAKEN, began=5.0, looked=6.0)
+    sentences = check(ordered(WORK, DRAWN, calls=(TAKEN, again)))
+    assert any("though its task was known" in sentence for sentence in sentences)
+    sentences = check(ordered(WORK, DRAWN, calls=(replace(TAKEN, looked=0.0), again)))
+    assert [sentence for sentence in sentences if "is paid, and was ordered 2 times" in sentence] == sentences
+
+
+def test_a_line_that_waits_for_ever() -> None:
+    line = shown("15", "drawing with cogview-3-flash …", waiting=True)
+    assert check(ordered(WORK, DRAWN, line)) == [], "the kill left it"
+    finds(ordered(WORK, DRAWN, line, replace(line, id="16")), "2 lines wait for ever")
+    assert check(ordered(WORK, DRAWN, replace(line, text="Task 5: I answer here"), line)) == []
+
+
+def test_an_answer_for_later_stands_once_and_in_no_order() -> None:
+    later = Asked(chat=CHAT, kind="later", message="5", name="c0q5", mark=NEW)
+    work = replace(WORK, kind="chat", model=MODEL, order=f"c0q5 please {OWN} {NEW}")
+    call = Called(model=MODEL, prompt=work.order, began=3.0, complete=True, prompt_tokens=50, completion_tokens=30)
+    run = ordered(work, calls=())
+    booked = (*WELL.stored.booked, Booked(chat=CHAT, model=MODEL, cost=8, state="settled"))
+    run = replace(run, called=(*CALLS, call), stored=replace(run.stored, booked=booked), asked=(later, *WELL.asked))
+    said = shown("16", answer("c0q5", marked=NEW))
+    last = replace(run, asked=(*WELL.asked, later))
+    assert check(replace(last, shown=(said, *WELL.shown))) == []
+    finds(last, "later c0q5", "stands there 0 times")
+    assert check(run) == [], "the reset took it along"
 
 
 # --- order and previews ------------------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from bot import phrases
 from bot.simulator import Fault
-from tests.servers.telegram import Chat, Message, TelegramServer, User, picture
+from bot.simulator.sounds import speech
+from bot.sound import to_ogg_opus
+from tests.servers.telegram import Chat, Message, TelegramServer, User
 from tests.torture.checker_collect import stored
 from tests.torture.crowd import Mouth, OnTelegram, Person
 from tests.torture.world import PAGE_TOKEN, World, cards_of, settled
@@ -66,8 +67,7 @@ async def ask_again(one: Passing) -> None:
 
 
 async def ask_qwen(one: Passing) -> None:
-    await one.mouth.say("/model qwen-flash")
-    await one.shows("qwen-flash")
+    await _on_qwen(one)
     one.arm()
     await one.person.ask()
 
@@ -77,11 +77,88 @@ async def draw(one: Passing) -> None:
     await one.person.draw()
 
 
-async def draw_with_qwen(one: Passing) -> None:
+async def ask_later(one: Passing) -> None:
+    one.arm()
+    await one.person.ask_later()
+
+
+async def ask_tool(one: Passing) -> None:
+    one.arm()
+    await one.person.ask_tool()
+
+
+async def look_up(one: Passing) -> None:
+    """A function that asks the vendor in its turn."""
+    one.arm()
+    await one.person.ask_tool("look up")
+
+
+async def film_with_qwen(one: Passing) -> None:
+    await _on_qwen(one)
+    one.arm()
+    await one.person.film()
+
+
+async def wait_for_a_busy_vendor(one: Passing) -> None:
+    """It does not take the order at first."""
+    one.made.models.fail(Fault(vendor="glm", code="1302", when=lambda body: one.person.canary in str(body)))
+    one.arm()
+    await one.person.ask_later()
+
+
+async def cancel(one: Passing) -> None:
+    await one.person.ask_later()
+    await _call_off(one)
+
+
+async def cancel_with_qwen(one: Passing) -> None:
+    await _on_qwen(one)
+    await one.person.film()
+    await _call_off(one)
+
+
+async def _call_off(one: Passing) -> None:
+    """The vendor has it by now."""
+
+    async def is_taken() -> bool:
+        return any(work.task for work in (await stored(one.made.url)).worked if work.chat == one.mouth.chat)
+
+    await _until(is_taken)
+    one.arm()
+    await one.person.cancel()
+
+
+async def say_aloud(one: Passing) -> None:
+    """It may be heard twice; what is left then is heard by the next one."""
+    server, chat = _telegram(one)
+    one.unheard.append(one.mouth.chat)
+    one.made.models.hear(*[one.person.canary] * 2)
+    note = await to_ogg_opus([speech("what is heard")])
+    one.arm()
+    server.send_voice(chat, server.state.users[chat.id], note.data)
+
+
+async def say_aloud_to_qwen(one: Passing) -> None:
+    await _on_qwen(one)
+    await say_aloud(one)
+
+
+async def listen(one: Passing) -> None:
+    """The answer is spoken, too."""
+    await one.mouth.say("/voice on")
+    await one.shows("/voice off")
+    one.arm()
+    await one.person.ask()
+
+
+async def listen_to_qwen(one: Passing) -> None:
+    await _on_qwen(one)
+    await listen(one)
+
+
+async def _on_qwen(one: Passing) -> None:
     await one.mouth.say("/model qwen-flash")
     await one.shows("qwen-flash")
-    one.arm()
-    await one.person.draw()
 
 
 async def shorten(one: Passing) -> None:
@@ -139,6 +216,19 @@ async def lose_the_database(one: Passing) -> None:
         await asyncio.to_thread(server.start)
         await one.person.ask(long=True)
         await asyncio.sleep(OUTAGE)
+
+
+async def lose_the_database_with_work(one: Passing) -> None:
+    """It goes away before the work in the background is due again, and comes back after that."""
+    server = one.made.database
+    assert server is not None
+    await one.person.ask_later()
+    one.arm()
+    for _ in range(3):
+        await asyncio.to_thread(server.stop)
+        await asyncio.sleep(OUTAGE)  # how long it is away, not a wait for something
+        await asyncio.to_thread(server.start)
+        await one.person.ask_later()
 
 
 async def lose_the_duty(one: Passing) -> None:
@@ -243,19 +333,16 @@ async def migrate(one: Passing) -> None:
 
 
 async def redraw(one: Passing) -> None:
-    """An answer that is a picture becomes a line."""
-    browser, chat = one.made.browser, one.mouth.chat.removeprefix("web:")
-    assert browser is not None
-    place = f"/api/chats/{chat}"
-    async with browser.post(f"{place}/files", data=picture(), headers={"Content-Type": "image/jpeg"}) as response:
-        kept = await response.json()
-    message = f"browser-{one.person.canary}"
-    said = {"id": message, "text": f"/image a nest {one.person.canary}", "files": [kept]}
-    async with browser.post(f"{place}/messages", json=said) as response:
-        assert response.status == 200, await response.text()
-    await one.shows(phrases.SIMULATED_PICTURE.en)
+    """An answer of two pictures becomes a line: there is a message too many."""
+    one.unheard.append(one.mouth.chat)
+    message = await one.mouth.say(f"/image x2 --model wan2.2-t2i-flash a nest {one.person.canary}")
+    await _until(lambda: _stands_twice(one))
     one.arm()
     await one.mouth.edit(message, one.person.canary)
+
+
+async def _stands_twice(one: Passing) -> bool:
+    return sum("<img" in text for text in await texts(one.made, one.mouth.chat)) == 2
 
 
 async def _begin(one: Passing) -> None:
