@@ -38,6 +38,7 @@ SETTLED = 500  # characters of an answer after which no thought is added above i
 @dataclass(slots=True)
 class _Slot:
     deltas: list[str] = field(default_factory=list)
+    asides: int = 0  # characters in front of what the model says
     thoughts: list[str] = field(default_factory=list)
     pondering: bool = False  # the last part was a thought
     notice: str = ""
@@ -79,6 +80,7 @@ class Answer:
         match part:
             case Text(delta):
                 slot.deltas.append(delta)
+                slot.asides += len(delta) if part.aside else 0
                 slot.notice = ""
             case Thought(delta):
                 slot.think(delta)
@@ -108,6 +110,11 @@ class Answer:
     def text(self) -> str:
         """The Markdown of slot 0: what the history keeps."""
         return self._slots[0].text if 0 in self._slots else ""
+
+    @property
+    def said(self) -> str:
+        """The same without lines to people in front of it."""
+        return self.text[self._slots[0].asides :] if 0 in self._slots else ""
 
     @property
     def buttons(self) -> dict[int, Buttons]:

@@ -76,7 +76,7 @@ class Answering:
     def note(self, markdown: str) -> Text:
         """What people are told in front of the answer: it stays when the answer is withdrawn, and is no part of it."""
         self.notes.append(f"{markdown}\n\n")
-        return Text(self.notes[-1])
+        return Text(self.notes[-1], aside=True)
 
     def room(self) -> int:
         """Tokens that the prompt may take beside what the functions told."""

@@ -35,6 +35,7 @@ class Making:
     def outcome(self, layout: Layout, address: Address, seconds: float, dead: str = "") -> Outcome:
         """`seconds` from the claim to the end; `dead` says why its rows become dead letters."""
         turn, answer, changes, text = self.turn, self.answer, list(self.changes), self.answer.text
+        said = answer.said  # before the mark
         finished = answer.finished or Finished(reason=Finish.STOPPED, model=_asked_model(changes))
         if self.stopped:
             finished = replace(finished, reason=Finish.STOPPED)
@@ -42,8 +43,8 @@ class Making:
             for slot in answer.unfinished if answer.several else (0,):
                 self._append(f"*({phrases.STOPPED.to(turn.language)})*", slot)
             changes = [change for change in changes if not isinstance(change, Ordered)]
-            if text.strip() and not answer.several and _unanswered(changes):
-                changes.append(Answered(text=text))
+            if said.strip() and not answer.several and _unanswered(changes):
+                changes.append(Answered(text=said))
         buttons: dict[int, tuple[tuple[Button, ...], ...]] = {}
         rows: list[ButtonRow] = []
         for slot, part in answer.buttons.items():

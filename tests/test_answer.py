@@ -65,6 +65,13 @@ def test_the_newest_thoughts_are_shown_as_they_come_and_all_of_them_above_the_an
     assert answer.final(layout, {}) == {(0, 0): Piece("so", whole)}
 
 
+def test_lines_in_front_of_the_answer_are_shown_and_are_nothing_that_it_said() -> None:
+    answer = answer_of(Text("*Another model answers.*\n\n", aside=True), Text("Yes, "), Text("it is."))
+    assert answer.text == "*Another model answers.*\n\nYes, it is."
+    assert answer.said == "Yes, it is."
+    assert answer_of(Text("*Aside.*", aside=True)).said == answer_of(Withdraw()).said == ""
+
+
 def test_thoughts_are_no_part_of_the_answer() -> None:
     answer = answer_of(Thought("a"), Text("b"), Thought("c"), Text("d"), Finished(reason=Finish.STOP))
     assert answer.text == "bd"

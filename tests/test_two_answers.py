@@ -1,4 +1,4 @@
-"""Two answers that grow at the same time, from the engine to what stands in the chat."""
+"""Two answers that grow at the same time, and what is kept of one that is stopped: from the engine to what stands in the chat."""
 
 from __future__ import annotations
 
@@ -66,3 +66,19 @@ async def test_of_two_that_are_stopped_half_none_is_taken_for_the_answer(tmp_pat
         await until(lambda: home.window.standing(HOME)[:2] == ["a\n\n*(stopped)*", "b\n\n*(stopped)*"])
         assert await home.history(HOME) == []
         assert await home.store.answers(home.script.turns[0].id) == []
+
+
+async def test_a_line_in_front_of_what_is_stopped_is_not_taken_for_the_answer(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=3000)) as home:
+        first, second = Gate(), Gate()
+        home.script.on("q", Text("*I read it in parts.* ", aside=True), first)
+        home.script.on("r", Text("*I read it in parts.* ", aside=True), Text("So"), second)
+        await home.say(HOME, "q")
+        await first.reached.wait()
+        await home.say(HOME, "/stop")
+        await until(lambda: "stopped" in "".join(home.window.standing(HOME)))
+        await home.say(HOME, "r")
+        await second.reached.wait()
+        await home.say(HOME, "/stop")
+        await until(lambda: "So\n\n*(stopped)*" in "".join(home.window.standing(HOME)))
+        assert await home.history(HOME) == ["r", "So"]

@@ -32,10 +32,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """More of the answer, in Markdown."""
+    """More of the answer, in Markdown. `aside`: a line to people in front of it, which is no part of what a model said."""
 
     delta: str
     slot: int = 0
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
