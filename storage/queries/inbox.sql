@@ -136,7 +136,9 @@ SELECT turns.id, turns.seq FROM turns JOIN chats ON chats.turn = turns.id
 WHERE chats.chat = :chat AND (:key = '' OR turns.stop_key = :key) AND (:person = '' OR turns.author = :person);
 
 -- name: close_waiting
-UPDATE inbox SET state = 'closed' WHERE chat = :chat AND state = 'queued' AND lane = 'turn' AND id < :before RETURNING id;
+-- Not the ends of background work: what was made and paid is shown, and answers of the old conversation are not told anyway.
+UPDATE inbox SET state = 'closed'
+WHERE chat = :chat AND state = 'queued' AND lane = 'turn' AND id < :before AND payload NOT LIKE 'job %' RETURNING id;
 
 -- name: begin_epoch
 INSERT INTO chats (chat, epoch) VALUES (:chat, 1)

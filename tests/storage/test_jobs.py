@@ -183,6 +183,14 @@ async def test_a_reset_cancels_answers_of_the_old_conversation_and_lets_pictures
     assert [await state(store, id) for id in (picture, answer)] == [JobState.QUEUED, JobState.CANCELLING]
 
 
+async def test_a_reset_closes_what_waits_but_not_what_was_made(store: Store) -> None:
+    await ordered(store)
+    await store.accept([said("2")])
+    await store.end_job(await held(store), JobState.DONE, "the picture", cost=0)
+    assert (await reset(store, "3")).closed == 1, "the message, and not the picture"
+    assert [row.payload for row in (await only_claim(store)).rows] == [f"{ENDED}1 {ORDER.order}"]
+
+
 async def test_a_stop_where_nothing_runs_cancels_what_was_ordered_last(store: Store) -> None:
     first, last = await ordered(store), await ordered(store, "2")
     assert (await stop(store, "3")).jobs
