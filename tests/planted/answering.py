@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.planted.bug import Bug, Edit
 
 ASKING = "bot/asking.py"
+ANSWERING = "bot/answering.py"
+TOOLWORK = "bot/toolwork.py"
 INBOX = "storage/inbox.py"
 
 BUGS = (
@@ -112,7 +114,7 @@ BUGS = (
         edits=(
             Edit(
                 ASKING,
-                "return [Text(phrase.to(language)), *self._offers(turn, request, writing.card, retry), end]",
+                "return [Text(phrase.to(language)), *self.offers(turn, request, answering.card, retry), end]",
                 "return [end]",
             ),
         ),
@@ -126,7 +128,11 @@ BUGS = (
         what="the text of an exception is shown in the chat",
         whose="chat bots that send str(e)",
         edits=(
-            Edit(ASKING, "writing.phrase = _sentence(error)", "writing.phrase = Phrase(str(error), str(error))"),
+            Edit(
+                ASKING,
+                "phrases.NO_ROOM}.get(code, error.phrase)",
+                "phrases.NO_ROOM}.get(code, Phrase(str(error), str(error)))",
+            ),
             Edit(
                 "bot/engine.py",
                 """        except Exception:  # the boundary: the person gets a sentence, the owner the traceback
@@ -140,6 +146,35 @@ BUGS = (
         found_by=(
             "tests/test_engine.py::test_an_unknown_error_becomes_a_sentence_and_the_chat_goes_on",
             "tests/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence[1113]",
+        ),
+    ),
+    Bug(
+        name="fallback-loops",
+        what="where the other model fails as well, it is asked again, and again",
+        whose="gateways whose fallback is a retry with another name",
+        edits=(
+            Edit(ANSWERING, "None if self._fell_back or self.beside else", "None if self.beside else"),
+            Edit(ANSWERING, "return other if other is None or other.name != self.card.name else None", "return other"),
+        ),
+        found_by=(
+            "tests/test_answering.py::test_it_happens_once",
+            "tests/test_answering.py::test_the_model_that_fails_is_not_its_own_substitute",
+        ),
+    ),
+    Bug(
+        name="refused-history-stays",
+        what="what the vendor refuses of a conversation goes along with every further question: the chat is dead until /reset",
+        whose="chat bots before a vendor with a content filter",
+        edits=(Edit("storage/changes.py", """yield HISTORY["leave_out"], {"id": entry}""", "_ = entry"),),
+        found_by=("tests/test_answering.py::test_what_the_vendor_refuses_of_the_history_is_left_out_for_ever",),
+    ),
+    Bug(
+        name="call-made-twice",
+        what="after a crash a call that sends, buys or deletes is made once more",
+        whose="agents that begin a broken turn anew",
+        edits=(Edit(TOOLWORK, "elif not row.fresh and not (card and card.read_only)", "elif False"),),
+        found_by=(
+            "tests/test_toolwork.py::test_a_call_that_changes_something_and_was_cut_off_is_not_made_again_and_that_is_told",
         ),
     ),
 )

@@ -87,4 +87,24 @@ BUGS = (
         ),
         found_by=("tests/test_access.py::test_without_lists_nobody_is_admitted_but_the_owner_of_the_page",),
     ),
+    Bug(
+        name="consent-not-asked",
+        what="a tool that changes something runs because a model, or the page that it reads, wants it to",
+        whose="agents that run every tool of a server",
+        edits=(Edit("bot/toolwork.py", "return not card.read_only or (", "return ("),),
+        found_by=(
+            "tests/test_toolwork.py::test_what_changes_something_waits_for_a_person",
+            "tests/test_injection.py::test_nothing_happens_that_was_not_allowed",
+        ),
+    ),
+    Bug(
+        name="carried-away",
+        what="a page makes the model fetch an address that has the conversation in it",
+        whose="agents with a tool that reads any address",
+        edits=(Edit("bot/toolwork.py", "if url in self._fetched or", "if True or"),),
+        found_by=(
+            "tests/test_toolwork.py::test_an_address_of_the_models_own_making_is_asked_about",
+            "tests/test_injection.py::test_nothing_happens_that_was_not_allowed",
+        ),
+    ),
 )

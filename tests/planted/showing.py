@@ -71,8 +71,8 @@ BUGS = (
         edits=(
             Edit(
                 "bot/platforms/discord.py",
-                """{"nonce": nonce, "enforce_nonce": True}""",
-                """{"nonce": str(time.monotonic_ns()), "enforce_nonce": True}""",
+                """body |= {"nonce": nonce, "enforce_nonce": True}""",
+                """body |= {"nonce": str(time.monotonic_ns()), "enforce_nonce": True}""",
             ),
         ),
         found_by=("tests/platforms/test_discord.py::test_a_repeated_send_shows_one_message",),

@@ -75,4 +75,14 @@ BUGS = (
             "tests/models/test_budget.py::test_a_picture_is_paid_once_and_never_drawn_twice_when_it_may_have_been_billed",
         ),
     ),
+    Bug(
+        name="rounds-paid-twice",
+        what="the last call of an answer is booked at what all of them cost",
+        whose="agents that add up the usage of a loop and book the sum with its end",
+        edits=(Edit("bot/answering.py", "last=not self.beside and not self.cost", "last=not self.beside"),),
+        found_by=(
+            "tests/test_answering.py::test_a_turn_tells_what_all_its_calls_cost_and_its_commit_settles_only_the_last_of_them",
+            "tests/test_answering_bills.py::test_every_call_has_one_row_with_what_the_vendor_billed",
+        ),
+    ),
 )
