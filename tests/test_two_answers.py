@@ -1,4 +1,4 @@
-"""Two answers that grow at the same time, and what is kept of one that is stopped: from the engine to what stands in the chat."""
+"""Two answers that grow at the same time, and what is kept of one that is stopped, from the engine to the chat."""
 
 from __future__ import annotations
 
