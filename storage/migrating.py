@@ -61,9 +61,9 @@ def opened(path: Path, *, still: bool = False) -> Iterator[tuple[sqlite3.Connect
     try:
         with closing(snapshot.open_to_read(path, still=still)) as connection:
             yield connection, _identify(connection, path)
-    except sqlite3.Error as error:
+    except snapshot.DAMAGED as error:
         raise StorageRefused(
-            f"{path} is no database of Magpie, or it is damaged ({error}); nothing was changed."
+            f"{path} is no database of Magpie, or it is damaged ({snapshot.told(error)}); nothing was changed."
         ) from error
 
 

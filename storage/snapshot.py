@@ -15,6 +15,8 @@ from pathlib import Path
 
 from bot.errors import StorageRefused
 
+DAMAGED = (sqlite3.Error, UnicodeDecodeError)  # what opening or reading a database may raise that is none, or not whole
+
 
 def open_to_read(path: Path, *, still: bool = False) -> sqlite3.Connection:
     """Exactly one connection may write or checkpoint (https://sqlite.org/wal.html, "WAL-reset bug"): this one does neither.
@@ -41,9 +43,14 @@ def take(source: sqlite3.Connection, path: Path) -> None:
             sync(path.parent)
     except (BlockingIOError, FileExistsError) as error:
         raise StorageRefused(f"Another program is writing {path} just now: try again when it has ended.") from error
-    except (OSError, sqlite3.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+    except (OSError, *DAMAGED) as error:
+        reason = error.strerror if isinstance(error, OSError) else told(error)
         raise StorageRefused(f"Cannot write a copy of the database to {path} ({reason}).") from error
+
+
+def told(error: Exception) -> str:
+    """What SQLite says: of a damaged database it may quote what is no text, which Python then cannot read."""
+    return error.object.decode("utf-8", "replace") if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 @contextmanager

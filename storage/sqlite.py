@@ -25,6 +25,7 @@ import aiosqlite
 from bot import metrics
 from bot.errors import InUse, StorageError, StorageRefused
 from bot.ports import Topic
+from storage import snapshot
 from storage.fleet import FLEET
 from storage.migrating import examine, migrate
 from storage.transaction import Making, Step, Steps, Transaction, storable
@@ -323,7 +324,7 @@ def _released(lock: IO[str]) -> Any:
 def _translated(path: Path) -> Any:
     try:
         yield
-    except sqlite3.Error as error:
+    except snapshot.DAMAGED as error:
         raise StorageRefused(
-            f"{path} cannot be used ({error}). If it is damaged, move it away and restore a backup; Magpie leaves it untouched."
+            f"{path} cannot be used ({snapshot.told(error)}). If it is damaged, move it away and restore a backup; Magpie leaves it untouched."
         ) from error

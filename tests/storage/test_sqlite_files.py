@@ -53,7 +53,7 @@ async def test_a_file_that_is_no_database_is_refused_and_left_untouched(path: Pa
         await _opened(path)
 
 
-@pytest.mark.parametrize("damage", ["schema", "pages", "cut"])
+@pytest.mark.parametrize("damage", ["schema", "pages", "cut", "no text"])
 async def test_a_damaged_database_is_refused_and_left_untouched(path: Path, damage: str) -> None:
     await _fill(path)
     _damage(path, damage)
@@ -122,6 +122,8 @@ def _damage(path: Path, where: str) -> None:
             content[middle : middle + 40_960] = os.urandom(40_960)
         case "cut":
             del content[middle:]
+        case "no text":  # a word of the schema, which SQLite then quotes
+            content[:] = content.replace(b"TEXT NOT NULL", b"TEXT NOT N\xd5LL", 1)
     path.write_bytes(content)
 
 
