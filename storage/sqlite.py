@@ -326,5 +326,6 @@ def _translated(path: Path) -> Any:
         yield
     except snapshot.DAMAGED as error:
         raise StorageRefused(
-            f"{path} cannot be used ({snapshot.told(error)}). If it is damaged, move it away and restore a backup; Magpie leaves it untouched."
+            f"{path} cannot be used ({snapshot.told(error)}). If it is damaged, move it away and restore a backup; "
+            "Magpie leaves it untouched."
         ) from error
