@@ -17,6 +17,8 @@ EDGES = frozenset(
     {"bot.settings", "bot.logs", "bot.metrics"}
 )  # of the process: the environment, stderr, what is counted
 
+ALONE = frozenset({"bot.foreign", "bot.apart", "bot.confined"})  # what others wrote is fetched, and read, in one way
+
 # Beside the standard library. A room that is not named needs none; the hub is such a room.
 LIBRARIES = {
     "telegram": {"aiohttp", "starlette", "telegram", "telegramify_markdown"},
@@ -33,8 +35,12 @@ LIBRARIES = {
     "metrics": {"prometheus_client"},
     "wiring": {"aiohttp"},
 }
-# bot/files.py alone in the hub makes pictures fit, and bot/sound.py recordings; both import what they need when the first comes.
-EXCEPTIONS = {("bot.files", "PIL"), ("bot.sound", "soundfile"), ("bot.sound", "numpy")}
+# In the hub bot/files.py alone makes pictures fit, and bot/sound.py with bot/samples.py recordings; what they need for it is
+# imported when the first one comes.
+EXCEPTIONS = {
+    ("bot.files", "PIL"),
+    *((module, library) for module in ("bot.sound", "bot.samples") for library in ("numpy", "soundfile")),
+}
 
 SDKS = {
     *("aiogram", "dashscope", "discord", "mcp", "openai", "PIL", "telegram", "telegramify_markdown", "zhipuai"),
@@ -77,7 +83,7 @@ def room(module: str) -> str:
         return "words"
     if module in WIRING:
         return "wiring"
-    return parts[1] if module in EDGES or module == "bot.foreign" else "hub"
+    return parts[1] if module in EDGES or module in ALONE else "hub"
 
 
 RIMS = ("telegram", "discord", "web", "models", "storage", "tools")
@@ -89,8 +95,10 @@ SEES: dict[str, set[str]] = {
     "listener": {"words"},  # shared by the platforms that are asked over HTTP
     "web": {"words", "metrics", "web", "listener"},
     "telegram": {"words", "metrics", "telegram", "listener"},
-    "hub": {"hub", "words", "metrics", "logs", "foreign", "documents"},
-    "documents": {"words", "documents"},
+    "hub": {"hub", "words", "metrics", "logs", "foreign", "documents", "apart", "confined"},
+    "documents": {"words", "documents", "apart", "confined"},
+    "apart": set(),
+    "confined": set(),
     "settings": {"words"},
     "logs": set(),
     "metrics": {"words"},

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bot import apart
+from bot.samples import WIDTH, NoSound, TooLong, decoded
 from bot.simulator.sounds import speech
 from bot.sound import HEARING_RATE, Clip, Inaudible, prepared, seconds_of, to_ogg_opus
 
@@ -108,14 +110,19 @@ async def test_what_is_no_recording_gets_a_sentence(data: bytes) -> None:
 @given(st.binary(max_size=300), st.integers(0, 1_000))
 @settings(max_examples=60, deadline=None)
 def test_no_damage_breaks_it(noise: bytes, at: int) -> None:
-    import asyncio
-
     whole = recorded(tone(0.2, 16_000), 16_000, "OGG", "VORBIS" if at % 2 else "OPUS")
     try:
-        clip = asyncio.run(prepared(whole[:at] + noise + whole[at + len(noise) :], 60))
-    except Inaudible:
+        heard = decoded(whole[:at] + noise + whole[at + len(noise) :], HEARING_RATE, 60)
+    except (NoSound, TooLong):
         return
-    assert clip.seconds <= 60
+    assert 0 < len(heard) <= 60 * HEARING_RATE * WIDTH
+
+
+async def test_a_recording_that_takes_its_reader_along_is_one_that_cannot_be_heard() -> None:
+    with pytest.raises(TimeoutError):
+        await apart.run("bot.samples", "16000", "60", data=recorded(tone(1, 16_000), 16_000), most=10**6, wall=0.01)
+    said, ended = await apart.run("bot.samples", "x", data=b"", most=10**6, wall=30)
+    assert (said, ended) == (b"", 1)
 
 
 # --- cutting -----------------------------------------------------------------------------------------------------------

@@ -1,21 +1,19 @@
 """What runs in the child process: `python -m bot.documents.child KIND LIMITS`, the file on stdin, one JSON on stdout:
 `{"text": …, "left_out": [[en, zh], …]}` or `{"unopened": [en, zh], "why": …}`.
 
-Before it looks at the file it takes from itself what a reader does not need: memory, time, the network, other programs,
-files to write. Where a system has no such limits (Windows), only the parent's clock is left.
+Before it looks at the file it takes from itself what a reader does not need (`confined`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
-import signal
 import sys
 import traceback
 from pathlib import Path
 
 from bot import phrases_documents as phrases
+from bot.confined import confine
 from bot.documents.document import Limits, Unopened
 from bot.documents.gathering import Gathering
 from bot.documents.kinds import Kind
@@ -29,13 +27,11 @@ READERS = {
     Kind.SLIDES: "slides",
     Kind.PAGE: "page",
 }
-_GRACE = 1  # seconds after the parent's limit, when it seems to be gone
-_REFUSED = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.startfile")
 
 
 def main(kind: Kind, limits: Limits) -> None:
     """An unknown error of a library means that the file is not as its format demands."""
-    _confine(limits)
+    confine(memory=limits.memory, cpu=limits.cpu, wall=limits.wall)
     answer = sys.stdout.buffer
     sys.stdout = sys.stderr  # should a library print
     sys.modules["numpy"] = None  # type: ignore[assignment]  # openpyxl would load it to know its numbers: 0.2 s, 100 MB
@@ -55,28 +51,6 @@ def _read(data: bytes, kind: Kind, limits: Limits) -> dict[str, object]:
     gathering = Gathering(limits)
     importlib.import_module(f"bot.documents.{READERS[kind]}").read(data, gathering)
     return {"text": gathering.text, "left_out": [_pair(phrase) for phrase in gathering.left_out]}
-
-
-def _confine(limits: Limits) -> None:
-    sys.addaudithook(_refuse)
-    try:
-        import resource
-    except ImportError:
-        return
-    signal.setitimer(signal.ITIMER_REAL, limits.wall + _GRACE)
-    for what, most in (
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_CPU, limits.cpu),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with contextlib.suppress(ValueError, OSError):  # macOS refuses some
-            resource.setrlimit(what, (most, most + 1 if what == resource.RLIMIT_CPU else most))
-
-
-def _refuse(event: str, _: object) -> None:
-    if event.startswith(_REFUSED):
-        raise PermissionError(event)
 
 
 def _for_want_of_memory(error: Exception) -> bool:

@@ -156,7 +156,7 @@ async def test_a_child_that_is_killed_by_the_system_is_an_answer_too() -> None:
     ],
 )
 def test_what_the_child_cannot_do(attempt: str, tmp_path: Path) -> None:
-    program = f"import sys\nfrom bot.documents import Limits, child\nchild._confine(Limits())\n{attempt}"
+    program = f"import sys\nfrom bot.confined import confine\nconfine(memory=2**29, cpu=20, wall=30)\n{attempt}"
 
     ended = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
