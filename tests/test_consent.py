@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot import phrases_answering
 from bot.consent import arguments_of, exact
+from bot.platforms import discord_layout, telegram_layout, web_render
 
 TEXTS = st.text(st.characters(), max_size=30)  # surrogates included: JSON may hold them
 VALUES = st.recursive(
@@ -51,3 +55,32 @@ def test_nothing_is_an_empty_object(text: str) -> None:
 def test_what_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         exact(text)
+
+
+ODD = [
+    {"a": "```\n# Head\n``` **b** _c_ [d](https://e.example) <script> & ||x|| @everyone ~~~", "b": [1, {"c": None}]},
+    {"text": "\n".join(f"{number}: `x` 喜鹊 ~~~~ <b>" for number in range(2_000))},
+    {"text": "`" * 9 + "x" * 20_000 + "\u202e" + "```\n```"},
+    {},
+]
+
+
+@pytest.mark.parametrize("platform", ["telegram", "discord", "web"])
+@pytest.mark.parametrize("value", ODD)
+def test_every_platform_shows_all_of_it(platform: str, value: dict[str, object]) -> None:
+    shown = exact(json.dumps(value))
+    markdown = phrases_answering.CONSENT.format(tool="desk__mail", arguments=shown).to("en")
+    if platform == "web":
+        bodies = [html.unescape(re.sub("<[^>]*>", "", web_render.render(markdown)))]
+    elif platform == "telegram":
+        bodies = [piece.body for piece in telegram_layout.layout(markdown)]
+    else:
+        bodies = [
+            re.sub("^```(json)?$", "", piece.body, flags=re.MULTILINE) for piece in discord_layout.layout(markdown)
+        ]
+    assert _dense(shown) in _dense("".join(bodies))
+
+
+def _dense(text: str) -> str:
+    """Without spaces and line ends, which may change where a message ends."""
+    return "".join(text.split())
