@@ -30,6 +30,7 @@ FRESH_SECONDS = 5.0  # Discord takes a first answer for 3 seconds; the rest agai
 QUOTED = 2000  # characters of a quoted message, which has no more unless its author paid
 _SAID = (0, 19)  # message types: a message, a reply; all others are notes of Discord itself
 _VOICE = 1 << 13  # message flag
+_FOREVER = 10**9  # seconds
 _FORWARD = 1  # message_reference type
 _TOKENS = re.compile(r"<(?:@!?(?P<user>\d{1,20})|@&(?P<role>\d{1,20})|a?(?P<emoji>:\w{1,40}:)\d{1,20})>[ \t]*")
 _HAN = re.compile("[\u4e00-\u9fff]")
@@ -296,11 +297,16 @@ def _files(data: JsonObject) -> list[list[str | int | float]]:
         found.append(
             [
                 *(kind, str(one["url"]), str(one.get("filename") or ""), mime),
-                *(size if type(size) is int else 0, float(seconds) if type(seconds) in (int, float) else 0.0),
+                *(size if type(size) is int else 0, _duration(seconds)),
             ]
         )
     found += [["other", "", "sticker", "", 0] for _ in data.get("sticker_items") or ()]
     return found + ([["other", "", "poll", "", 0]] if data.get("poll") else [])
+
+
+def _duration(seconds: object) -> float:
+    """Seconds, 0 for what is none; a number may be larger than any that a float holds."""
+    return float(max(0.0, min(seconds, _FOREVER))) if type(seconds) is int or type(seconds) is float else 0.0
 
 
 def _unix(timestamp: str) -> float:

@@ -30,6 +30,7 @@ ME = "me"  # our addition to an update: the name by which the bot was addressed 
 
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 _FILES = ("photo", "document", "voice", "audio", "video", "video_note", "animation")
+_FOREVER = 10**9  # seconds
 _NAMED = {
     "sticker": "sticker",
     "location": "location",
@@ -350,7 +351,7 @@ def _file(kind: Literal["image", "file", "voice", "video"], shown: Json, mime: s
         _str(shown.get("file_name") or ""),
         _str(shown.get("mime_type") or mime),
         _int(shown.get("file_size") or 0),
-        float(_int(shown.get("duration") or 0)),
+        float(max(0, min(_int(shown.get("duration") or 0), _FOREVER))),
     )
 
 

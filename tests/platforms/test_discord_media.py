@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from bot.errors import Gone
 from bot.messages import Media, Piece
+from bot.platforms import discord_read
 from bot.simulator.sounds import speech
 from bot.sound import to_ogg_opus
 from tests.platforms.discord_house import House, address, house
@@ -108,3 +110,21 @@ async def test_how_long_a_voice_message_is_comes_along(home: House, server: Disc
     [message] = home.messages()
     [voice] = message.attachments
     assert (voice.kind, voice.seconds, voice.mime) == ("voice", 61.5, "audio/ogg")
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("1.5", 1.5),
+        ("7", 7),
+        ("-3", 0),
+        ("NaN", 0),
+        ("Infinity", 1e9),
+        ("1" + "0" * 400, 1e9),
+        ('"9"', 0),
+        ("true", 0),
+        ("null", 0),
+    ],
+)
+def test_a_length_is_a_number_that_makes_sense(told: str, seconds: float) -> None:
+    assert discord_read._duration(json.loads(told)) == seconds
