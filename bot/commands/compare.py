@@ -103,7 +103,7 @@ async def _side_by_side(desk: Asking, turn: Turn, request: Request, cards: Seque
 
 
 def _keepable(turn: Turn, sides: Sequence[_Side], at: int) -> Iterator[Answered | Buttons]:
-    """An answer that is finished enters the history, beside the conversation. Its buttons say that it is, even if it has none."""
+    """An answer that is finished enters the history, beside the conversation. Its buttons, or none, say that it is finished."""
     if not sides[at].said:
         yield Buttons((), sides[at].slot)
     else:
