@@ -195,6 +195,42 @@ async def test_an_edited_question_replaces_the_voice_note(tmp_path: Path) -> Non
         assert [bool(one.media) for one in ann.shown] == [False, False, True]
 
 
+async def test_a_voice_note_that_could_not_be_sent_is_sent_after_the_next_start(tmp_path: Path) -> None:
+    async with TelegramServer() as server, Simulator(script=answer, first_token=0.0, per_token=0.0) as models:
+        settings = on_telegram(server), with_qwen(models)
+        ann = server.user("Ann")
+        chat = server.private(ann)
+        server.fail("sendVoice", times=10_000, status=502)
+        async with magpie(tmp_path, *settings):
+            server.say(chat, ann, "/voice on")
+            server.say(chat, ann, "what is the capital of France?")
+            await until(lambda: server.calls("sendVoice"))
+        asked = len(models.log)
+        assert not [one for one in server.messages(chat) if one.media]
+        server.faults.clear()
+        async with magpie(tmp_path, *settings):
+            await until(lambda: [one for one in server.messages(chat) if one.media])
+            server.say(chat, ann, "/voice off")
+            await until(lambda: any("not spoken" in one.text for one in server.messages(chat)))
+        assert [one.media.kind for one in server.messages(chat) if one.media] == ["voice"]
+        assert len(models.log) == asked  # nothing was spoken, nor paid, twice
+
+
+async def test_stopped_while_it_is_spoken_the_answer_stands(tmp_path: Path) -> None:
+    async with house(tmp_path, script=answer) as here:
+        ann = here.person()
+        await ann.ask("/voice on")
+        here.models.fail(Fault(path="/audio/speech", hang=True))
+        ann.say("what is the capital of France?")
+        await ann.sees(lambda texts: texts and "speaking" in texts[-1])
+        ann.press(ann.shown[-1], "Stop")
+        text = (await ann.hears(2))[-1]
+        assert text.startswith("Paris is the capital")
+        assert text.endswith("(stopped)")
+        await ann.ask("and of Italy?")
+        assert said(here.asked[-2])[-2].startswith("**Paris**")
+
+
 # --- elsewhere ---------------------------------------------------------------------------------------------------------
 
 
