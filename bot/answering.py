@@ -40,7 +40,7 @@ class Answering:
     tools      None: it may ask for no functions
     search     the vendor is to search the web itself
     beside     another model answers the same: each call is paid by itself, and no third one steps in
-    said       what it has said, `sources` what that rests on; `shown` when anything of it was seen, thoughts included
+    said       what it has said, `sources` what that rests on
     notes      what was said to people in front of it
     finished   how it ended, once it has; `failure` is the error that ended it
     asking     it ended because a person must consent to a call
@@ -61,7 +61,6 @@ class Answering:
     failure: ModelError | BudgetSpent | None = None
     asking: bool = False
     cost: int = 0
-    shown: bool = False
     notes: list[str] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
     _asked: tuple[Line, ...] = ()  # what the model is asked, without the functions that it called since
@@ -136,12 +135,8 @@ class Answering:
                         self.sources += found
                     case Text(delta):
                         self._text.append(delta)
-                        self.shown = True
                         yield part
-                    case Thought():
-                        self.shown = True
-                        yield part
-                    case Notice():
+                    case Thought() | Notice():
                         yield part
         if finished is None:
             finished = Finished(reason=Finish.CUT, model=self.card.name)
@@ -170,17 +165,19 @@ class Answering:
 
     def _prompt(self) -> Prompt:
         card, thinks = self.card, thinking.thinks(self.card, self.turn.think)
-        offered = self.tools.cards() if self.tools and card.tools else ()
+        searches = self.search and card.searches  # then it is asked for nothing else: both would number their pages
+        offered = self.tools.cards() if self.tools and card.tools and not searches else ()
+        called = self._called()
         return Prompt(
             card=card,
-            lines=(*self._asked, *self._called()),
+            lines=(*self._asked, *called) if card.tools else _retold(self._asked, called),
             output=context.output_of(card, thinks),
             chat=self.turn.chat,
             turn=self.turn.id,
             seed=self.seed if card.seed else None,
             think=thinks,
             tools=tuple(offered),
-            search=self.search and card.searches,
+            search=searches,
             language=self.turn.language,
             # The turn's commit settles one call by all that `finished` says: not where others had their price, too.
             last=not self.beside and not self.cost,
@@ -256,6 +253,15 @@ class Answering:
                 raise
             return error.trouble is not Trouble.REFUSED
         return True
+
+
+def _retold(asked: tuple[Line, ...], called: tuple[Line, ...]) -> tuple[Line, ...]:
+    """For a model that knows no functions: what another one learned by them stands under the question."""
+    told = [line.text for line in called if line.role == "tool"]
+    if not told:
+        return asked
+    *before, question = asked
+    return (*before, replace(question, text="\n\n".join([question.text, "Looked up for this:", *told])))
 
 
 def _left_out(guilty: Guilty, card: ModelCard) -> Phrase:

@@ -260,7 +260,7 @@ class Asking:
         if answering.asking:
             return [*self._consent(turn, answering), finished]
         if finished.reason is Finish.REFUSED:
-            withdrawn: list[Part | Change] = [Withdraw(), *map(Text, answering.notes)] if answering.shown else []
+            withdrawn: list[Part | Change] = [Withdraw(), *(Text(note, aside=True) for note in answering.notes)]
             phrase = phrases.TROUBLE[Trouble.REFUSED.value]
             return [*withdrawn, Text(phrase.to(language)), *self.offers(turn, request, answering.card), finished]
         if not said.strip():

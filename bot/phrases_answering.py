@@ -15,8 +15,8 @@ LEFT_OUT = Phrase(
 RUNS = Phrase("({tool} …)", "（{tool}……）")
 SOURCES = Phrase("Sources", "来源")
 CONSENT = Phrase(
-    "May I run **{tool}** with exactly this?\n\n```json\n{arguments}\n```",
-    "可以用以下参数运行 **{tool}** 吗？\n\n```json\n{arguments}\n```",
+    "May I run `{tool}` with exactly this?\n\n```json\n{arguments}\n```",
+    "可以用以下参数运行 `{tool}` 吗？\n\n```json\n{arguments}\n```",
 )
 CONSENT_YES = Phrase("Run it", "运行")
 CONSENT_NO = Phrase("No", "不要")

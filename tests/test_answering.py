@@ -150,6 +150,22 @@ async def test_it_goes_on_from_what_the_tools_have_told(chat: Conversation, mode
     assert [line.role for line in models.prompts[-1].lines[1:]] == ["user", "assistant", "tool"]
 
 
+async def test_a_model_that_knows_no_functions_is_told_what_they_said(store: Store, box: Box) -> None:
+    models = ScriptedModels((GLM_TOOLS, replace(QWEN, window=20_000)))
+    models.other = models.cards()[1]
+    models.replies = [[LOOK], trouble(Trouble.OVERLOADED), "Seen by Qwen."]
+    await Conversation(store, models, toolbox=box).say("look")
+    assert models.lines == [("user", "look\n\nLooked up for this:\n\nlook is done")]
+
+
+async def test_a_vendor_that_searches_itself_is_asked_for_nothing_else(store: Store, box: Box) -> None:
+    models = ScriptedModels((replace(GLM_TOOLS, searches=True),))
+    chat = Conversation(store, models, toolbox=box)
+    await chat.say("/search nests")
+    await chat.say("and eggs?")
+    assert [(prompt.search, bool(prompt.tools)) for prompt in models.prompts] == [(True, False), (False, True)]
+
+
 # --- what it costs -------------------------------------------------------------------------------------------------------
 
 

@@ -35,8 +35,8 @@ def document(ref: str = "notes", name: str = "notes.txt", size: int = 100, mime:
     return Attachment("file", ref, name=name, mime=mime, size=size)
 
 
-def chat_with(store: Store, models: ScriptedModels, group: bool = False, **files: bytes | Exception) -> Conversation:
-    return Conversation(store, models, {"web": Album(**files)}, group=group)
+def chat_with(store: Store, models: ScriptedModels, **files: bytes | Exception) -> Conversation:
+    return Conversation(store, models, {"web": Album(**files)})
 
 
 async def test_a_document_stands_before_the_question_under_its_name(store: Store, models: ScriptedModels) -> None:
@@ -106,7 +106,7 @@ async def test_a_documents_name_cannot_end_its_frame(store: Store, models: Scrip
 
 
 async def test_in_a_group_the_speaker_is_named(store: Store, models: ScriptedModels) -> None:
-    chat = chat_with(store, models, group=True, notes=NOTES)
+    chat = Conversation(store, models, {"web": Album(notes=NOTES)}, group=True)
     await chat.say(chat.message("How many?", attachments=(document(),)))
     assert models.lines[-1][1].startswith("Ann: ")
 

@@ -322,7 +322,7 @@ async def asked_to_mail(chat: Conversation, models: ScriptedModels, arguments: s
 async def test_what_changes_something_waits_for_a_person(chat: Conversation, models: ScriptedModels, box: Box) -> None:
     asked = await asked_to_mail(chat, models)
     assert box.ran == [] and list(asked.buttons) == ["Run it", "No"]
-    assert "**mail**" in asked.text and '"to": "Bob"' in asked.text
+    assert "`mail`" in asked.text and '"to": "Bob"' in asked.text
     assert asked.finished.reason is Finish.COMMAND and len(models.prompts) == 1
 
 
