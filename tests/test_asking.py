@@ -219,7 +219,7 @@ async def test_a_file_over_the_limit_is_not_fetched(store: Store, models: Script
 
 async def test_what_cannot_be_read_alone_says_what_can(chat: Conversation, models: ScriptedModels) -> None:
     answer = await chat.say(chat.message("", attachments=(Attachment("other", "x", name="sticker"),)))
-    assert answer.text == "I cannot read this: sticker. I take text, pictures and documents."
+    assert answer.text == "I cannot read this: sticker. I take text, pictures, voice messages and documents."
     assert not models.prompts
 
 

@@ -38,6 +38,9 @@ ODD = "one\ud800two\x00three שלום עולם \u202eright to left"
 LETTERS = "onetwothreeשלוםעולםrighttoleft"
 
 
+DAMAGED = "I cannot open this file: it is damaged or incomplete. Open it yourself, save it anew and send that."
+
+
 # --- kinds of messages that cannot be read ---------------------------------------------------------------------------------
 
 
@@ -46,15 +49,15 @@ LETTERS = "onetwothreeשלוםעולםrighttoleft"
     [
         (
             lambda ann: ann.server.send_sticker(ann.chat, ann.user),
-            "I cannot read this: sticker. I take text and pictures.",
+            "I cannot read this: sticker. I take text, pictures, voice messages and documents.",
         ),
         (
             lambda ann: ann.server.send_voice(ann.chat, ann.user),
-            "I cannot read this: voice message. I take text and pictures.",
+            "I cannot hear this: it is damaged, or no recording in OGG, MP3, WAV or FLAC.",
         ),
         (
             lambda ann: ann.server.send_document(ann.chat, ann.user, b"PK\3\4", "taxes.xlsx"),
-            "I cannot read this: taxes.xlsx. I take text and pictures.",
+            f"taxes.xlsx was not read: {DAMAGED}",
         ),
         (
             lambda ann: ann.server.send_document(ann.chat, ann.user, b"not a picture", "x.png", mime="image/png"),
@@ -78,14 +81,14 @@ async def test_a_file_with_a_question_is_answered_without_the_file_and_says_so(t
     async with house(tmp_path, script=repeat) as here:
         ann = here.person()
         here.telegram.send_document(ann.chat, ann.user, b"PK\3\4", "taxes.xlsx", "How much?")
-        assert await ann.hears() == ["I cannot read this: taxes.xlsx.\n\nYou said: How much?"]
+        assert await ann.hears() == [f"taxes.xlsx was not read: {DAMAGED}\n\nYou said: How much?"]
 
 
 async def test_a_chinese_reader_gets_the_sentence_in_chinese(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         an = here.person("小安", "zh-hans")
         here.telegram.send_sticker(an.chat, an.user)
-        assert await an.hears() == ["我读不了：sticker。我能接收文字和图片。"]
+        assert await an.hears() == ["我读不了：sticker。我能接收文字、图片、语音和文档。"]
 
 
 async def test_an_update_of_a_kind_that_does_not_exist_yet_blocks_nobody(tmp_path: Path) -> None:
@@ -104,7 +107,9 @@ async def test_a_message_of_a_kind_that_does_not_exist_yet_is_named(tmp_path: Pa
         await ann.hears()
         message = {"message_id": hello.id + 1000, "date": hello.date, "chat": ann.chat.json, "from": ann.user.json}
         here.telegram.push_raw({"message": message | {"hologram_note": {"seconds": 3}}})
-        assert (await ann.hears(2))[-1] == "I cannot read this: hologram note. I take text and pictures."
+        assert (await ann.hears(2))[
+            -1
+        ] == "I cannot read this: hologram note. I take text, pictures, voice messages and documents."
         await undisturbed(here)
 
 
