@@ -28,6 +28,7 @@ from bot.messages import (
     Cancelled,
     ChatKey,
     Edited,
+    Ended,
     Event,
     Left,
     Moved,
@@ -319,7 +320,7 @@ class Engine:
         if claim.attempt > MOST_ATTEMPTS:
             dead = f"broke down {MOST_ATTEMPTS} times"
             running.fail(phrases.POISON.to(turn.language))
-        elif turn.id in self._ended or claim.stopped:
+        elif (turn.id in self._ended or claim.stopped) and not isinstance(turn.said, Ended):
             running.stopped = True
         else:
             async with asyncio.TaskGroup() as tasks:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from bot import phrases
 from bot.answer import Answer, Layout
-from bot.messages import Address, Answered, Asked, Button, Change, Choice, Finish, Finished, Ordered, Text, Turn
+from bot.messages import Address, Answered, Asked, Button, Change, Choice, Ended, Finish, Finished, Ordered, Text, Turn
 from bot.ports import ButtonRow, Final, Outcome
 
 BUTTON_LIFE = 86_400.0  # seconds
@@ -40,7 +40,8 @@ class Making:
         if self.stopped:
             finished = replace(finished, reason=Finish.STOPPED)
         if finished.reason is Finish.STOPPED:
-            for slot in answer.unfinished if answer.several else (0,):
+            marked = answer.unfinished if answer.several else () if isinstance(turn.said, Ended) else (0,)
+            for slot in marked:
                 self._append(f"*({phrases.STOPPED.to(turn.language)})*", slot)
             changes = [change for change in changes if not isinstance(change, Ordered)]
             if said.strip() and not answer.several and _unanswered(changes):

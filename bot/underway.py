@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from bot.messages import Ended
 from bot.outcome import Making
 from bot.preview import Preview
 
@@ -18,6 +19,9 @@ class Underway(Making):
     abandoned: bool = False
 
     def stop(self) -> None:
+        """Unless it tells what came of background work: that is made and paid, and nobody could have it told again."""
+        if isinstance(self.turn.said, Ended) and not self.abandoned:
+            return
         if self.reader and not self.stopped:  # a second cancel would break off the handler's own tidying up
             self.reader.cancel()
         self.stopped = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,9 @@ import pytest
 
 from bot import phrases, phrases_jobs
 from bot.lanes import STOP_PREFIX, Lane, lane_of
-from bot.messages import Answered, ChatKey, Finish, Finished, Notice, Ordered, Text
+from bot.messages import Address, Answered, Author, ChatKey, Finish, Finished, Notice, Ordered, Text
+from bot.orders import WorkOrder
+from bot.ports import JobState
 from tests.stage import Gate, House, house, until
 from tests.window import Window
 
@@ -19,6 +22,7 @@ AWAY = ChatKey("window", "2")
 STOPPED = f"*({phrases.STOPPED.en})*"
 RESET = phrases.RESET.en
 WIDE = 400
+ORDER = WorkOrder(author=Author("1", "Ann"), address=Address(HOME), language="en", text="a fox", model="m")
 
 
 def closed(count: int) -> str:
@@ -200,6 +204,32 @@ async def test_a_stop_said_while_the_bot_was_dead(tmp_path: Path) -> None:
 async def test_stop_is_silent_about_a_sentence_that_only_begins_like_its_button() -> None:
     assert lane_of(STOP_PREFIX + "Aq3_-x0bTTye") is Lane.CONTROL
     assert lane_of("stop. I mean it, that is enough") is Lane.TURN
+
+
+@pytest.mark.parametrize("said", ["/stop", "/reset"])
+@pytest.mark.parametrize("dies", [False, True])
+async def test_what_was_made_in_the_background_is_told_all_the_same(tmp_path: Path, said: str, dies: bool) -> None:
+    """It is paid, and nobody could have it told again."""
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        ordered, finished = order("image")
+        gate = Gate()
+        home.script.on("draw", replace(ordered, order=ORDER.dump()), Text("drawing …"), finished)
+        home.script.on("job *", gate, Text("the picture"), finished)
+        await home.say(HOME, "draw")
+        await home.shows(HOME, "drawing …")
+        [job], _ = await home.store.claim_jobs(1)
+        await home.store.end_job(job, JobState.DONE, "", cost=0)
+        home.engine.look()
+        await gate.reached.wait()
+        if dies:
+            await home.crash()
+            gate.open.set()
+            await home.open(home.event("message", HOME, said))
+        else:
+            await home.say(HOME, said)
+            await until(lambda: home.query("SELECT 1 FROM inbox WHERE lane = 'control' AND state = 'done'"))
+            gate.open.set()
+        await until(lambda: "the picture" in home.window.standing(HOME))
 
 
 # --- reset -------------------------------------------------------------------------------------------------------------
