@@ -69,6 +69,7 @@ class Toolwork:
     people   what people wrote: addresses in it may be fetched
     waiting  a person is to be asked, and the turn ends
     granted  the number of the call that the person who pressed has consented to
+    seconds  that all calls may take
     """
 
     rows: Calls
@@ -76,6 +77,7 @@ class Toolwork:
     people: Sequence[str] = ()
     waiting: Waiting | None = None
     granted: int | None = None
+    seconds: float = SECONDS
     _changed: bool = False
     _lines: list[Line] = field(default_factory=list)
     _found: list[Source] = field(default_factory=list)
@@ -182,7 +184,7 @@ class Toolwork:
             return ToolResult(CHANGED, failed=True)
         began = time.monotonic()
         try:
-            async with asyncio.timeout(SECONDS - self._seconds):
+            async with asyncio.timeout(self.seconds - self._seconds):
                 result = await self.toolbox.call(call.name, call.arguments, context)
         except TimeoutError:
             return ToolResult(f"{call.name} took too long and was stopped.", failed=True)
@@ -200,8 +202,8 @@ class Toolwork:
                 return "its arguments are no JSON object, again"
         if self._count >= MOST_CALLS:
             return f"an answer may make {MOST_CALLS} calls"
-        if self._seconds >= SECONDS:
-            return f"the calls of an answer may take {SECONDS:g} seconds"
+        if self._seconds >= self.seconds:
+            return f"the calls of an answer may take {self.seconds:g} seconds"
         if spent >= MONEY:
             return "this answer has cost enough"
         return ""

@@ -332,6 +332,11 @@ class Conversation:
         said = tuple(text if isinstance(text, Message) else self.message(text) for text in texts)
         return await self._turn(said, said, late, stop_at)
 
+    async def begun(self, text: str) -> Turn:
+        """A turn that somebody else is to make."""
+        said = self.message(text)
+        return self._open(await self._claim([said.id]), (said,), late=False)
+
     async def edit(self, message: Message, text: str) -> Answer:
         edited = replace(message, text=text)
         return await self._turn(Edited(edited), [edited])

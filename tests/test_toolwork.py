@@ -7,15 +7,15 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot import toolwork
 from bot.messages import Answered, Finish, Finished, Text
 from bot.ports import MOST_RESULT, Line, Source, ToolCall, ToolCard, ToolResult
-from bot.toolwork import BROKEN, CHANGED, DECLINED, MOST_CALLS, MOST_SHOWN, UNKNOWN
+from bot.toolwork import BROKEN, CHANGED, DECLINED, MOST_CALLS, MOST_SHOWN, UNKNOWN, Toolwork
 from storage import open_store
 from storage.store import Store
 from tests.conversations import BOB, GLM, GLM_VISION, OWNER, Answer, Conversation, Crash, ScriptedModels
@@ -163,16 +163,17 @@ async def test_rounds_that_have_cost_enough_call_nothing_more(
     assert answer.finished.cost == 1_200_000
 
 
-async def test_a_tool_that_hangs_ends_with_the_time_of_all_calls(
-    chat: Conversation, models: ScriptedModels, box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(toolwork, "SECONDS", 0.1)  # a constant, not our code: nobody waits a minute here
+async def test_a_tool_that_hangs_ends_with_the_time_of_all_calls(store: Store, box: Box) -> None:
     box.hanging.add("look")
-    models.replies = [[call(), call("look", '{"text": "again"}')], "It hangs."]
-    assert (await chat.say("look")).text == "It hangs."
+    chat = Conversation(store, ScriptedModels(), toolbox=box)
+    turn = await chat.begun("look")
+    work = Toolwork(store, box, seconds=0.1)
+    async with aclosing(work.run(turn, [call(), call("look", '{"text": "again"}')], "", spent=0)) as notices:
+        assert len([notice async for notice in notices]) == 1
     assert box.ran == [("look", "{}")] and box.stopped == ["look"]
-    assert results(models)[0] == "look took too long and was stopped."
-    assert "seconds" in results(models)[1]
+    first, second = (line.text for line in work.lines() if line.role == "tool")
+    assert first == "look took too long and was stopped." and "0.1 seconds" in second
+    assert not work.cards()
 
 
 async def test_broken_arguments_go_back_twice(chat: Conversation, models: ScriptedModels, box: Box) -> None:
