@@ -286,7 +286,7 @@ class Asking:
         asked = phrases_answering.CONSENT.format(tool=waiting.card.name, arguments=waiting.shown).to(turn.language)
         if waiting.changed:
             asked = f"{phrases_answering.CONSENT_CHANGED.to(turn.language)}\n\n{asked}"
-        action = f"call:{turn.id}:{waiting.card.fingerprint}"
+        action = f"call:{turn.id}:{turn.head}:{waiting.card.fingerprint}"
         labels = (phrases_answering.CONSENT_YES, "yes"), (phrases_answering.CONSENT_NO, "no")
         choices = tuple(Choice(label.to(turn.language), f"{action}:{answer}") for label, answer in labels)
         return [Text(asked), Buttons((choices,))]

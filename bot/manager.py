@@ -220,7 +220,9 @@ class ConversationManager:
             case "continue":
                 return await self._continue(turn, int(rest))
             case "call":
-                earlier, fingerprint, answer = rest.split(":")
+                earlier, head, fingerprint, answer = rest.split(":")
+                if head != str(turn.head):
+                    return reply(turn, phrases.MOVED_ON)
                 return await self._consented(turn, int(earlier), fingerprint, given=answer == "yes")
             case "think":
                 return set_thinking(self._asking, turn, rest)
@@ -251,9 +253,9 @@ class ConversationManager:
         return await ask_again(self._asking, turn, entry, card)
 
     async def _consented(self, turn: Turn, earlier: int, fingerprint: str, *, given: bool) -> Parts:
-        """Go on from where an answer ended on a call that needs consent."""
+        """Go on from where an answer ended on a call that needs consent, while the conversation stands where it stood then."""
         entry = await self._history.asked(earlier)
-        if entry is None or entry.epoch != turn.epoch or entry.parent != turn.head:
+        if entry is None or entry.epoch != turn.epoch:
             return reply(turn, phrases.MOVED_ON)
         question = Question(entry.text, entry.author, entry.files)
         consent = Consent(earlier, fingerprint, given=given)

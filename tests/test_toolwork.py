@@ -402,6 +402,30 @@ async def test_a_chat_that_moved_on_runs_nothing(chat: Conversation, models: Scr
     assert box.ran == []
 
 
+async def test_consent_is_asked_for_an_edited_question_as_well(
+    chat: Conversation, models: ScriptedModels, box: Box
+) -> None:
+    first = chat.message("look")
+    await chat.say(first)
+    models.replies = [[call("mail")]]
+    asked = await chat.edit(first, "mail it")
+    models.replies = ["Sent."]
+    assert (await chat.press(asked.buttons["Run it"])).text == "Sent."
+    assert [name for name, _ in box.ran] == ["mail"]
+
+
+async def test_consent_is_asked_for_a_question_that_is_asked_again(
+    chat: Conversation, models: ScriptedModels, box: Box
+) -> None:
+    await chat.say("mail it")
+    models.replies = [[call("mail")]]
+    asked = await chat.say("/retry")
+    models.replies = ["Sent."]
+    assert (await chat.press(asked.buttons["Run it"])).text == "Sent."
+    await chat.say("thanks")
+    assert models.lines == [("user", "mail it"), ("assistant", "Sent."), ("user", "thanks")]
+
+
 async def test_after_a_reset_nothing_runs(chat: Conversation, models: ScriptedModels, box: Box) -> None:
     asked = await asked_to_mail(chat, models)
     await chat.reset()
