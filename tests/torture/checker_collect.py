@@ -72,8 +72,8 @@ def seen_on_discord(server: DiscordServer) -> list[Shown]:
             writing=message.thinking
             or message.content.endswith(CURSOR.strip())
             or any(button.label in STOP for button in message.buttons),
-            picture=any(one.upload.content_type.startswith("image/") for one in message.attachments),
-            video=any(one.upload.content_type.startswith("video/") for one in message.attachments),
+            picture=any(one.content_type.startswith("image/") for one in message.attachments),
+            video=any(one.content_type.startswith("video/") for one in message.attachments),
             waiting=any(button.label in CANCEL for button in message.buttons),
         )
         for channel in server.world.channels.values()

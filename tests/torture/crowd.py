@@ -7,9 +7,10 @@ Each writes down what they did, in order; a place to talk (`Mouth`) is all that 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 import aiohttp
@@ -128,9 +129,9 @@ class Person:
         called = self._next()
         await self._say("later", f"/later {called} please", called)
 
-    async def draw(self) -> None:
-        called = self._next()
-        await self._say("picture", f"/image {called} a nest", called)
+    async def draw(self, model: str = "") -> None:
+        called, wish = self._next(), f"--model {model} " if model else ""
+        await self._say("picture", f"/image {wish}{called} a nest", called)
 
     async def film(self) -> None:
         called = self._next()
@@ -244,11 +245,21 @@ class OnPage:
         await self._insist("PUT", f"/api/chats/{self._id}/messages/{message}", body)
 
     async def press(self, *labels: str) -> bool:
-        """The page's own stop button; it has no message."""
-        if not set(labels) & set(STOP):
-            return False
-        await self._insist("POST", f"/api/chats/{self._id}/stop", {"id": f"stop-{uuid4().hex[:12]}"})
-        return True
+        """The page's own stop button has no message."""
+        if set(labels) & set(STOP):
+            await self._insist("POST", f"/api/chats/{self._id}/stop", {"id": f"stop-{uuid4().hex[:12]}"})
+            return True
+        try:
+            cards = await cards_of(self._browser, self._id)
+        except aiohttp.ClientError:
+            return False  # the server is dead just now
+        for card in reversed(cards):
+            for label, button in (choice for row in card["buttons"] for choice in row):
+                if not labels or label in labels:
+                    pressed = {"id": f"press-{uuid4().hex[:12]}", "button": button}
+                    await self._insist("POST", f"/api/chats/{self._id}/press", pressed)
+                    return True
+        return False
 
     async def _insist(self, method: str, path: str, body: object) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -260,3 +271,15 @@ class OnPage:
                 except aiohttp.ClientError:
                     pass  # the server is dead just now: the browser tries again
                 await asyncio.sleep(0.05)
+
+
+async def cards_of(browser: aiohttp.ClientSession, chat: str) -> list[dict[str, Any]]:
+    """The messages of one chat, as a browser that opens it gets them."""
+    cards: dict[str, dict[str, Any]] = {}
+    async with asyncio.timeout(30), browser.get(f"/api/chats/{chat}/events") as response:
+        async for line in response.content:
+            if line.startswith(b"event: live"):
+                break
+            if line.startswith(b"data: ["):
+                cards |= {card["id"]: card for card in json.loads(line[6:])}
+    return list(cards.values())

@@ -15,8 +15,8 @@ from bot.simulator.sounds import speech
 from bot.sound import to_ogg_opus
 from tests.servers.telegram import Chat, Message, TelegramServer, User
 from tests.torture.checker_collect import stored
-from tests.torture.crowd import Mouth, OnTelegram, Person
-from tests.torture.world import PAGE_TOKEN, World, cards_of, settled
+from tests.torture.crowd import Mouth, OnTelegram, Person, cards_of
+from tests.torture.world import PAGE_TOKEN, World, settled
 
 PATIENCE = 20.0  # seconds for what must happen on the way
 OUTAGE = 2.5  # seconds without a database: more than between two looks for work

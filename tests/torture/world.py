@@ -6,7 +6,6 @@ Every setting that is a secret is one that stands nowhere else, and the log tell
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,7 +26,7 @@ from tests.servers.discord import DiscordServer
 from tests.servers.telegram import TelegramServer
 from tests.torture import checker_collect as collect
 from tests.torture.checker_run import Run, Shown
-from tests.torture.crowd import Mouth, OnDiscord, OnPage, OnTelegram, Person, tell
+from tests.torture.crowd import Mouth, OnDiscord, OnPage, OnTelegram, Person, cards_of, tell
 
 TELEGRAM_TOKEN = "987654321:AAH-canary_telegram_0123456789abcde"
 DISCORD_TOKEN = "canary-discord-6f1e0c"
@@ -139,18 +138,6 @@ class World:
         if self.discord is not None:
             places["Discord's log"] = collect.said_to_discord(self.discord)
         return places
-
-
-async def cards_of(browser: aiohttp.ClientSession, chat: str) -> list[dict[str, Any]]:
-    """The messages of one chat, as a browser that opens it gets them."""
-    cards: dict[str, dict[str, Any]] = {}
-    async with asyncio.timeout(30), browser.get(f"/api/chats/{chat}/events") as response:
-        async for line in response.content:
-            if line.startswith(b"event: live"):
-                break
-            if line.startswith(b"data: ["):
-                cards |= {card["id"]: card for card in json.loads(line[6:])}
-    return list(cards.values())
 
 
 @asynccontextmanager
