@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from bot.errors import FencedOut
@@ -15,6 +16,7 @@ JOBS = statements("jobs.sql")
 INBOX = statements("inbox.sql")
 
 LONGEST_PAUSE = 120.0  # seconds between two steps
+SHARE = 8  # jobs of a chat that may be at a step at a time
 
 
 def order(turn: int, chat: str, epoch: int, author: str, ordered: Ordered, now: float) -> Transaction[None]:
@@ -38,11 +40,27 @@ def cancel(chat: str, job: int, now: float) -> Transaction[None]:
 
 def claim(worker: str, limit: int, now: float) -> Transaction[tuple[list[Job], float | None]]:
     yield JOBS["due_set_back"], {"now": now, "horizon": now + LONGEST_PAUSE}
-    rows = yield JOBS["due_jobs"], {"now": now, "limit": limit}
-    for row in rows:
-        yield JOBS["hold_job"], {"id": row["id"], "worker": worker, "fence": row["fence"] + 1}
+    rows: list[Record] = []
+    while len(rows) < limit and (found := (yield from _next_due(limit - len(rows), now))):
+        for row in found:
+            yield JOBS["hold_job"], {"id": row["id"], "worker": worker, "fence": row["fence"] + 1}
+        rows += found
     later = (yield JOBS["next_due"], {"now": now})[0]["due"]
     return [load_job(row, row["fence"] + 1) for row in rows], None if later is None else later - now
+
+
+def _next_due(limit: int, now: float) -> Transaction[list[Record]]:
+    """Of each chat only as many as its share allows: one whose answers take minutes must not hold up all others."""
+    rows = yield JOBS["due_jobs"], {"now": now, "limit": limit, "share": SHARE}
+    if not rows:
+        return []
+    held = Counter(row["chat"] for row in (yield JOBS["held_chats"], {}))
+    found: list[Record] = []
+    for row in rows:
+        held[row["chat"]] += 1
+        if held[row["chat"]] <= SHARE:
+            found.append(row)
+    return found
 
 
 def release(worker: str, held: Collection[int]) -> Transaction[None]:

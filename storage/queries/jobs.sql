@@ -19,9 +19,15 @@ WHERE jobs.chat = :chat ORDER BY jobs.id DESC LIMIT :limit;
 -- None waits longer than the longest pause: a later one was written before the clock was set back.
 UPDATE jobs SET due = :now WHERE worker IS NULL AND ended IS NULL AND due > :horizon;
 
+-- name: held_chats
+SELECT chat FROM jobs WHERE worker > '';
+
 -- name: due_jobs
+-- Not those of chats that have their share. (Grouped by no column: the index of who holds what is meant.)
 SELECT jobs.*, ledger.cost FROM jobs LEFT JOIN ledger ON ledger.id = jobs.call
-WHERE jobs.worker IS NULL AND jobs.ended IS NULL AND jobs.due <= :now ORDER BY jobs.due LIMIT :limit
+WHERE jobs.worker IS NULL AND jobs.ended IS NULL AND jobs.due <= :now
+    AND jobs.chat NOT IN (SELECT max(chat) FROM jobs WHERE worker > '' GROUP BY chat || '' HAVING count(*) >= :share)
+ORDER BY jobs.due LIMIT :limit
 -- postgres: FOR UPDATE OF jobs SKIP LOCKED
 ;
 

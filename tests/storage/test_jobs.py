@@ -11,6 +11,7 @@ from bot.errors import FencedOut
 from bot.messages import ENDED, Cancelled, ChatKey, Ordered
 from bot.ports import Job, JobState
 from storage import Store, open_store
+from storage.jobs import SHARE
 from tests.storage.saying import AWAY, HOME, only_claim, opened, outcome, reset, said, stop
 
 DAY = "2026-11-22"
@@ -53,6 +54,16 @@ async def test_one_worker_holds_it_at_a_time(store: Store) -> None:
     await ordered(store)
     await held(store)
     assert await store.claim_jobs(10) == ([], None)
+
+
+async def test_a_chat_has_its_share_and_leaves_the_rest_to_others(store: Store) -> None:
+    crowd = [await ordered(store, f"crowd {number}") for number in range(2 * SHARE)]
+    other = await ordered(store, "other", chat=AWAY)
+    jobs, _ = await store.claim_jobs(2 * SHARE)
+    assert [job.id for job in jobs] == [*crowd[:SHARE], other]
+    assert (await store.claim_jobs(2 * SHARE))[0] == []
+    await store.end_job(jobs[0], JobState.DONE, "", cost=0)
+    assert [job.id for job in (await store.claim_jobs(2 * SHARE))[0]] == [crowd[SHARE]]
 
 
 async def test_a_claim_of_which_the_worker_was_never_told_is_given_back(store: Store) -> None:
@@ -239,7 +250,8 @@ async def test_two_workers_share_them_out(url: str) -> None:
             pytest.skip("SQLite has one worker")
         other = await stack.enter_async_context(open_store(url))
         await other.enrol()
-        ids = {await ordered(store, str(number)) for number in range(20)}
+        chats = [ChatKey("telegram", str(number)) for number in range(20)]
+        ids = {await ordered(store, chat.chat, chat=chat) for chat in chats}
         claims = await asyncio.gather(*(one.claim_jobs(7) for one in (store, other) * 3))
         found = [job.id for jobs, _ in claims for job in jobs]
         assert sorted(found) == sorted(ids)
