@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.errors import FencedOut, Superseded
@@ -194,7 +196,8 @@ async def test_everything_moves_along(store: Store) -> None:
     assert button is not None and button.chat == NEW
     for key in (NEW, HOME):
         asked, answered = await store.exchange(key, "m1"), await store.exchange(key, "p0")
-        assert asked == answered is not None
+        assert asked is not None and answered is not None
+        assert (asked.piece, replace(answered, piece=None)) == (None, asked)
         assert (await store.report(key)) is not None
     moved = await only_claim(store)
     assert (moved.chat, moved.model, moved.seq, payloads(moved)) == (NEW, "qwen", 2, ["2"])
