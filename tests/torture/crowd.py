@@ -38,8 +38,8 @@ def tell(question: Question, short: int = SHORT, at_once: int = 25) -> Reply:
     told = " ".join(said.text for said in question.said)
     marks = sorted({*CANARY.findall(told), *MARK.findall(told)})
     last = question.user_turns[-1].text
-    for words, (tool, arguments) in TOOLS.items():
-        if words in last and tool in question.tools and not results(question.said):
+    for wish, (tool, arguments) in TOOLS.items():
+        if wish in last and tool in question.tools and not results(question.said):
             arguments = arguments.replace("CANARY", next(iter(CANARY.findall(told)), ""))
             return Reply(tool_calls=(ToolCall("call_1", tool, arguments),), finish="tool_calls")
     chunks = [f"Given {' '.join(marks)}.\n\n"]

@@ -24,11 +24,11 @@ from tests.servers.proxy import FaultProxy
 from tests.torture.checker import check
 from tests.torture.checker_money import wrong_money
 from tests.torture.checker_run import Run
-from tests.torture.crowd import Person
+from tests.torture.crowd import Person, cards_of
 from tests.torture.drizzle import Drizzle
 from tests.torture.gauges import Gauges, look, slope, watched
 from tests.torture.part import Effort, Tally
-from tests.torture.world import PAGE_TOKEN, World, cards_of, empty_database, passed, world
+from tests.torture.world import PAGE_TOKEN, World, empty_database, passed, world
 
 log = logging.getLogger(__name__)
 
