@@ -185,17 +185,19 @@ def _cards(models: Models, turn: Turn, kind: Kind) -> Iterator[ModelCard]:
 
 # --- what can be said aloud --------------------------------------------------------------------------------------------
 
+# A model may be asked for the same mark ten thousand times: none of these looks at a row of marks again from each of them.
 _REPLACED = (
-    (re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]*\1[^\n]*$|\Z)", re.MULTILINE | re.DOTALL), " "),
-    (re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),
+    (re.compile(r"[ \t]{2,}"), " "),
+    (re.compile(r"^[ \t]*(`{3,20}|~{3,20})[^\n]*\n.*?(?:^[ \t]*\1[^\n]*$|\Z)", re.MULTILINE | re.DOTALL), " "),
+    (re.compile(r"!?\[([^\[\]\n]*)\]\([^)\n]{0,500}\)"), r"\1"),
     (re.compile(r"<?https?://[^\s<>]+>?"), " "),
     (re.compile(r"\[\d{1,3}\]"), ""),  # where sources are named
-    (re.compile(r"^[ \t]*\|?[ \t:|-]*-{3}[ \t:|-]*$", re.MULTILINE), " "),  # rules, and those of tables
+    (re.compile(r"^(?=[^\n]*---)[ \t:|-]+$", re.MULTILINE), " "),  # rules, and those of tables
     (re.compile(r"^[ \t]*(?:#{1,6}|>|[-*+•](?:[ \t]+\[[ xX]\])?)[ \t]+", re.MULTILINE), ""),
     (re.compile(r"^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", re.MULTILINE), ""),
     (re.compile(r"[ \t]*\|[ \t]*"), ", "),
     (re.compile(r"<[^<>\n]{1,100}>"), " "),
-    (re.compile(r"\*+|~~|`+|(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)"), ""),
+    (re.compile(r"\*+|~~|`+|(?<!\w)_{1,20}(?=\w)|(?<=\w)_{1,20}(?!\w)"), ""),
     (re.compile(r"(?<=[^\s.,:;!?。，：；！？、…])[ \t]*\n\s*"), ". "),  # a line's end is heard as a stop
     (re.compile(r"\s+"), " "),
     (re.compile(r"(?:, ){2,}|^, |, (?=\.|$)"), " "),

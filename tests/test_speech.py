@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,16 @@ def test_nobody_listens_for_ever() -> None:
     said = speakable("This is a sentence. " * 200)
     assert len(said) <= MOST_SPOKEN
     assert said.endswith("sentence.…")
+
+
+@pytest.mark.parametrize(
+    "mark", ["[", "[a](", "`", "```\n", "| ", " ", "- x\n", "_", "-", "a\n", "\u3000\n", "[12", "http://", "*", "<"]
+)
+def test_a_row_of_marks_without_end_holds_nobody_up(mark: str) -> None:
+    began = time.process_time()
+    pieces(speakable(f"a{mark * (60_000 // len(mark))}b"))
+    pieces(speakable(f"{mark * (60_000 // len(mark))}x"))
+    assert time.process_time() - began < 1.0, "it took a minute once"
 
 
 def test_portions_end_with_sentences() -> None:
