@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 PATIENCE = 12.0  # seconds: the longest wait between two tries of a piece
 MOST_THROTTLES = 10_000
 
+SECOND_LOOK = (
+    6.0  # seconds: two leases after which nothing of another worker can still be on its way but by a stalled network
+)
 LOOK = 0.1  # seconds between looks at a lease that may come back
 
 Moving = Callable[[ChatKey, ChatKey], Awaitable[None]]
@@ -85,17 +88,29 @@ class Delivery:
             async with throttle.lock:
                 if throttle.wait() > 0 or not self.may_act():
                     return
-                final = await self._outbox.standing(turn)
-                if final is None:
-                    return
-                throttle.spend()
-                try:
-                    platform = self._platforms[address.chat.platform]
-                    await platform.edit(address, final.id, replace(piece, buttons=final.piece.buttons))
-                except RetryLater as error:
-                    throttle.flood(error.seconds)
-                except PlatformError as error:
-                    log.info("%s: how far turn %d is could not be shown: %s", address.chat, turn, error)
+                for final in (await self._outbox.standing(turn))[:1]:
+                    await self._touch(address, throttle, final, replace(piece, buttons=final.piece.buttons))
+
+    async def show_again(self, address: Address, turn: int, wait: float = SECOND_LOOK) -> None:
+        """Once more what stands of an answer that was taken over from another worker: a preview that it was about to send when
+        its lease ended may have come after ours. Raises StorageError."""
+        await asyncio.sleep(wait)
+        with self.throttle(address) as throttle:
+            async with throttle.lock:
+                for final in await self._outbox.standing(turn):
+                    await asyncio.sleep(throttle.wait())
+                    if self.may_act() and not final.piece.media:
+                        await self._touch(address, throttle, final, final.piece)
+
+    async def _touch(self, address: Address, throttle: Throttle, final: Final, piece: Piece) -> None:
+        """Best effort: what counts stands already."""
+        throttle.spend()
+        try:
+            await self._platforms[address.chat.platform].edit(address, final.id, piece)
+        except RetryLater as error:
+            throttle.flood(error.seconds)
+        except PlatformError as error:
+            log.info("%s: a message of turn %d could not be changed: %s", address.chat, final.turn, error)
 
     async def resume(self) -> Sequence[Callable[[], Awaitable[None]]]:
         """The outboxes that are ours to show and that nobody shows: after a start, or left by another worker. Raises

@@ -260,6 +260,8 @@ class Engine:
             self._busy -= 1
             if not self._busy:
                 self._idle.set()
+        if claim.attempt > 1 and isinstance(self._fleet, Fleet):
+            await self._show(partial(self._delivery.show_again, Address(claim.chat), claim.turn))
 
     async def _show(self, showing: Showing) -> None:
         """What is to be shown waits in the store: a breakdown loses nothing, and must not end anything else."""

@@ -69,6 +69,5 @@ def take(worker: str) -> Transaction[list[ChatKey]]:
     return [ChatKey.parse(row["chat"]) for row in rows]
 
 
-def standing(turn: int) -> Transaction[Final | None]:
-    rows = yield OUTBOX["standing_piece"], {"turn": turn}
-    return load_final(rows[0]) if rows else None
+def standing(turn: int) -> Transaction[list[Final]]:
+    return [load_final(row) for row in (yield OUTBOX["standing_pieces"], {"turn": turn})]

@@ -189,7 +189,7 @@ class Store:
     async def take(self) -> Sequence[ChatKey]:
         return await self._run(partial(outbox.take, self._worker), chats=None)
 
-    async def standing(self, turn: int) -> Final | None:
+    async def standing(self, turn: int) -> Sequence[Final]:
         return await self._run(partial(outbox.standing, turn))
 
     # Workers

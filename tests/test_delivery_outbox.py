@@ -11,7 +11,7 @@ import pytest
 from bot.answer import CURSOR
 from bot.delivery import Delivery
 from bot.errors import ChatMoved, Forbidden, PlatformError, Rejected, RetryLater, Revoked, Unreachable, Unsure
-from bot.messages import Address, Button, ChatKey, Text
+from bot.messages import Address, Button, Buttons, ChatKey, Choice, Finish, Finished, Piece, Text
 from storage import open_store
 from tests.stage import Gate, house, until
 from tests.storage.saying import only_claim, outcome, pieces, said
@@ -185,3 +185,32 @@ async def test_an_edit_waits_until_it_is_known_where_the_old_answer_stands(tmp_p
         await home.edit(HOME, question, "new")
         await home.shows(HOME, "re: new")
         assert len(home.window.made("send")) == 1
+
+
+# --- beside the outbox -------------------------------------------------------------------------------------------------
+
+
+async def test_a_preview_that_comes_after_the_answer_does_not_stay(tmp_path: Path) -> None:
+    """Of a worker that had the turn before, and was about to send it when its lease ended."""
+    async with house(tmp_path) as home:
+        await home.say(HOME, "q")
+        await home.shows(HOME, "re: q")
+        [(turn, message)] = home.query("SELECT turn, message FROM outbox")
+        await home.window.edit(Address(HOME), message, Piece("re:" + CURSOR))
+        await home.delivery.show_again(Address(HOME), turn, 0.0)
+        assert home.window.standing(HOME) == ["re: q"]
+
+
+async def test_how_far_work_is_stands_in_the_message_that_waits_with_its_buttons(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.script.on(
+            "q", Text("waiting"), Buttons(((Choice("Cancel", "cancel:1"),),)), Finished(reason=Finish.COMMAND)
+        )
+        await home.say(HOME, "q")
+        await home.shows(HOME, "waiting")
+        [(turn,)] = home.query("SELECT turn FROM outbox")
+        await home.delivery.retouch(Address(HOME), turn, Piece("half of it"))
+        [piece] = home.window.pieces(HOME)
+        assert (piece.body, [button.label for row in piece.buttons for button in row]) == ("half of it", ["Cancel"])
+        await home.delivery.retouch(Address(HOME), turn + 1, Piece("somebody else's"))
+        assert home.window.standing(HOME) == ["half of it"]

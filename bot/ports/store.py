@@ -261,8 +261,8 @@ class Outbox(Protocol):
     async def waiting(self, chat: ChatKey) -> Sequence[tuple[Address, Final]]:
         """What is still to be shown in this chat, in order; nothing where another worker shows it."""
 
-    async def standing(self, turn: int) -> Final | None:
-        """The first piece of this turn's answer, if its message stands and is still this turn's."""
+    async def standing(self, turn: int) -> Sequence[Final]:
+        """The pieces of this turn's answer whose messages stand and are still this turn's."""
 
     async def take(self) -> Sequence[ChatKey]:
         """The chats in which something is still to be shown, by us: those that nobody shows are ours from now on."""

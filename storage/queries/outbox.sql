@@ -6,10 +6,10 @@ ON CONFLICT (turn, slot, number) DO UPDATE SET message = excluded.message;
 -- name: shown_pieces
 SELECT slot, number, message FROM outbox WHERE turn = :turn AND message <> '' ORDER BY slot, number;
 
--- name: standing_piece
+-- name: standing_pieces
 SELECT outbox.turn, slot, number, piece, message, generation, outbox.state, turns.state AS finish
 FROM outbox JOIN turns ON turns.id = outbox.turn
-WHERE outbox.turn = :turn AND slot = 0 AND number = 0 AND outbox.state = 'sent' AND message <> '' AND piece IS NOT NULL;
+WHERE outbox.turn = :turn AND outbox.state = 'sent' AND message <> '' AND piece IS NOT NULL ORDER BY slot, number;
 
 -- name: queue_piece
 INSERT INTO outbox (chat, turn, slot, number, piece, state) VALUES (:chat, :turn, :slot, :number, :piece, 'queued')
