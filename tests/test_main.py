@@ -249,6 +249,8 @@ async def test_a_check_that_is_interrupted_ends_without_a_word(tmp_path: Path) -
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # Whoever runs the tests in the background of a shell has Ctrl-C ignored, and so would the child.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         await asked.wait()
         doctor.send_signal(signal.SIGINT)
