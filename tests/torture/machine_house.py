@@ -7,16 +7,20 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from yarl import URL
+
 from bot.delivery import Delivery
 from bot.engine import Engine
 from bot.errors import Gone, ModelError, Trouble
 from bot.fleet import Alone, Fleet
+from bot.jobs import Pauses, Runner, Steps
 from bot.manager import ConversationManager
 from bot.messages import (
     Address,
@@ -39,8 +43,23 @@ from bot.messages import (
 from bot.models import Limits
 from bot.models.budget import Budget
 from bot.models.guarded import Guarded
-from bot.models.vendor import Drawn
-from bot.ports import ChatModel, ImageModel, Intake, Kind, ModelCard, PicturePrompt, Prompt, Unknown
+from bot.models.offers import Offered
+from bot.models.vendor import Drawn, Linked
+from bot.ports import (
+    Background,
+    ChatModel,
+    Hit,
+    ImageModel,
+    Intake,
+    Kind,
+    ModelCard,
+    Order,
+    PicturePrompt,
+    Prompt,
+    SpeechModel,
+    SpeechPrompt,
+    Unknown,
+)
 from bot.ports.store import Topic
 from storage.store import Database, Store
 from tests.conversations import KeptFiles
@@ -48,10 +67,19 @@ from tests.window import Window
 
 T = TypeVar("T")
 LIMIT = 50_000_000  # millionths of a CNY a day: more than a walk can spend
+NOWHERE = URL("http://vendor.invalid")
+PAUSES = Pauses(first=0.02, longest=0.05, again=0.01, most_again=0.05, idle=0.05, watch=0.02, store=0.01, rate=10_000.0)
 SLOW, FAILS = "slow", "fails"  # words in a question that the vendor understands
 CARDS = (
     ModelCard(
-        name="glm-said", vendor="glm", kind="chat", window=32_000, output=500, price=((32_000, 3, 14),), default=True
+        name="glm-said",
+        vendor="glm",
+        kind="chat",
+        window=32_000,
+        output=500,
+        price=((32_000, 3, 14),),
+        default=True,
+        later=True,
     ),
     ModelCard(name="qwen-said", vendor="qwen", kind="chat", window=32_000, output=500, default=True),
 )
@@ -74,6 +102,9 @@ class Echo:
 
     chance: random.Random
     asked: list[Asked] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)  # orders that came again, though their task was asked after
+    _tasks: dict[str, tuple[Prompt, float]] = field(default_factory=dict)  # with when it is done
+    _looked: set[int] = field(default_factory=set)  # whose task was asked after, by turn
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Text | Thought | Finished, None]:
         lines = tuple(line.text for line in prompt.lines[1:])
@@ -94,9 +125,43 @@ class Echo:
     async def draw(self, prompt: PicturePrompt) -> Drawn:
         raise ModelError(Trouble.NO_MODEL, vendor="glm")
 
+    # --- questions that are answered later -----------------------------------------------------------------------------
+
+    async def submit(self, order: Order) -> str | Linked:
+        assert isinstance(order, Prompt)
+        lines = tuple(line.text for line in order.lines[1:])
+        if order.turn in self._looked:
+            self.repeated.append(f"{lines[-1]} was ordered again, though its task was known")
+        self.asked.append(Asked(order.turn, lines))
+        await self._think(lines[-1])
+        task = f"task-{len(self._tasks)}"
+        self._tasks[task] = order, time.monotonic() + self.chance.random() * (0.3 if SLOW in lines[-1] else 0.01)
+        return task
+
+    async def look(self, card: ModelCard, task: str) -> Linked | None:
+        order, ready = self._tasks[task]
+        self._looked.add(order.turn)
+        if time.monotonic() < ready:
+            return None
+        text = f"re[{order.lines[-1].text}]"
+        usage = Usage(prompt=sum(len(line.text) for line in order.lines), completion=len(text))
+        return Linked(finished=Finished(reason=Finish.STOP, usage=usage, model=card.name), host=NOWHERE, text=text)
+
+    async def cancel(self, card: ModelCard, task: str) -> None:
+        """What it took on it finishes."""
+
+    async def transcribe(self, prompt: SpeechPrompt) -> tuple[str, Finished]:
+        raise ModelError(Trouble.NO_MODEL, vendor="glm")
+
+    async def speak(self, prompt: SpeechPrompt) -> tuple[bytes, Finished]:
+        raise ModelError(Trouble.NO_MODEL, vendor="glm")
+
+    async def search(self, query: str, count: int) -> Sequence[Hit]:
+        raise ModelError(Trouble.NO_MODEL, vendor="glm")
+
 
 class Both:
-    """ports.Models over two cards, each behind the real policies and the real budget."""
+    """ports.Models and ports.Offers over two cards, each behind the real policies and the real budget."""
 
     simulated = False
 
@@ -104,7 +169,9 @@ class Both:
         async def opened() -> Echo:
             return vendor
 
-        self._guarded = Guarded("glm", opened, Budget(store, LIMIT), Limits(pace=0.001))
+        budget, limits = Budget(store, LIMIT), Limits(pace=0.001)
+        self._guarded = Guarded("glm", opened, budget, limits)
+        self._offered = Offered("glm", opened, budget, limits, admission=self._guarded.admission)
 
     def cards(self) -> Sequence[ModelCard]:
         return CARDS
@@ -120,6 +187,15 @@ class Both:
 
     def image(self, card: ModelCard) -> ImageModel:
         return self._guarded
+
+    def background(self, card: ModelCard) -> Background:
+        return self._offered
+
+    def speech(self, card: ModelCard) -> SpeechModel:
+        return self._offered
+
+    def searching(self) -> None:
+        return None
 
     def fallback(self) -> ModelCard | None:
         return None
@@ -256,20 +332,25 @@ class Worker:
                 await store.move(old, new)
 
             delivery = Delivery(store, platforms, moving, fleet.may_act)
+            both, files = Both(store, self._vendor), KeptFiles()
             manager = ConversationManager(
-                history=store, models=Both(store, self._vendor), platforms=platforms, files=KeptFiles()
+                history=store, models=both, platforms=platforms, files=files, jobs=store, offers=both
             )
+            steps = Steps(store, both, both, files, manager.prompt_of, ended=lambda: self.engine.look(), pauses=PAUSES)
+            runner = Runner(store, steps, may_act=fleet.may_act)
             self.engine = Engine(
                 inbox=store, control=store, platforms=platforms, handler=manager, delivery=delivery,
-                moved=lambda old, new: None, fleet=fleet,
+                moved=lambda old, new: None, ordered=runner.look, fleet=fleet,
             )  # fmt: skip
             store.subscribe(Topic.WORK, self.engine.look)
             store.subscribe(Topic.SHOW, self.engine.look_for_outboxes)
             store.subscribe(Topic.STOP, fleet.hurry)
+            store.subscribe(Topic.STOP, runner.look)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(fleet.run(self.engine.heard))
                 await fleet.begun()
                 self._up.set()
+                tasks.create_task(runner.run())
                 await self.engine.run()
 
 

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot import phrases_jobs
 from bot.lanes import Lane, lane_of
 from bot.messages import ChatKey, Event
 from tests.torture.machine_house import FAILS, SLOW, Echo, Worker
@@ -24,9 +25,9 @@ QUIET = 40.0  # seconds until all that was begun must have ended
 TURNS_A_SECOND = 0.03  # seconds that a step waits at most, and four of five do not
 
 KINDS = {
-    "send": 30, "burst": 6, "edit": 12, "reply": 4, "quote": 2, "reset": 4, "model": 3, "stop": 5, "stop button": 5,
-    "press": 5, "undo": 3, "retry": 3, "again": 4, "delete": 2, "kick": 1, "invite": 3, "migrate": 1, "kill": 3,
-    "kill while accepting": 2, "wait": 3,
+    "send": 30, "burst": 6, "edit": 12, "reply": 4, "quote": 2, "later": 4, "cancel": 2, "reset": 4, "model": 3, "stop": 5,
+    "stop button": 5, "press": 5, "undo": 3, "retry": 3, "again": 4, "delete": 2, "kick": 1, "invite": 3, "migrate": 1,
+    "kill": 3, "kill while accepting": 2, "wait": 3,
 }  # fmt: skip
 
 
@@ -123,6 +124,11 @@ class Walk:
             case "stop button":
                 if found := [button for button in self._buttons(place) if lane_of(button) is Lane.CONTROL]:
                     await self._accept(step, self._event(step, "press", text=found[-1]))
+            case "later":
+                await self._say(step, f"/later {self._text(step)}")
+            case "cancel":
+                if found := self._buttons(place, phrases_jobs.CANCEL.en):
+                    await self._accept(step, self._event(step, "press", text=_picked(found, step.pick)))
             case "press":
                 if found := self._buttons(place):
                     await self._accept(step, self._event(step, "press", text=_picked(found, step.pick)))
@@ -149,10 +155,11 @@ class Walk:
             case _:
                 await asyncio.sleep(0.1)
 
-    def _buttons(self, place: Place) -> list[str]:
-        """What the buttons carry that now stand in a chat."""
+    def _buttons(self, place: Place, label: str = "") -> list[str]:
+        """What the buttons carry that now stand in a chat, all or those of this label."""
         pieces = [piece for key in place.keys for piece in self.window.pieces(key)]
-        return [button.id for piece in pieces for row in piece.buttons for button in row]
+        buttons = [button for piece in pieces for row in piece.buttons for button in row]
+        return [button.id for button in buttons if label in ("", button.label)]
 
     # --- people --------------------------------------------------------------------------------------------------------
 
@@ -239,12 +246,12 @@ class Walk:
     async def _accept(self, step: Step, event: Event) -> None:
         await self._engine(step).accept([event])
         said = json.loads(event.payload)
-        token = said["text"].split(" ")[0] if said["text"].startswith("c") else ""
-        kind = said["text"].strip("/") if said["text"].startswith("/") else said["kind"]
-        self.log.append(
-            Said(len(self.log), step.chat, kind, event.event, event.message, token if kind in ("message", "edit") else "",
-                 event.edits)
-        )  # fmt: skip
+        command, text = "", said["text"]
+        if text.startswith("/"):
+            command, _, text = text[1:].partition(" ")
+        kind = command or said["kind"]
+        token = text.split(" ")[0] if kind in ("message", "edit", "later") and text.startswith("c") else ""
+        self.log.append(Said(len(self.log), step.chat, kind, event.event, event.message, token, event.edits))
         self._events.append(event)
 
     def _engine(self, step: Step) -> Any:
@@ -260,6 +267,7 @@ class Walk:
         busy = (
             "SELECT 'inbox', chat, state FROM inbox WHERE state IN ('queued', 'taken') UNION ALL "
             "SELECT 'outbox', chat, state FROM outbox WHERE state IN ('queued', 'surplus') UNION ALL "
+            "SELECT 'jobs', chat, state FROM jobs WHERE ended IS NULL UNION ALL "
             "SELECT 'chats', chat, owner FROM chats WHERE owner IS NOT NULL OR turn IS NOT NULL OR pending <> 0"
         )
         while waiting := await self.rows(busy):
