@@ -149,9 +149,9 @@ class Asking:
         """Work in the background, of whatever chat."""
         return await self._jobs.job(id) if self._jobs else None
 
-    async def recent_jobs(self, turn: Turn, limit: int) -> Sequence[Job]:
+    async def recent_jobs(self, turn: Turn, limit: int, *, open_only: bool = False) -> Sequence[Job]:
         """Of this chat, newest first."""
-        return await self._jobs.jobs(turn.chat, limit) if self._jobs else ()
+        return await self._jobs.jobs(turn.chat, limit, open_only=open_only) if self._jobs else ()
 
     # --- asking --------------------------------------------------------------------------------------------------------
 

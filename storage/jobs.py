@@ -148,8 +148,9 @@ def job(id: int) -> Transaction[Job | None]:
     return load_job(rows[0]) if rows else None
 
 
-def of_chat(chat: str, limit: int) -> Transaction[Sequence[Job]]:
-    rows = yield JOBS["jobs_of_chat"], {"chat": (yield from home(chat)), "limit": limit}
+def of_chat(chat: str, limit: int, *, open_only: bool) -> Transaction[Sequence[Job]]:
+    named = "open_jobs_of_chat" if open_only else "jobs_of_chat"
+    rows = yield JOBS[named], {"chat": (yield from home(chat)), "limit": limit}
     return [load_job(row) for row in rows]
 
 

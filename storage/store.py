@@ -248,8 +248,8 @@ class Store:
     async def job(self, id: int) -> Job | None:
         return await self._run(partial(jobs.job, id))
 
-    async def jobs(self, chat: ChatKey, limit: int) -> Sequence[Job]:
-        return await self._run(partial(jobs.of_chat, str(chat), limit))
+    async def jobs(self, chat: ChatKey, limit: int, *, open_only: bool = False) -> Sequence[Job]:
+        return await self._run(partial(jobs.of_chat, str(chat), limit, open_only=open_only))
 
     async def claim_jobs(self, limit: int) -> tuple[Sequence[Job], float | None]:
         return await self._run(partial(jobs.claim, self._worker, limit, self._now), chats=None)

@@ -111,8 +111,7 @@ async def place(desk: Asking, turn: Turn, kind: Kind, order: WorkOrder, asked: A
 
 async def check_room(desk: Asking, turn: Turn) -> None:
     """Raises Declined where enough is under way."""
-    latest = await desk.recent_jobs(turn, MOST_OPEN)
-    if len(latest) == MOST_OPEN and all(job.ended is None for job in latest):
+    if len(await desk.recent_jobs(turn, MOST_OPEN, open_only=True)) == MOST_OPEN:
         raise Declined(phrases_jobs.MOST_OPEN.format(count=MOST_OPEN))
 
 

@@ -54,8 +54,8 @@ class Jobs(Protocol):
 
     async def job(self, id: int) -> Job | None: ...
 
-    async def jobs(self, chat: ChatKey, limit: int) -> Sequence[Job]:
-        """The chat's latest, newest first."""
+    async def jobs(self, chat: ChatKey, limit: int, *, open_only: bool = False) -> Sequence[Job]:
+        """The chat's latest, newest first; only those that have not ended."""
 
 
 class Works(Protocol):

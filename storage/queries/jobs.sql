@@ -15,6 +15,10 @@ WHERE jobs.id = :id AND jobs.worker = :worker AND jobs.fence = :fence AND jobs.e
 SELECT jobs.*, ledger.cost FROM jobs LEFT JOIN ledger ON ledger.id = jobs.call
 WHERE jobs.chat = :chat ORDER BY jobs.id DESC LIMIT :limit;
 
+-- name: open_jobs_of_chat
+SELECT jobs.*, ledger.cost FROM jobs LEFT JOIN ledger ON ledger.id = jobs.call
+WHERE jobs.chat = :chat AND jobs.ended IS NULL ORDER BY jobs.id DESC LIMIT :limit;
+
 -- name: due_set_back
 -- None waits longer than the longest pause: a later one was written before the clock was set back.
 UPDATE jobs SET due = :now WHERE worker IS NULL AND ended IS NULL AND due > :horizon;

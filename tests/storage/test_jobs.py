@@ -229,6 +229,13 @@ async def test_the_latest_of_a_chat_come_first(store: Store) -> None:
     assert [job.id for job in await store.jobs(HOME, 2)] == [ids[2], ids[1]]
 
 
+async def test_those_of_a_chat_that_have_not_ended(store: Store) -> None:
+    ids = [await ordered(store, str(number)) for number in range(3)]
+    jobs, _ = await store.claim_jobs(10)
+    await store.end_job(next(job for job in jobs if job.id == ids[1]), JobState.FAILED, "", cost=0)
+    assert [job.id for job in await store.jobs(HOME, 10, open_only=True)] == [ids[2], ids[0]]
+
+
 async def test_a_start_finds_what_a_crash_left_behind(url: str) -> None:
     async with opened(url) as store:
         id = await ordered(store)
