@@ -196,9 +196,10 @@ def _counted(walk: Walk, known: Facts) -> Iterator[str]:
 
 
 def _marked(walk: Walk, known: Facts) -> Iterator[str]:
-    """A stopped answer says so."""
+    """A stopped answer says so; but what was made in the background is whole when it is told."""
+    told = {row.turn for event, row in known.rows.items() if event.startswith("job ")}
     for turn, body in _bodies([sent for sent in known.sent if sent.finish == "stopped"]).items():
-        if phrases.STOPPED.en not in body:
+        if turn not in told and phrases.STOPPED.en not in body:
             yield f"turn {turn} was stopped and says {body!r}"
 
 
