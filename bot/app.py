@@ -20,6 +20,7 @@ from bot import commands, logs, metrics
 from bot.access import Access
 from bot.alarms import Alarms, Cause
 from bot.delivery import Delivery
+from bot.documents import is_document
 from bot.engine import Engine
 from bot.errors import ModelError, PlatformError, Revoked, SettingsError, StorageError, StorageRefused
 from bot.files import FileStore
@@ -253,6 +254,7 @@ def _platforms(
         ready=Readiness(store, platforms, ready.is_set),
         figures=metrics.Exposition(store, platforms),
         revive=revive,
+        readable=is_document,
         token=token,
         public_url=settings.web_url,
     )

@@ -62,7 +62,7 @@ async def magpie(directory: Path, *environment: dict[str, str]) -> AsyncIterator
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(url, cookie_jar=jar, headers={"Origin": url}) as browser:
         running = asyncio.create_task(app.run(settings))  # no group: a failing test shall show its own error alone
-        page = Page(browser)
+        page = Page(browser, url)
         try:
             await page.log_in(environ["WEB_TOKEN"])
             yield page
@@ -305,8 +305,9 @@ def _waits(text: str, labels: Sequence[str]) -> bool:
 class Page:
     """A browser on the page."""
 
-    def __init__(self, browser: aiohttp.ClientSession) -> None:
+    def __init__(self, browser: aiohttp.ClientSession, url: str) -> None:
         self._browser = browser
+        self.url = url
 
     async def log_in(self, token: str) -> None:
         """As soon as the bot listens."""

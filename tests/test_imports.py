@@ -103,7 +103,7 @@ SEES: dict[str, set[str]] = {
     "logs": set(),
     "metrics": {"words"},
     "simulator": {"simulator"},
-    "wiring": {"wiring", "hub", "words", "settings", "logs", "metrics", "foreign", "simulator", *RIMS},
+    "wiring": {"wiring", "hub", "words", "settings", "logs", "metrics", "foreign", "simulator", "documents", *RIMS},
 }
 
 

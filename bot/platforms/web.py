@@ -39,9 +39,14 @@ async def _always() -> bool:
     return True
 
 
+def _no_document(name: str, mime: str) -> bool:
+    return False
+
+
 class WebPlatform:
     """The page. `token` None asks for no login; `port` 0 takes a free one, told by `url` once `started` is set. `ready` answers
-    `/healthz`, `figures` `/metrics`, `revive` `/dead/retry`."""
+    `/healthz`, `figures` `/metrics`, `revive` `/dead/retry`; `readable` tells by a file's name and MIME type whether it is
+    taken as a document."""
 
     name = web_payload.NAME
     traits = TRAITS
@@ -58,6 +63,7 @@ class WebPlatform:
         ready: Callable[[], Awaitable[bool]] = _always,
         figures: Callable[[], Awaitable[bytes]] | None = None,
         revive: Callable[[Sequence[int]], Awaitable[Sequence[int]]] | None = None,
+        readable: Callable[[str, str], bool] = _no_document,
         token: str | None = None,
         public_url: str = "",
     ) -> None:
@@ -67,6 +73,7 @@ class WebPlatform:
         self._board, self._files = board, files
         self._menu, self._banner = menu, banner
         self._ready, self._figures, self._revive = ready, figures, revive
+        self._readable = readable
         self._login = Login(token)
         self._streams = Streams(board)
 
@@ -102,6 +109,7 @@ class WebPlatform:
             ready=self._ready,
             figures=self._figures,
             revive=self._revive,
+            readable=self._readable,
             assets=load_assets(),
         )
         guard = Guard(api.app(), self._login, Addresses(self._host, self.port, self._public_url), api.open_paths)

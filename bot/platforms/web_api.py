@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import Send
 
-from bot import metrics, phrases, phrases_voice
+from bot import metrics, phrases, phrases_documents, phrases_voice
 from bot.errors import MagpieError, StorageError, TooLarge, Unreadable
 from bot.phrases import Phrase
 from bot.platforms import web_payload as payload
@@ -35,8 +35,9 @@ from bot.ports import Board, Card, Files, Intake, MenuEntry
 
 JSON_LIMIT = 2_000_000  # bytes
 LOGIN_LIMIT = 4_000  # bytes: anyone may send these, on all connections at once
-FILE_LIMIT = 20_000_000  # bytes of a picture, or of a recording: ten minutes of ours
+FILE_LIMIT = 20_000_000  # bytes of a picture, of a document, or of a recording: ten minutes of ours
 BODY_SECONDS = 60.0  # for a whole body to arrive
+DOCUMENT = "application/octet-stream"  # how the page sends a file that is to be read, and how it is kept
 CHOICES = 12  # completions shown at once
 # The door opens, then the page is loaded from our own page: a Strict cookie does not follow a redirect from elsewhere.
 WELCOME = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Magpie</title><a href="/">Magpie</a>'
@@ -62,6 +63,7 @@ class Api:
     ready: Callable[[], Awaitable[bool]]
     figures: Callable[[], Awaitable[bytes]] | None
     revive: Callable[[Sequence[int]], Awaitable[Sequence[int]]] | None
+    readable: Callable[[str, str], bool]
     assets: Mapping[str, Asset]
 
     @property
@@ -196,8 +198,8 @@ class Api:
     async def say(self, request: Request) -> Response:
         said = payload.parse_said("message", _chat(request), await _json(request), time.time())
         if await self.board.card(said.chat, said.id) is None:  # a repeat must not undo a later edit
-            names = tuple(file.ref for file in said.files)
-            card = Card(chat=said.chat, id=said.id, role="person", body=said.text, created=said.at, files=names)
+            files = payload.entries(said.files)
+            card = Card(chat=said.chat, id=said.id, role="person", body=said.text, created=said.at, files=files)
             await self.board.put(card)
             self.streams.changed(said.chat)
         return await self._accept(said)
@@ -208,7 +210,7 @@ class Api:
         if card is None or card.role != "person":
             return problem(404, phrases.WEB_NOT_FOUND)
         said = payload.parse_said("edited", card.chat, await _json(request), time.time(), id=id)
-        await self.board.put(replace(card, body=said.text, files=tuple(file.ref for file in said.files)))
+        await self.board.put(replace(card, body=said.text, files=payload.entries(said.files)))
         self.streams.changed(said.chat)
         return await self._accept(said)
 
@@ -226,7 +228,10 @@ class Api:
 
     async def upload(self, request: Request) -> Response:
         _chat(request)
-        kind = request.headers.get("content-type", "").partition("/")[0]  # one that needs CORS' consent elsewhere
+        content = request.headers.get("content-type", "")  # only such as need CORS' consent elsewhere
+        if content == DOCUMENT:
+            return await self._upload_document(request)
+        kind = content.partition("/")[0]
         if kind not in ("image", "audio"):
             return problem(415, phrases.WEB_NO_PICTURE)
         data = await _body(request, FILE_LIMIT)
@@ -236,6 +241,16 @@ class Api:
         if not (mime := type_of(data)).startswith("audio/"):
             return problem(415, phrases_voice.NO_SOUND)
         return JSONResponse({"name": await self.files.keep(data, mime), "mime": mime})
+
+    async def _upload_document(self, request: Request) -> Response:
+        """`?name=report.csv&mime=text/csv`, as the browser calls it: what it is said to be never decides how it is served."""
+        data = await _body(request, FILE_LIMIT)  # before any refusal, which a browser that still sends would not hear
+        name, mime = request.query_params.get("name", ""), payload.mime_of(request.query_params.get("mime", ""))
+        if not self.readable(name, mime):
+            return problem(415, phrases_documents.UNKNOWN_KIND)
+        if not data:
+            return problem(415, phrases_documents.EMPTY)
+        return JSONResponse({"name": await self.files.keep(data, DOCUMENT), "mime": mime})
 
 
 class _EventStream(StreamingResponse):

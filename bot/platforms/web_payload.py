@@ -22,6 +22,9 @@ OWN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)  # no dot: an answer's pie
 ANY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 FILE_NAME = re.compile(r"[A-Za-z0-9_-]{8,128}(\.[a-z0-9]{1,5})?", re.ASCII)
 RECORDINGS = (".wav", ".ogg", ".mp3", ".flac")  # how kept ones end
+DOCUMENT = ".bin"  # how a kept file to be read ends, whatever the person calls it
+MIME = re.compile(r"[A-Za-z0-9.+-]{1,40}/[A-Za-z0-9.+_-]{1,100}", re.ASCII)
+NAME_LIMIT = 255  # characters: as long as file systems let a name be
 TEXT_LIMIT = 500_000  # characters; what a model's window takes is decided where the model is known
 FILES_LIMIT = 10
 BUTTON_LIMIT = 200
@@ -149,6 +152,26 @@ def _files(value: Any) -> tuple[Attachment, ...]:
         if type(size) is not int:
             raise Malformed("a size is a number")
         ref = _field(file, "name", FILE_NAME)
-        kind: Literal["voice", "image"] = "voice" if ref.endswith(RECORDINGS) else "image"
-        found.append(Attachment(kind, ref, name[:200], mime[:100], size))
+        found.append(Attachment(_kind(ref), ref, name[:NAME_LIMIT], mime[:100], size))
     return tuple(found)
+
+
+def _kind(ref: str) -> Literal["voice", "file", "image"]:
+    if ref.endswith(DOCUMENT):
+        return "file"
+    return "voice" if ref.endswith(RECORDINGS) else "image"
+
+
+def mime_of(text: str) -> str:
+    """A MIME type without its parameters; that of any bytes for what is none."""
+    mime = text.partition(";")[0].strip()
+    return mime if MIME.fullmatch(mime) else "application/octet-stream"
+
+
+def entries(files: tuple[Attachment, ...]) -> tuple[str, ...]:
+    """Files as a card names them, one line each: by what they are kept as; a document's type and own name follow, as in
+    `0123abcd.bin text/csv My report.csv`, which the page needs to show it and to say it again in an edit."""
+    return tuple(
+        " ".join((file.ref, mime_of(file.mime), *file.name.split())) if file.kind == "file" else file.ref
+        for file in files
+    )

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from bot.documents import is_document
 from bot.errors import StorageError
 from bot.files import FileStore
 from bot.messages import Address, Button, ChatKey, Edited, Event, Media, Message, Piece, Pressed
@@ -141,6 +142,7 @@ class Stage:
             ready=is_ready,
             figures=None if figures is None else scraped,
             revive=None if dead is None else revive,
+            readable=is_document,
             token=token,
             public_url=public_url,
         )

@@ -1,14 +1,22 @@
-// Where people write: the growing text field, its pictures, the list of commands, and what a message is about (an edit of
+// Where people write: the growing text field, its files, the list of commands, and what a message is about (an edit of
 // the last question, a reply to an older answer).
 
 import { Dictation } from "./dictation.js";
-import { icon, make, player } from "./log.js";
+import { chip, icon, kept, make, player } from "./log.js";
 import { ask } from "./server.js";
 import { language, t } from "./words.js";
 
-const PICTURE_LIMIT = 20_000_000;
-const PICTURES = 10;
+const FILE_LIMIT = 20_000_000; // bytes
+const FILES = 10;
 const $ = (id) => document.getElementById(id);
+
+// All else is a document: the server tells which of them can be read. An SVG is read as the text that it is.
+const seenOrHeard = (mime) => /^(image|audio)\//.test(mime) && mime !== "image/svg+xml";
+
+function previewOf({ mime, preview, title }) {
+  if (!seenOrHeard(mime)) return chip(title);
+  return mime.startsWith("audio/") ? player(preview) : make("img", { src: preview, alt: title });
+}
 
 export class Composer {
   // `on`: send({text, files, edits, replies_to}), stop(), editLast() → whether there is something to edit
@@ -102,7 +110,7 @@ export class Composer {
   // --- what the message is about ---
 
   edit(card) {
-    this.about = { edits: card.id, files: card.files.map((name) => ({ name })) };
+    this.about = { edits: card.id, files: card.files.map(kept) };
     this.tell("editing");
     this.write(card.body);
   }
@@ -228,7 +236,7 @@ export class Composer {
     this.input.setSelectionRange(this.input.value.length, this.input.value.length);
   }
 
-  // --- pictures ---
+  // --- files ---
 
   take(event, files) {
     if (!files.length) return;
@@ -255,8 +263,11 @@ export class Composer {
   add(list) {
     this.complain("");
     for (const blob of list) {
-      if (this.files.length >= PICTURES) return this.complain(t("tooMany"));
-      if (blob.size > PICTURE_LIMIT) this.complain(t("tooLarge"));
+      if (this.files.length >= FILES) {
+        this.complain(t("tooMany"));
+        break;
+      }
+      if (blob.size > FILE_LIMIT) this.complain(`${blob.name}: ${t("tooLarge")}`);
       else {
         const file = { blob, preview: URL.createObjectURL(blob), size: blob.size, mime: blob.type, title: blob.name };
         this.files.push(file);
@@ -264,18 +275,18 @@ export class Composer {
       }
     }
     this.drawFiles();
-    return undefined;
   }
 
   async upload(file) {
     try {
-      const type = /^(image|audio)\//.test(file.blob.type) ? file.blob.type : "image/unknown";
+      const type = seenOrHeard(file.mime) ? file.mime : "application/octet-stream";
+      const about = new URLSearchParams({ name: file.title, mime: file.mime });
       const options = { method: "POST", headers: { "Content-Type": type }, body: file.blob };
-      Object.assign(file, await ask(`/api/chats/${this.chat}/files`, options));
+      Object.assign(file, await ask(`/api/chats/${this.chat}/files?${about}`, options));
     } catch (error) {
       file.lost = file.spoken && (!error.status || error.status >= 500); // nobody can say it quite so again
       if (!file.lost) this.files = this.files.filter((other) => other !== file);
-      this.complain(error.status && !file.lost ? error.message : t(file.lost ? "recordingLost" : "uploadFailed"));
+      this.complain(file.lost ? t("recordingLost") : `${file.title}: ${error.status ? error.message : t("uploadFailed")}`);
     }
     this.drawFiles();
   }
@@ -283,7 +294,7 @@ export class Composer {
   // What was recorded goes at once, with what else is there.
   async addRecording(wav) {
     if (!wav) return this.complain(t("tooShort"));
-    if (this.files.length >= PICTURES) return this.complain(t("tooMany"));
+    if (this.files.length >= FILES) return this.complain(t("tooMany"));
     const chat = this.chat;
     const file = { blob: wav, preview: URL.createObjectURL(wav), size: wav.size, mime: wav.type, title: t("yourVoice"), spoken: true };
     this.files.push(file);
@@ -310,9 +321,7 @@ export class Composer {
         this.drawFiles();
         this.input.focus();
       });
-      const sound = file.mime.startsWith("audio/");
-      const shown = sound ? player(file.preview) : make("img", { src: file.preview, alt: file.title });
-      return make("li", { className: file.name ? "" : "running" }, shown, remove);
+      return make("li", { className: file.name ? "" : "running" }, previewOf(file), remove);
     });
     $("pictures").replaceChildren(...rows);
     $("pictures").hidden = !rows.length;

@@ -88,6 +88,31 @@ export function player(source) {
   return audio;
 }
 
+// --- documents ---
+
+const isDocument = (name) => name.endsWith(".bin");
+
+// What a card's entry tells of a file: its kept name; a document's type and own name follow.
+export function kept(entry) {
+  const [name, mime, ...title] = entry.split(" ");
+  return { name, mime, title: title.join(" ") };
+}
+
+// Its icon and name; with `href` it can be fetched.
+export function chip(title, href) {
+  const label = make("bdi", { textContent: title });
+  const properties = href ? { href, download: title } : {};
+  return make(href ? "a" : "span", { className: "document", title, ...properties }, icon("document"), label);
+}
+
+function shown({ name, title }) {
+  const source = `/files/${encodeURIComponent(name)}`;
+  if (isDocument(name)) return chip(title, source);
+  if (isRecording(name)) return player(source);
+  const image = make("img", { src: source, alt: t("yourPicture") });
+  return make("a", { href: image.src, target: "_blank", rel: "noopener" }, image);
+}
+
 // --- the log ---
 
 export class Log {
@@ -168,7 +193,7 @@ export class Log {
     body.hidden = !card.body;
     item.classList.toggle("running", !card.done);
     item.setAttribute("aria-busy", String(!card.done));
-    this.pictures(item, card);
+    this.files(item, card.files.map(kept));
     this.buttons(item, card);
   }
 
@@ -192,15 +217,9 @@ export class Log {
     else this.list.prepend(item);
   }
 
-  pictures(item, card) {
+  files(item, files) {
     const list = item.querySelector(".pictures");
-    if (list.childElementCount === card.files.length) return;
-    const rows = card.files.map((name) => {
-      if (isRecording(name)) return make("li", {}, player(`/files/${encodeURIComponent(name)}`));
-      const image = make("img", { src: `/files/${encodeURIComponent(name)}`, alt: t("yourPicture") });
-      return make("li", {}, make("a", { href: image.src, target: "_blank", rel: "noopener" }, image));
-    });
-    list.replaceChildren(...rows);
+    if (list.childElementCount !== files.length) list.replaceChildren(...files.map((file) => make("li", {}, shown(file))));
   }
 
   // The composer has the one stop button; a second one beside the growing text would run away from the pointer.
@@ -227,12 +246,11 @@ export class Log {
 
   pend(item) {
     if (this.cards.has(item.id) || this.items.has(item.id)) return;
-    const files = item.body.files.map((file) => file.name);
     const made = this.build({ id: item.id, role: "person" });
     made.classList.add("pending");
     made.querySelector(".body").textContent = item.body.text;
     made.querySelector(".body").hidden = !item.body.text;
-    this.pictures(made, { files });
+    this.files(made, item.body.files);
     made.querySelector(".tools").replaceChildren();
     this.items.set(item.id, made);
     this.place(made, Infinity);
