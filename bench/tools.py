@@ -14,8 +14,8 @@ from bot.messages import Finish, Finished, Text, Usage
 from bot.models.budget import Budget
 from bot.models.guarded import Guarded
 from bot.models.tries import Limits
-from bot.models.vendor import Drawn, Streamed, Vendor
-from bot.ports import PicturePrompt, Prompt, ToolCall
+from bot.models.vendor import Streamed, Vendor
+from bot.ports import Prompt, ToolCall
 from bot.tools import built_in
 from storage import open_store
 
@@ -48,9 +48,6 @@ class Calculating:
         else:
             yield Text(WORDS)
             yield Finished(reason=Finish.STOP, usage=usage, model=CARD.name)
-
-    async def draw(self, prompt: PicturePrompt) -> Drawn:
-        raise NotImplementedError("it cannot draw")
 
 
 async def rounds(folder: Path, turns: int) -> Rounds:

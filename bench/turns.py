@@ -17,7 +17,7 @@ from bot.engine import Engine
 from bot.files import FileStore
 from bot.manager import ConversationManager
 from bot.messages import Finish, Finished, Text, Usage
-from bot.ports import ChatModel, ImageModel, Kind, ModelCard, Prompt, Toolbox, Unknown
+from bot.ports import ChatModel, Kind, ModelCard, Prompt, Toolbox, Unknown
 from storage import Store, open_store
 
 CARD = ModelCard(name=MODEL, vendor="bench", kind="chat", window=128_000, output=4_000, tools=True)
@@ -50,9 +50,6 @@ class OnlyModel:
 
     def chat(self, card: ModelCard) -> ChatModel:
         return self._model
-
-    def image(self, card: ModelCard) -> ImageModel:
-        raise NotImplementedError("it cannot draw")
 
     def fallback(self) -> ModelCard | None:
         return None

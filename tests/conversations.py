@@ -55,15 +55,12 @@ from bot.ports import (
     Claim,
     Files,
     Final,
-    ImageModel,
     JobState,
     Kind,
     Line,
     ModelCard,
     Models,
     Outcome,
-    Picture,
-    PicturePrompt,
     Prompt,
     Sources,
     Toolbox,
@@ -124,9 +121,7 @@ class ScriptedModels:
         self._cards = cards
         self.simulated = simulated
         self.replies: list[Reply] = []
-        self.pictures: list[Exception] = []
         self.prompts: list[Prompt] = []
-        self.drawn: list[PicturePrompt] = []
         self.open = 0  # requests
         self.other: ModelCard | None = None  # steps in where another cannot answer
         self.script: Callable[[Prompt], Reply | None] = lambda prompt: None  # before `replies`
@@ -157,9 +152,6 @@ class ScriptedModels:
     def chat(self, card: ModelCard) -> ChatModel:
         return self
 
-    def image(self, card: ModelCard) -> ImageModel:
-        return self
-
     def fallback(self) -> ModelCard | None:
         return self.other
 
@@ -178,12 +170,6 @@ class ScriptedModels:
                 yield Finished(reason=Finish.TOOLS if asks else Finish.STOP, model=prompt.card.name)
         finally:
             self.open -= 1
-
-    async def draw(self, prompt: PicturePrompt) -> Picture:
-        self.drawn.append(prompt)
-        if self.pictures:
-            raise self.pictures.pop(0)
-        return Picture(PNG, "image/png", Finished(reason=Finish.STOP, model=prompt.card.name))
 
     @property
     def lines(self) -> list[tuple[str, str]]:

@@ -19,7 +19,6 @@ from bot.messages import Address, Author, Cancelled, ChatKey, Finish, Finished, 
 from bot.orders import WorkOrder, WorkResult
 from bot.ports import (
     Fetched,
-    ImageModel,
     Job,
     JobState,
     Kind,
@@ -188,9 +187,6 @@ class Desk:
         return self
 
     def speech(self, card: ModelCard) -> SpeechModel:
-        raise NotImplementedError
-
-    def image(self, card: ModelCard) -> ImageModel:
         raise NotImplementedError
 
     def searching(self) -> SearchModel | None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from bot.errors import ModelError, Trouble
 from bot.messages import Finish
@@ -111,58 +110,6 @@ async def test_a_key_that_the_vendor_quotes_is_not_kept(vendor: str) -> None:
         error = await asker.refused(NAMES[vendor])
     assert error.trouble is Trouble.BAD_KEY
     assert "no" in error.vendor_message and KEY not in error.vendor_message
-
-
-async def test_a_picture_task_that_cannot_be_asked_for_is_submitted_and_paid_once() -> None:
-    """The vendor takes the order and is then not to be reached for a while."""
-    orders: list[str] = []
-    purse = Purse()
-
-    async def take(request: web.Request) -> web.Response:
-        orders.append(await request.text())
-        asyncio.get_running_loop().call_soon(down.set)
-        return web.json_response(
-            {"output": {"task_id": "t1", "task_status": "PENDING"}, "request_id": "r"}, headers={"Connection": "close"}
-        )
-
-    async def tell(request: web.Request) -> web.Response:
-        output = {"task_id": "t1", "task_status": "FAILED", "code": "InternalError", "message": "x"}
-        return web.json_response({"output": output, "request_id": "r"})
-
-    down = asyncio.Event()
-    app = web.Application()
-    app.router.add_post("/services/{rest:.*}", take)
-    app.router.add_get("/tasks/{rest:.*}", tell)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    try:
-        async with vendors(f"http://127.0.0.1:{port}", purse) as asker:
-            drawing = asyncio.create_task(asker.draw("wan2.2-t2i-flash"))
-            async with asyncio.timeout(20):
-                await down.wait()
-                await site.stop()  # connections are refused from now on
-                done, _ = await asyncio.wait([drawing], timeout=2)
-                site = web.TCPSite(runner, "127.0.0.1", port)
-                await site.start()
-                with pytest.raises(ModelError):
-                    await drawing
-    finally:
-        await runner.cleanup()
-    assert not done, "it gave up, or ordered again"
-    assert len(orders) == 1
-    assert [state for _, _, state in purse.rows] == ["estimated"]
-
-
-async def test_a_task_of_which_the_vendor_refuses_to_tell_may_be_billed_all_the_same() -> None:
-    purse = Purse()
-    async with open_rig(ledger=purse) as rig:
-        rig.sim.fail(Fault(vendor="dashscope", path="/tasks/", code="InvalidParameter", times=None))
-        with pytest.raises(ModelError):
-            await rig.draw("wan2.2-t2i-flash")
-    assert [(cost > 0, state) for _, cost, state in purse.rows] == [(True, "estimated")]
 
 
 @pytest.mark.parametrize("vendor", NAMES)

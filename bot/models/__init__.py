@@ -193,9 +193,6 @@ class Roster:
     def chat(self, card: ModelCard) -> Guarded:
         return self._guarded[card.vendor]
 
-    def image(self, card: ModelCard) -> Guarded:
-        return self._guarded[card.vendor]
-
     def background(self, card: ModelCard) -> Offered:
         return self._offered[card.vendor]
 

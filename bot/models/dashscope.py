@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import aiohttp
 
-from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models.calls import Calls, offered, told
 from bot.models.dashscope_errors import broken, refusal, unsent
@@ -20,7 +17,7 @@ from bot.models.dashscope_orders import Orders
 from bot.models.dashscope_sdk import SDK_ERRORS, Account, Conversation, Generation
 from bot.models.dashscope_speech import Speech
 from bot.models.pictures import Kept, data_url
-from bot.models.vendor import Drawn, Linked, Streamed, usage_of
+from bot.models.vendor import Linked, Streamed, usage_of
 from bot.ports import (
     Hit,
     Line,
@@ -37,7 +34,6 @@ from bot.ports import (
 FINISHES: Mapping[str, Finish] = {"stop": Finish.STOP, "length": Finish.LENGTH, "tool_calls": Finish.TOOLS}
 # Always searched, since a person asked for it; `[1]` in the text names a source.
 SEARCHING = {"forced_search": True, "enable_source": True, "enable_citation": True}
-TASK = 300.0  # seconds for a picture that is drawn as a task while a turn waits; they take 10 to 60
 
 
 class DashScope:
@@ -118,46 +114,6 @@ class DashScope:
 
     async def search(self, query: str, count: int) -> Sequence[Hit]:
         raise unsent("", "Qwen searches only for an answer of its own")
-
-    async def draw(self, prompt: PicturePrompt) -> Drawn:
-        """A task is asked after with growing waits. One that nobody needs any more is cancelled while it is still queued."""
-        card = prompt.card
-        made = await self._orders.draw(prompt)
-        if isinstance(made, str):
-            task, done = made, False
-            try:
-                async with asyncio.timeout(TASK):
-                    made = await self._wait(card, task)
-                done = True
-            except ModelError as error:
-                error.begun = True
-                raise
-            except TimeoutError:
-                raise ModelError(
-                    Trouble.SILENT,
-                    vendor="qwen",
-                    model=card.name,
-                    request_id=task,
-                    vendor_message=f"task {task} does not end",
-                ) from None
-            finally:
-                if not done:
-                    await self._account.cancel(task)
-        return Drawn(made.links[0], made.host, made.finished)
-
-    async def _wait(self, card: ModelCard, task: str) -> Linked:
-        wait = 1.0
-        while True:
-            try:
-                if (made := await self._orders.look(card, task)) is not None:
-                    return made
-            except ModelError as error:
-                passing = (Trouble.BUSY, Trouble.OVERLOADED, Trouble.FAULT, Trouble.UNREACHABLE)
-                if error.begun or error.trouble not in passing:
-                    raise
-                logging.getLogger(__name__).info("could not ask for the picture task %s: %s", task, error.trouble)
-            await asyncio.sleep(wait)
-            wait = min(wait * 1.5, 5.0)
 
 
 async def _parts(answers: AsyncGenerator[Any, None], model: str) -> AsyncGenerator[Streamed, None]:

@@ -14,7 +14,6 @@ billed keeps its estimate, and so does a call that the caller closes or that die
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -23,16 +22,14 @@ from dataclasses import replace
 
 from bot import metrics, phrases
 from bot.errors import ModelError, StorageError, Trouble, Unreadable
-from bot.foreign import BadLink
 from bot.messages import Finish, Finished, Notice, Text, Thought, Usage
 from bot.models import costs
 from bot.models.admission import Admission, ModelState
 from bot.models.budget import Budget, Reserved
-from bot.models.pictures import fetch
 from bot.models.tries import EMPTY, NO_ROOM, Limits, Tries
-from bot.models.vendor import Drawn, Streamed, Vendor
+from bot.models.vendor import Streamed, Vendor
 from bot.models.watch import in_time
-from bot.ports import ModelCard, Picture, PicturePrompt, Prompt, Said, Sources, ToolCall
+from bot.ports import ModelCard, Prompt, Said, Sources, ToolCall
 
 __all__ = ["Guarded", "Limits"]
 
@@ -43,8 +40,8 @@ LONGEST_TOKEN = 16  # characters, on average over a whole answer with its though
 
 
 class Guarded:
-    """One vendor behind the policies: `ports.ChatModel` and `ports.ImageModel` for all its models. `failed` is told of every
-    try that fails, and may not wait; `admission` is for all that is asked of the same account."""
+    """One vendor behind the policies: `ports.ChatModel` for all its models. `failed` is told of every try that fails, and
+    may not wait; `admission` is for all that is asked of the same account."""
 
     def __init__(
         self,
@@ -183,75 +180,6 @@ class Guarded:
         cost = costs.cost(prompt.card, usage) if known else reserved.cost
         return replace(finished, usage=usage, call=reserved.call, cost=cost)
 
-    async def draw(self, prompt: PicturePrompt) -> Picture:
-        prompt = replace(prompt, text=clean(prompt.text))
-        tries = Tries(self._limits)
-        visit = self.admission.visit(prompt.card, background=prompt.job is not None)
-        while True:
-            with visit:
-                await visit.enter()
-                reserved = await self._budget.reserve(
-                    prompt.card, costs.picture_estimate(prompt), chat=prompt.chat, turn=prompt.turn, job=prompt.job
-                )
-                try:
-                    drawn = await self._draw_in_time(prompt)
-                    visit.answered()
-                    break
-                except asyncio.CancelledError:  # stopped: the estimate stays
-                    metrics.spent(prompt.card.name, reserved.cost)
-                    raise
-                except ModelError as error:
-                    self._note(error)
-                    visit.failed(error)
-                    unbilled = _unbilled(error)
-                    await self._release(prompt.card, reserved, 0 if unbilled else None)
-                    # A picture that may be paid for is not drawn twice.
-                    wait = tries.wait(error, queued=visit.queued, final=not unbilled)
-                    if wait is None:
-                        raise
-            await asyncio.sleep(wait)
-        return await self._kept(drawn, prompt, reserved)
-
-    async def _kept(self, drawn: Drawn, prompt: PicturePrompt, reserved: Reserved) -> Picture:
-        """The picture behind the link, which expires."""
-        cost = costs.cost(prompt.card, drawn.finished.usage) if reserved.cost else 0
-        try:
-            data, mime = await self._fetched(drawn, prompt)
-        except ModelError as error:
-            self._note(error)
-            await self._release(prompt.card, reserved, cost)
-            raise
-        metrics.spent(prompt.card.name, cost, drawn.finished.usage)
-        return Picture(data, mime, replace(drawn.finished, call=reserved.call, cost=cost))
-
-    async def _draw_in_time(self, prompt: PicturePrompt) -> Drawn:
-        vendor = await self._opened()
-        try:
-            async with asyncio.timeout(self._limits.picture):
-                return await vendor.draw(prompt)
-        except TimeoutError:
-            raise ModelError(
-                Trouble.SILENT, vendor=self._name, model=prompt.card.name, vendor_message="no picture came in time"
-            ) from None
-
-    async def _fetched(self, drawn: Drawn, prompt: PicturePrompt) -> tuple[bytes, str]:
-        for left in (2, 1, 0):
-            try:
-                return await fetch(drawn.link, host=drawn.host)
-            except BadLink as error:
-                if not (left and error.again):
-                    raise ModelError(
-                        Trouble.FAULT,
-                        vendor=self._name,
-                        model=prompt.card.name,
-                        status=drawn.finished.status,
-                        code="link",
-                        request_id=drawn.finished.request_id,
-                        vendor_message=f"the picture's link: {error}",
-                    ) from error
-            await asyncio.sleep(random.uniform(0.5, 1.5) * self._limits.pace)
-        raise AssertionError("unreachable")
-
 
 class _Answer:
     """What one try has given so far. `said`: a text that can be read; `begun`: anything that the vendor may bill; `written`:
@@ -329,7 +257,7 @@ def _notice(prompt: Prompt, error: ModelError, wait: float) -> Notice:
     return Notice(phrase.format(seconds=round(wait)).to(prompt.language))
 
 
-def _unbilled(error: ModelError, *, begun: bool = False) -> bool:
+def _unbilled(error: ModelError, *, begun: bool) -> bool:
     """Whether the vendor surely charges nothing: it refused before it began, or never heard of it."""
     return not (begun or error.begun) and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE)
 

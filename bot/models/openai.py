@@ -20,8 +20,8 @@ from bot.models.calls import told as told_calls
 from bot.models.marks import Marks
 from bot.models.pictures import Kept, data_url
 from bot.models.sse import data_lines
-from bot.models.vendor import MALFORMED, Drawn, Streamed, by_status, retry_after, told, usage_of
-from bot.ports import Line, ModelCard, PicturePrompt, Prompt
+from bot.models.vendor import MALFORMED, Streamed, by_status, retry_after, told, usage_of
+from bot.ports import Line, ModelCard, Prompt
 
 PREFIX = "openai/"
 WINDOW, OUTPUT = 32_768, 4_096  # tokens, for a model of which nothing is known
@@ -133,9 +133,6 @@ class OpenAI:
                         yield part
         except (aiohttp.ClientError, OSError, *MALFORMED) as error:
             raise _broken(error, card.name) from error
-
-    async def draw(self, prompt: PicturePrompt) -> Drawn:
-        raise ModelError(Trouble.NO_MODEL, vendor="openai", model=prompt.card.name)
 
     async def _message(self, line: Line, *, vision: bool) -> dict[str, Any]:
         if line.role == "tool":

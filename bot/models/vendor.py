@@ -10,22 +10,13 @@ from yarl import URL
 
 from bot.errors import Trouble
 from bot.messages import Finished, Text, Thought, Usage
-from bot.ports import Hit, ModelCard, Order, PicturePrompt, Prompt, Sources, SpeechPrompt, ToolCall
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A picture as the vendor gives it: a link that expires. `host` is the vendor's own address, whose links are trusted."""
-
-    link: str
-    host: URL
-    finished: Finished
+from bot.ports import Hit, ModelCard, Order, Prompt, Sources, SpeechPrompt, ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """What came of an order, as the vendor gives it: a text, or links that expire. `host` as for Drawn; `missing` of several
-    pictures were not made, and `why`. `finished.usage` counts what the vendor bills."""
+    """What came of an order, as the vendor gives it: a text, or links that expire. `host` is the vendor's own address, whose
+    links are trusted; `missing` of several pictures were not made, and `why`. `finished.usage` counts what the vendor bills."""
 
     finished: Finished
     host: URL
@@ -39,14 +30,12 @@ Streamed = Text | Thought | ToolCall | Sources | Finished
 
 
 class Vendor(Protocol):
-    """One try each: no retries, no limits of time, no money. Both raise ModelError and nothing else."""
+    """One try each: no retries, no limits of time, no money. Raises ModelError and nothing else."""
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Streamed, None]:
         """The answer; the last item is the one Finished: CUT when the stream ended without a reason, `usage.estimated` when
         the vendor told no usage. The functions that the model asks for come whole, right before a Finished of TOOLS and of
         nothing else. Closing the generator closes the request."""
-
-    async def draw(self, prompt: PicturePrompt) -> Drawn: ...
 
 
 class Offering(Vendor, Protocol):

@@ -19,7 +19,7 @@ from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Usage
 from bot.models import calls
 from bot.models.pictures import Kept, encoded
-from bot.models.vendor import Drawn, Linked, Streamed
+from bot.models.vendor import Linked, Streamed
 from bot.models.zhipu_client import AsyncZhipuAI
 from bot.models.zhipu_errors import FAILED, RAISED, empty, failed, translated, unsent
 from bot.models.zhipu_read import hits, later, links, parts, state
@@ -88,11 +88,6 @@ class Zhipu:
         return message
 
     # --- pictures and videos, now or later -------------------------------------------------------------------------------
-
-    async def draw(self, prompt: PicturePrompt) -> Drawn:
-        _check_picture(prompt)
-        link, finished = await self._drawn(prompt)
-        return Drawn(link, self._host, finished)
 
     async def _drawn(self, prompt: PicturePrompt) -> tuple[str, Finished]:
         name = prompt.card.name

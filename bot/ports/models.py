@@ -175,20 +175,6 @@ Order = Prompt | PicturePrompt | VideoPrompt
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A drawn picture, fetched from the vendor: its links expire."""
-
-    data: bytes
-    mime: str
-    finished: Finished
-
-
-class ImageModel(Protocol):
-    async def draw(self, prompt: PicturePrompt) -> Picture:
-        """Raises ModelError."""
-
-
-@dataclass(frozen=True, slots=True)
 class Fetched:
     """A picture or video, fetched from the vendor: its links expire. `data` is empty, and `link` is not, for a video that is
     larger than we keep."""
@@ -309,8 +295,6 @@ class Models(Protocol):
         pictures, as an image or video model one to change or to begin with. None: there is none."""
 
     def chat(self, card: ModelCard) -> ChatModel: ...
-
-    def image(self, card: ModelCard) -> ImageModel: ...
 
     def fallback(self) -> ModelCard | None:
         """The FALLBACK_MODEL, which answers where another cannot."""

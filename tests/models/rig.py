@@ -14,7 +14,7 @@ from PIL import Image
 from bot.errors import ModelError, StorageError, Unreadable
 from bot.messages import ChatKey, Finished, Text, Thought
 from bot.models import Limits, ModelSettings, Roster, open_models
-from bot.ports import Kind, Ledger, Line, ModelCard, Picture, PicturePrompt, Prompt, Said
+from bot.ports import Kind, Ledger, Line, Made, ModelCard, PicturePrompt, Prompt, Said, Submitted
 from bot.simulator import Simulator
 
 CHAT = ChatKey("web", "1")
@@ -106,11 +106,19 @@ class Asker:
             return error
         raise AssertionError(f"it answered: {parts}")
 
-    async def draw(self, name: str, text: str = "a red fox", **more: object) -> Picture:
+    async def draw(self, name: str, text: str = "a red fox", **more: object) -> Made:
+        """What comes of an order, however long that takes."""
         card = self.card(name, "image")
         values: dict[str, object] = {"text": text, "chat": CHAT, "turn": 1, **more}
         prompt = PicturePrompt(card=card, **values)  # type: ignore[arg-type]  # its own fields, by name
-        return await self.models.image(card).draw(prompt)
+        background = self.models.background(card)
+        taken = await background.submit(prompt)
+        async with asyncio.timeout(10):
+            while isinstance(taken, Submitted):
+                if made := await background.look(card, taken.task):
+                    return made
+                await asyncio.sleep(0.01)
+        return taken
 
 
 @dataclass
@@ -138,7 +146,7 @@ async def open_rig(
     """GLM and Qwen on a simulator of their own."""
     shelf = Shelf()
     async with (
-        Simulator(first_token=first_token, per_token=per_token, picture=picture) as sim,
+        Simulator(first_token=first_token, per_token=per_token, picture=picture, task=0.05) as sim,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
         settings = ModelSettings(

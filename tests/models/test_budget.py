@@ -89,32 +89,6 @@ async def test_an_empty_answer_is_paid_for() -> None:
         assert len(purse.rows) == 2 and all(cost > 0 and state == "settled" for _, cost, state in purse.rows)
 
 
-async def test_a_picture_is_paid_once_and_never_drawn_twice_when_it_may_have_been_billed() -> None:
-    purse = Purse()
-    async with open_rig(ledger=purse) as rig:
-        picture = await rig.draw("qwen-image-plus")
-        assert (picture.finished.call, picture.finished.cost) == (0, 250_000)
-        rig.sim.fail(Fault(vendor="dashscope", cut=True, after_bytes=10))
-        drawn = rig.calls
-        with pytest.raises(ModelError):
-            await rig.draw("qwen-image-plus")
-        assert rig.calls == drawn + 1
-        assert purse.rows[1] == ("qwen-image-plus", 250_000, "estimated")
-        rig.sim.fail(Fault(vendor="dashscope", code="Throttling"))
-        await rig.draw("qwen-image-plus")
-        assert [row[1:] for row in purse.rows[2:]] == [(0, "settled"), (250_000, "reserved")]
-
-
-async def test_a_picture_whose_link_is_dead_is_paid_for() -> None:
-    purse = Purse()
-    async with open_rig(ledger=purse) as rig:
-        rig.sim.fail(Fault(picture="expired"))
-        with pytest.raises(ModelError) as caught:
-            await rig.draw("qwen-image-plus")
-        assert caught.value.code == "link"
-        assert purse.rows == [("qwen-image-plus", 250_000, "settled")]
-
-
 async def test_a_lost_picture_costs_nothing() -> None:
     purse = Purse()
     async with open_rig(ledger=purse) as rig:

@@ -1,6 +1,5 @@
-"""Qwen: what is sent, odd events, and pictures drawn as tasks."""
+"""Qwen: what is sent, and odd events."""
 
-import asyncio
 import json
 import logging
 
@@ -12,7 +11,7 @@ from bot.messages import Finish
 from bot.models.dashscope import DashScope
 from bot.ports import Line
 from bot.simulator import Fault
-from tests.models.rig import Parts, Purse, Rig, Shelf, end_of, open_rig, png, recorded, text_of
+from tests.models.rig import Parts, Rig, Shelf, end_of, open_rig, png, recorded, text_of
 
 
 def event(value: object, kind: str = "result", status: int = 200) -> bytes:
@@ -136,49 +135,3 @@ async def test_nothing_that_people_wrote_is_logged(caplog: pytest.LogCaptureFixt
         await rig.refused("qwen", "my secret question")
         await rig.ask("glm", "my secret question")
     assert "secret" not in caplog.text and rig.sim.api_key not in caplog.text
-
-
-async def test_a_task_is_submitted_once_and_asked_for() -> None:
-    async with open_rig(picture=0.3) as rig:
-        assert (await rig.draw("wan2.2-t2i-flash", "a fox", seed=3, size="1440x810")).mime == "image/png"
-        first, *asked = rig.sim.log
-        assert first.headers["X-DashScope-Async"] == "enable"
-        assert first.body["input"]["prompt"] == "a fox" and first.body["parameters"]["size"] == "1440*810"
-        assert [call.method for call in asked if "/tasks/" in call.path] == ["GET", "GET"]
-        assert all(call.headers["Authorization"] == f"Bearer {rig.sim.api_key}" for call in asked[:2])
-
-
-@pytest.mark.parametrize(
-    ("fault", "trouble", "code"),
-    [
-        (Fault(task="FAILED"), Trouble.REFUSED, "DataInspectionFailed"),
-        (Fault(task="UNKNOWN"), Trouble.FAULT, "UNKNOWN"),
-    ],
-)
-async def test_a_task_that_fails_says_why(fault: Fault, trouble: Trouble, code: str) -> None:
-    async with open_rig() as rig:
-        rig.sim.fail(fault)
-        with pytest.raises(ModelError) as caught:
-            await rig.draw("wan2.2-t2i-flash")
-        assert (caught.value.trouble, caught.value.code) == (trouble, code)
-
-
-async def test_asking_for_a_task_survives_a_fault() -> None:
-    async with open_rig() as rig:
-        rig.sim.fail(Fault(vendor="dashscope", path="/tasks/", code="Throttling"))
-        assert (await rig.draw("wan2.2-t2i-flash")).mime == "image/png"
-        assert sum("image-synthesis" in call.path for call in rig.sim.log) == 1
-
-
-async def test_a_task_that_nobody_waits_for_is_cancelled() -> None:
-    purse = Purse()
-    async with open_rig(picture=60, ledger=purse) as rig:
-        task = asyncio.ensure_future(rig.draw("wan2.2-t2i-flash"))
-        async with asyncio.timeout(10):
-            while not any("/tasks/" in call.path for call in rig.sim.log):  # noqa: ASYNC110 - a log has no event
-                await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert rig.sim.log[-1].path.rstrip("/").endswith("/cancel")
-        assert purse.rows == [("wan2.2-t2i-flash", 140_000, "reserved")]

@@ -13,8 +13,8 @@ from bot.models import costs
 from bot.models.budget import Budget
 from bot.models.guarded import Guarded
 from bot.models.tries import EMPTY, NO_ROOM
-from bot.models.vendor import Drawn, Streamed
-from bot.ports import Line, ModelCard, PicturePrompt, Prompt, Source, Sources, ToolCall
+from bot.models.vendor import Streamed
+from bot.ports import Line, ModelCard, Prompt, Source, Sources, ToolCall
 from tests.models.rig import CHAT, QUICK, Parts, Purse, end_of
 
 CARD = ModelCard(name="glm-4.6", vendor="glm", kind="chat", window=200_000, output=4_000, price=((200_000, 4.0, 16.0),))
@@ -35,9 +35,6 @@ class Told:
             if isinstance(part, ModelError):
                 raise part
             yield part
-
-    async def draw(self, prompt: PicturePrompt) -> Drawn:
-        raise ModelError(Trouble.NO_MODEL, vendor="glm")
 
 
 def ending(reason: Finish = Finish.TOOLS, usage: Usage = USAGE) -> Finished:

@@ -90,7 +90,7 @@ async def test_a_path_as_a_picture_to_draw(name: str, secret: Path) -> None:
         await rig.draw(name)
         for text in names_of(secret):
             with no_file_opened():
-                assert (await rig.draw(name, text)).mime == "image/png"
+                assert (await rig.draw(name, text)).files[0].mime == "image/png"
         assert not uploads(rig)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot.errors import SettingsError
 from bot.models import ModelSettings, Roster, open_models
-from bot.ports import ChatModel, ImageModel, ModelCard, Models, Unknown
+from bot.ports import Background, ChatModel, ModelCard, Models, Offers, Unknown
 from tests.models.rig import Purse, Shelf
 from tests.servers.openai import OpenAIServer
 
@@ -33,10 +33,12 @@ def name_of(found: ModelCard | Unknown | None) -> str:
 
 
 async def test_it_is_what_the_port_promises(session: aiohttp.ClientSession) -> None:
-    models: Models = opened(session)
+    roster = opened(session)
+    models: Models = roster
     chat: ChatModel = models.chat(models.cards()[0])
-    image: ImageModel = models.image(models.cards()[0])
-    assert chat and image and not models.simulated
+    offers: Offers = roster
+    background: Background = offers.background(models.cards()[0])
+    assert chat and background and not models.simulated
 
 
 async def test_vendors_names_mean_their_defaults(session: aiohttp.ClientSession) -> None:

@@ -159,15 +159,6 @@ async def test_glm_changes_no_pictures_and_is_not_even_asked() -> None:
         await glm.shelf.keep(png(), "image/png")
         error = await glm.refused(picture(pictures=("0",)))
         assert (error.trouble, error.unbilled, glm.sim.log) == (Trouble.BAD_REQUEST, True, [])
-        with pytest.raises(ModelError):
-            await glm.vendor.draw(picture(pictures=("0",)))
-
-
-async def test_one_picture_is_drawn_as_before() -> None:
-    async with open_glm() as glm:
-        drawn = await glm.vendor.draw(picture())
-        assert (await glm.fetch(drawn.link)).startswith(b"\x89PNG")
-        assert drawn.finished.usage == Usage(pictures=1)
 
 
 @pytest.mark.parametrize("size", ["100x100", "1000x1000", "4096x4096"])

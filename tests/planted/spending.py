@@ -66,14 +66,12 @@ BUGS = (
         whose="clients that retry every failed call alike",
         edits=(
             Edit(
-                "bot/models/guarded.py",
-                "wait = tries.wait(error, queued=visit.queued, final=not unbilled)",
-                "wait = tries.wait(error, queued=visit.queued)",
+                "bot/steps.py",
+                "error.trouble in PASSING and (card.free or _unbilled(error)) and",
+                "error.trouble in PASSING and",
             ),
         ),
-        found_by=(
-            "tests/models/test_budget.py::test_a_picture_is_paid_once_and_never_drawn_twice_when_it_may_have_been_billed",
-        ),
+        found_by=("tests/test_jobs.py::test_an_order_that_may_have_been_taken_is_not_given_twice",),
     ),
     Bug(
         name="rounds-paid-twice",

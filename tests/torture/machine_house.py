@@ -44,17 +44,15 @@ from bot.models import Limits
 from bot.models.budget import Budget
 from bot.models.guarded import Guarded
 from bot.models.offers import Offered
-from bot.models.vendor import Drawn, Linked
+from bot.models.vendor import Linked
 from bot.ports import (
     Background,
     ChatModel,
     Hit,
-    ImageModel,
     Intake,
     Kind,
     ModelCard,
     Order,
-    PicturePrompt,
     Prompt,
     SpeechModel,
     SpeechPrompt,
@@ -122,9 +120,6 @@ class Echo:
         if FAILS in question and self.chance.random() < 0.5:
             raise ModelError(Trouble.REFUSED if self.chance.random() < 0.2 else Trouble.BAD_REQUEST, vendor="glm")
 
-    async def draw(self, prompt: PicturePrompt) -> Drawn:
-        raise ModelError(Trouble.NO_MODEL, vendor="glm")
-
     # --- questions that are answered later -----------------------------------------------------------------------------
 
     async def submit(self, order: Order) -> str | Linked:
@@ -183,9 +178,6 @@ class Both:
         return next((card for card in CARDS if kind == "chat" and vendor in ("", card.vendor) and not vision), None)
 
     def chat(self, card: ModelCard) -> ChatModel:
-        return self._guarded
-
-    def image(self, card: ModelCard) -> ImageModel:
         return self._guarded
 
     def background(self, card: ModelCard) -> Background:
