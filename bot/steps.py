@@ -183,7 +183,7 @@ class Steps:
                 log.info("Job %d, try %d: %s", job.id, job.tries + 1, error)
                 await self._put_off(job, error.retry_after or 0.0, again=True)
             else:
-                await self._refused(job, error)
+                await self._refused(job, error, free=_unbilled(error))
         except BudgetSpent as error:
             log.warning("Job %d: %s", job.id, error)
             opens = f"{error.opens:%H:%M}" if error.opens else ""
@@ -262,8 +262,8 @@ class Steps:
             if error.trouble in UNTELLING and not error.begun:
                 log.info("Job %d: %s", job.id, error)
                 await self._put_off(job, error.retry_after or 0.0)
-            else:
-                await self._refused(job, error)
+            else:  # an HTTP status is about the question here: the task may have been done all the same
+                await self._refused(job, error, free=error.unbilled)
             return
         self._do_not_cut(job)
         if made is None:
@@ -300,9 +300,8 @@ class Steps:
         )
         await self._end(job, JobState.DONE, result, cost)
 
-    async def _refused(self, job: Job, error: ModelError) -> None:
+    async def _refused(self, job: Job, error: ModelError, *, free: bool) -> None:
         log.warning("Job %d: %s", job.id, error)
-        free = _unbilled(error)
         result = WorkResult(
             error=error.trouble.value,
             code=error.code,

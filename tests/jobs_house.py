@@ -71,8 +71,10 @@ def made(pictures: int = 1, missing: int = 0, cost: int = 100_000) -> Made:
     )
 
 
-def trouble(kind: Trouble, *, unbilled: bool = False, begun: bool = False, wait: float | None = None) -> ModelError:
-    error = ModelError(kind, vendor="glm", code="77", vendor_message="no", retry_after=wait)
+def trouble(
+    kind: Trouble, *, status: int = 0, unbilled: bool = False, begun: bool = False, wait: float | None = None
+) -> ModelError:
+    error = ModelError(kind, vendor="glm", status=status, code="77", vendor_message="no", retry_after=wait)
     error.unbilled, error.begun = unbilled, begun
     return error
 

@@ -153,6 +153,13 @@ async def test_a_task_that_failed_and_may_be_billed_is_counted(url: str, vendor:
         assert await life.spent() == 100_000
 
 
+async def test_a_task_of_which_the_vendor_refuses_to_tell_may_be_billed_all_the_same(url: str, vendor: Vendor) -> None:
+    vendor.looks.append(trouble(Trouble.BAD_REQUEST, status=400))
+    async with living(url, vendor) as life:
+        assert result_of(await life.ended(await life.order())).cost == 100_000
+        assert await life.spent() == 100_000
+
+
 @pytest.mark.parametrize("kind", [*DOWN, Trouble.SILENT, Trouble.CUT, Trouble.BAD_KEY, Trouble.NO_MONEY])
 async def test_a_look_that_went_wrong_says_nothing_of_the_task(url: str, vendor: Vendor, kind: Trouble) -> None:
     vendor.looks.extend([trouble(kind)] * 9 + [made()])

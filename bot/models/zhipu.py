@@ -197,6 +197,7 @@ class Zhipu:
             return await self._asked(call, card.name)
         except ModelError as error:
             error.begun = error.trouble is Trouble.BAD_REQUEST
+            error.unbilled = False  # so says the refusal of this question, not of the order
             raise
 
     async def cancel(self, card: ModelCard, task: str) -> None:
