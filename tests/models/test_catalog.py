@@ -26,7 +26,14 @@ def problem(path: Path, text: str) -> str:
 def test_the_built_in_one_has_a_default_of_each_kind() -> None:
     cards = catalog.load().values()
     for vendor in ("glm", "qwen"):
-        for role in (("chat", False), ("chat", True), ("image", False), ("video", False), ("hear", False), ("speak", False)):
+        for role in (
+            ("chat", False),
+            ("chat", True),
+            ("image", False),
+            ("video", False),
+            ("hear", False),
+            ("speak", False),
+        ):
             defaults = [c for c in cards if c.default and (c.vendor, c.kind, c.vision) == (vendor, *role)]
             assert len(defaults) == 1, (vendor, role)
     seen = [card for card in cards if card.default and card.vendor == "glm" and card.kind not in ("hear", "speak")]
