@@ -177,6 +177,11 @@ class ModelError(MagpieError):
         self.nearest: tuple[str, ...] = ()
         self.phrase = phrases.TROUBLE[trouble.value]
 
+    @property
+    def unheeded(self) -> bool:
+        """The vendor refused before it began, or never heard of it."""
+        return not self.begun and (self.status >= 400 or self.trouble is Trouble.UNREACHABLE)
+
 
 class BudgetSpent(MagpieError):
     """`opens` is when the next day begins, in the server's time zone; None: this call would cost more than a whole day's."""

@@ -333,5 +333,4 @@ class Steps:
 
 
 def _unbilled(error: ModelError) -> bool:
-    """The vendor refused before it began, or never heard of it."""
-    return error.unbilled or (not error.begun and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE))
+    return error.unbilled or error.unheeded

@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from bot import metrics, phrases
 from bot.errors import ModelError, StorageError, Trouble, Unreadable
@@ -35,7 +36,7 @@ __all__ = ["Guarded", "Limits"]
 
 
 ENDLESS = "endless"  # our code for an answer much longer than was asked for
-PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")  # "user:password@" of an address
+_PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")  # "user:password@" of an address
 LONGEST_TOKEN = 16  # characters, on average over a whole answer with its thoughts; writing takes 1 to 5
 
 
@@ -55,8 +56,7 @@ class Guarded:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
-        self._key = key
-        self._failed = failed
+        self._note = partial(note, key, failed)
         self._opened = opened
         self._budget = budget
         self._limits = limits
@@ -67,7 +67,7 @@ class Guarded:
         return self.admission.state()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Said, None]:
-        prompt = _fit(prompt)
+        prompt = fit(prompt)
         estimate = costs.chat_estimate(prompt)
         tries = Tries(self._limits)
         visit = self.admission.visit(prompt.card, background=prompt.job is not None)
@@ -122,7 +122,7 @@ class Guarded:
             error = caught if isinstance(caught, ModelError) else self._too_late(prompt, begun=answer.begun)
             self._note(error)
             if not answer.said:
-                await self._release(prompt.card, reserved, 0 if _unbilled(error, begun=answer.begun) else None)
+                await self._release(prompt.card, reserved, 0 if error.unheeded and not answer.begun else None)
                 raise error from error.__cause__
             finished = _broken_off(error, prompt)
         finished = self._priced(finished, prompt, reserved, answer.written)
@@ -150,14 +150,6 @@ class Guarded:
             idle=self._limits.idle,
             total=self._limits.total,
         )
-
-    def _note(self, error: ModelError) -> None:
-        """A try failed: count it, tell of it, and hide secrets. Some services quote a key that they refuse, and a proxy's
-        address holds its password: the message is kept, and shown to the owner."""
-        message = PASSWORD.sub("", error.vendor_message)
-        error.vendor_message = message.replace(self._key, "[key]") if self._key else message
-        metrics.vendor_failed(error)
-        self._failed(error)
 
     async def _release(self, card: ModelCard, reserved: Reserved, cost: int | None) -> None:
         """The try failed and no turn will settle it; `cost` None: nobody knows what it cost."""
@@ -225,6 +217,15 @@ class _Answer:
         self.room -= len(more)
 
 
+def note(key: str, tell: Callable[[ModelError], None], error: ModelError) -> None:
+    """A try failed: count it, tell of it, and hide secrets. Some services quote a key that they refuse, and a proxy's
+    address holds its password: the message is kept, and shown to the owner."""
+    message = _PASSWORD.sub("", error.vendor_message)
+    error.vendor_message = message.replace(key, "[key]") if key else message
+    metrics.vendor_failed(error)
+    tell(error)
+
+
 def clean(text: str) -> str:
     """As UTF-8 can carry it and vendors take it: pairs of surrogates joined, lone ones replaced, no NUL."""
     if "\0" in text:
@@ -238,7 +239,7 @@ def clean(text: str) -> str:
     return text
 
 
-def _fit(prompt: Prompt) -> Prompt:
+def fit(prompt: Prompt) -> Prompt:
     """With clean texts, and a limit that the model has."""
     lines = tuple(
         [line if (text := clean(line.text)) is line.text else replace(line, text=text) for line in prompt.lines]
@@ -255,11 +256,6 @@ def _notice(prompt: Prompt, error: ModelError, wait: float) -> Notice:
     busy = error.trouble in (Trouble.BUSY, Trouble.OVERLOADED)
     phrase = phrases.VENDOR_BUSY if busy else phrases.VENDOR_FAILED
     return Notice(phrase.format(seconds=round(wait)).to(prompt.language))
-
-
-def _unbilled(error: ModelError, *, begun: bool) -> bool:
-    """Whether the vendor surely charges nothing: it refused before it began, or never heard of it."""
-    return not (begun or error.begun) and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE)
 
 
 def _endless(prompt: Prompt) -> Finished:

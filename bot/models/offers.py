@@ -13,6 +13,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from yarl import URL
@@ -24,7 +25,7 @@ from bot.messages import ChatKey, Finished, Usage
 from bot.models import costs, pictures
 from bot.models.admission import Admission
 from bot.models.budget import Budget, Reserved
-from bot.models.guarded import PASSWORD, clean
+from bot.models.guarded import clean, fit, note
 from bot.models.tries import Limits, Tries
 from bot.models.vendor import Linked, Offering
 from bot.ports import Fetched, Hit, Made, ModelCard, Order, PicturePrompt, Prompt, SpeechPrompt, Submitted, VideoPrompt
@@ -65,9 +66,8 @@ class Offered:
         self._budget = budget
         self._limits = limits
         self._admission = admission
-        self._key = key
         self._fake_ip = fake_ip
-        self._failed = failed
+        self._note = partial(note, key, failed)
         self._fetching = asyncio.Semaphore(AT_ONCE)
         self._searching = ModelCard(name="web_search", vendor=name, kind="chat", per_picture=SEARCH_PRICE)
 
@@ -264,9 +264,8 @@ class Offered:
             ) from None
 
     async def _refused(self, card: ModelCard, reserved: Reserved, error: ModelError) -> None:
-        """Settled, with `unbilled` as we know it: the vendor refused before it began, or never heard of it."""
-        never = not error.begun and (error.status >= 400 or error.trouble is Trouble.UNREACHABLE)
-        error.unbilled = error.unbilled or never
+        """Settled, with `unbilled` as we know it."""
+        error.unbilled = error.unbilled or error.unheeded
         self._note(error)
         await self._release(card, reserved, 0 if error.unbilled else None)
 
@@ -279,21 +278,11 @@ class Offered:
         except StorageError as error:
             log.error("The estimate of call %d stays: %s", reserved.call, error)
 
-    def _note(self, error: ModelError) -> None:
-        """Count it, tell of it, and hide secrets, as `guarded` does."""
-        message = PASSWORD.sub("", error.vendor_message)
-        error.vendor_message = message.replace(self._key, "[key]") if self._key else message
-        metrics.vendor_failed(error)
-        self._failed(error)
-
 
 def _clean(order: Order) -> Order:
     match order:
         case Prompt():
-            output = min(order.output, order.card.output or order.output)
-            return replace(
-                order, lines=tuple(replace(line, text=clean(line.text)) for line in order.lines), output=output
-            )
+            return fit(order)
         case PicturePrompt():
             return replace(order, text=clean(order.text))
         case VideoPrompt():
