@@ -1,7 +1,7 @@
 """One question to a chat model: from what was said to the answer, or to a sentence that says why there is none.
 
 The manager and the commands decide what is asked and where in the history; `questions.py` reads it, `answering.py` asks it,
-and here is told how it ended. Drawing is `commands/image.py`'s.
+and here is told how it ended. Pictures and videos are ordered in `commands/`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from bot.phrases import Language, Phrase
 from bot.ports import Calls, Entry, Files, History, Job, Jobs, Line, ModelCard, Models, Offers, Source, Toolbox
 from bot.questions import Declined, Fetching, Heard, Questions
 from bot.speech import Ears, Mouth
-from bot.toolwork import Toolwork
+from bot.toolwork import Consent, Toolwork
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +45,6 @@ MOST_SOURCES = 10
 SEARCH_TOOL = "search_web"  # for models whose vendor does not search while they answer
 SEARCH_FIRST = f"Search the web with {SEARCH_TOOL} before you answer, and answer from what it finds."
 SPOKEN = frozenset({Finish.STOP, Finish.LENGTH})  # how an answer ends that may be said aloud
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """Whether the last call that this turn asked for may run: the one of a tool that was then as `fingerprint` tells."""
-
-    turn: int
-    fingerprint: str
-    given: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +84,7 @@ class Request:
 
 
 class Asking:
-    """What the manager and the commands share: the chat's model, reading a question, asking it."""
+    """What the manager and the commands (there it is `desk`) share: the chat's model, reading a question, asking it."""
 
     def __init__(
         self,

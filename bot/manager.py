@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from bot import commands, context, phrases
-from bot.asking import Asking, Consent, Parts, Request
+from bot.asking import Asking, Parts, Request
 from bot.commands.command import reply
 from bot.commands.compare import keep
 from bot.commands.conversation import ask_again
@@ -47,6 +47,7 @@ from bot.messages import (
 from bot.orders import WorkOrder
 from bot.ports import Calls, Exchange, Files, History, Job, Jobs, ModelCard, Models, Offers, Prompt, Toolbox
 from bot.questions import Declined, Fetching
+from bot.toolwork import Consent
 
 LASTING = frozenset({"keep"})  # buttons that work again: between answers one may choose, and choose otherwise
 ASKING = frozenset({"compare", "search"})  # commands whose question, edited, goes on from where it did
@@ -232,7 +233,7 @@ class ConversationManager:
                 return await keep(self._asking, turn, rest)
             case "model":
                 return choose(self._asking, turn, rest)
-            case "draw":
+            case "draw":  # a video as well
                 return await order_like(self._asking, turn, rest)
             case "other":
                 return await choose_other(self._asking, turn, rest)

@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from bot import phrases_answering
 from bot.consent import arguments_of, exact
@@ -52,14 +51,13 @@ class Waiting:
     changed: bool = False
 
 
-class Consented(Protocol):
-    """What a person said: asking.Consent."""
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person said to the call that `turn` ended with; `fingerprint` is the tool's, as it was when they were asked."""
 
-    @property
-    def fingerprint(self) -> str: ...
-
-    @property
-    def given(self) -> bool: ...
+    turn: int
+    fingerprint: str
+    given: bool
 
 
 @dataclass(slots=True)
@@ -104,7 +102,7 @@ class Toolwork:
         self._found.clear()
         return new
 
-    async def resume(self, turn: Turn, earlier: Sequence[Call], consent: Consented) -> AsyncGenerator[Notice, None]:
+    async def resume(self, turn: Turn, earlier: Sequence[Call], consent: Consent) -> AsyncGenerator[Notice, None]:
         """What an earlier turn did before it asked a person becomes this one's; then its last call runs, or is declined. A tool
         that is not any more what it was then is asked about again."""
         *done, asked = earlier
