@@ -14,7 +14,7 @@ from bot.ports import Models
 
 class Running(Protocol):
     def __call__(self, desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
-        """Parts the command. `message` is what it came in, `argument` the text behind its name."""
+        """The answer to the command. `message` is what it came in, `argument` the text behind its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,7 @@ async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> P
     else:
         heard = await desk.read(turn, [replace(message, text=argument)])
         again = "" if message.attachments else f"run:{message.text}"
-        request = Request(
-            question=heard.question, asides=heard.asides, quote=heard.quote, alone=True, again=again
-        )  # fmt: skip
+        request = Request(question=heard.question, asides=heard.asides, quote=heard.quote, alone=True, again=again)
         answer = desk.ask(turn, request)
     async with aclosing(answer):
         async for item in answer:

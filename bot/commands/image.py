@@ -1,5 +1,5 @@
-"""/image: draws a picture, or changes those that come with the command. All that can be wrong is found before any money is
-spent."""
+"""/image: orders a picture, drawn from words or changed from those that come with the command. All that can be wrong
+is found before any money is spent."""
 
 from __future__ import annotations
 

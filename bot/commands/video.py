@@ -1,4 +1,4 @@
-"""/video: makes a video from words, or from a picture that it begins with."""
+"""/video: orders a video, made from words, or from a picture that it begins with."""
 
 from __future__ import annotations
 

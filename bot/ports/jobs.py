@@ -55,14 +55,15 @@ class Jobs(Protocol):
     async def job(self, id: int) -> Job | None: ...
 
     async def jobs(self, chat: ChatKey, limit: int, *, open_only: bool = False) -> Sequence[Job]:
-        """The chat's latest, newest first; only those that have not ended."""
+        """The chat's latest, newest first; `open_only`: those that have not ended."""
 
 
 class Works(Protocol):
     """For the runner. Each change is refused (FencedOut) when another worker has the job by now, or it has ended."""
 
     async def claim_jobs(self, limit: int) -> tuple[Sequence[Job], float | None]:
-        """Take up to `limit` jobs whose next step is due, oldest first. And in how many seconds the next one is."""
+        """Take up to `limit` jobs whose next step is due, oldest first. And in how many seconds the next one is, None for
+        no other."""
 
     async def release_jobs(self, held: Collection[int]) -> None:
         """After a claim that failed and may yet have been committed: those of ours that are none of these are free again."""
@@ -82,8 +83,8 @@ class Works(Protocol):
 
 
 class Calls(Protocol):
-    """For the loop that runs tools: each call is a row, committed before it runs and with its result after it. Both raise
-    FencedOut when the turn is over."""
+    """For the loop that runs tools: each call is a row, committed before it runs and with its result after it. What changes
+    a row raises FencedOut when the turn is over."""
 
     async def begin_call(self, turn: int, number: int, name: str, arguments: str, *, state: str = "begun") -> Call:
         """The turn's call of that number: a new row, or the one that an earlier attempt left (if it is for the same)."""

@@ -1,4 +1,4 @@
-"""What models are to the manager."""
+"""What models are to the hub: to an answer, to background work, to speech and searches."""
 
 from __future__ import annotations
 
