@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from bot import context, phrases, phrases_answering, thinking
 from bot.context import Question
-from bot.errors import BudgetSpent, ModelError, Trouble
+from bot.errors import WORDLESS, BudgetSpent, ModelError, Trouble
 from bot.messages import Buttons, Finish, Finished, LeftOut, Notice, Text, Thought, Turn, Usage
 from bot.phrases import Phrase
 from bot.ports import Entry, Line, ModelCard, Models, Prompt, Source, Sources, ToolCall
@@ -26,7 +26,6 @@ FALLS_BACK = frozenset(
         Trouble.UNREACHABLE, Trouble.SILENT, Trouble.CUT,
     }
 )  # fmt: skip
-WORDLESS = ("empty", "length")  # the models' codes for an answer without a word: whatever else, it was not refused
 MOST_GUILTY = 2  # exchanges that one answer leaves out
 Writes = AsyncGenerator[Text | Thought | Notice | LeftOut | Buttons, None]
 

@@ -16,7 +16,7 @@ from datetime import date
 from bot import context, long_reading, phrases, phrases_answering, thinking
 from bot.answering import Answering
 from bot.context import Question
-from bot.errors import BudgetSpent, ModelError, Trouble
+from bot.errors import EMPTY, NO_ROOM, BudgetSpent, ModelError, Trouble
 from bot.messages import (
     Answered,
     Asked,
@@ -310,7 +310,7 @@ def sentence(error: ModelError | BudgetSpent | None) -> Phrase:
     if error is None:
         return phrases.NO_ANSWER
     code = error.code if isinstance(error, ModelError) else ""
-    return {"empty": phrases.NO_ANSWER, "length": phrases.NO_ROOM}.get(code, error.phrase)
+    return {EMPTY: phrases.NO_ANSWER, NO_ROOM: phrases.NO_ROOM}.get(code, error.phrase)
 
 
 def too_long(card: ModelCard, question: Question, think: str) -> Phrase:

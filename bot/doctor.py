@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from bot.app import model_settings
-from bot.errors import BudgetSpent, ModelError, PlatformError, Revoked, SettingsError, StorageError, Trouble
+from bot.errors import WORDLESS, BudgetSpent, ModelError, PlatformError, Revoked, SettingsError, StorageError, Trouble
 from bot.files import FileStore
 from bot.messages import ChatKey, Finished, Notice
 from bot.models import Limits, Roster, open_models
@@ -300,7 +300,7 @@ def _explain(report: Report, name: str, variable: str, card: ModelCard, error: M
     said = f" ({error.vendor_message})" if error.vendor_message else ""
     if error.trouble in REMEDIES:
         report.bad(f"{name}: {error}{said}: {REMEDIES[error.trouble].format(variable=variable)}.")
-    elif error.code in ("empty", "length") or error.trouble in (Trouble.BUSY, Trouble.OVERLOADED):
+    elif error.code in WORDLESS or error.trouble in (Trouble.BUSY, Trouble.OVERLOADED):
         report.good(f"{name}: the key is good; {card.name} has no words just now ({error.trouble}).")
     else:
         report.bad(f"{name}: {error}{said}: try again; if it stays, the vendor's status page may tell.")

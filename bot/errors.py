@@ -145,6 +145,12 @@ class Trouble(StrEnum):
     CUT = "cut"  # the stream broke off
 
 
+# Codes of ours, for an answer that ended without a word. It was not refused, whatever else it was.
+EMPTY = "empty"  # there was none: tried once more
+NO_ROOM = "length"  # the limit of tokens was reached before the first one; again would be no better
+WORDLESS = frozenset({EMPTY, NO_ROOM})
+
+
 class ModelError(MagpieError):
     """A vendor's error. `code`, `status`, `request_id` and `vendor_message` are the vendor's own; the message may quote the
     user, so only the owner sees it. `retry_after` is in seconds, as the vendor told, else None. `begun`: it had taken the order

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot import metrics
-from bot.errors import ModelError, Trouble
-from bot.models.tries import EMPTY, NO_ROOM
+from bot.errors import WORDLESS, ModelError, Trouble
 from bot.ports import ModelCard
 
 log = logging.getLogger(__name__)
@@ -160,7 +159,7 @@ class Call:
             self._count(self._key if error.status == 401 else self._model, error)
         elif trouble is Trouble.NO_MONEY:
             self._count(self._model if self._free else self._money, error)
-        elif trouble in FAILING and error.code not in (EMPTY, NO_ROOM):
+        elif trouble in FAILING and error.code not in WORDLESS:
             self._count(self._model, error)
         elif trouble not in UNTELLING:
             self.succeeded()

@@ -22,12 +22,12 @@ from dataclasses import replace
 from functools import partial
 
 from bot import metrics, phrases
-from bot.errors import ModelError, StorageError, Trouble, Unreadable
+from bot.errors import EMPTY, NO_ROOM, ModelError, StorageError, Trouble, Unreadable
 from bot.messages import Finish, Finished, Notice, Text, Thought, Usage
 from bot.models import costs
 from bot.models.admission import Admission, ModelState
 from bot.models.budget import Budget, Reserved
-from bot.models.tries import EMPTY, NO_ROOM, Limits, Tries
+from bot.models.tries import Limits, Tries
 from bot.models.vendor import Streamed, Vendor
 from bot.models.watch import in_time
 from bot.ports import ModelCard, Prompt, Said, Sources, ToolCall

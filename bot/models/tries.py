@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.errors import ModelError, Trouble
+from bot.errors import EMPTY, NO_ROOM, ModelError, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ POLICIES: Mapping[Trouble, Policy] = {
     Trouble.UNREACHABLE: Policy(3, 1.0),
     Trouble.CUT: Policy(3, 1.0),
 }
-EMPTY = "empty"  # our code for an answer without any text: tried once more
-NO_ROOM = "length"  # ours, too: the limit of tokens was reached before the first word; again would be no better
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import ModelError, Trouble
+from bot.errors import EMPTY, NO_ROOM, ModelError, Trouble
 from bot.models.breaker import ACCOUNT, FAILING, MODEL, MOST_MODELS, OPEN, UNTELLING, WITHIN, Breaker
-from bot.models.tries import EMPTY, NO_ROOM
 from bot.ports import ModelCard
 from tests.models.clock import Clock
 

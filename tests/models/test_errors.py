@@ -2,10 +2,10 @@
 
 import pytest
 
-from bot.errors import ModelError, Trouble
+from bot.errors import EMPTY, ModelError, Trouble
 from bot.messages import Finish, Notice
 from bot.models.guarded import clean
-from bot.models.tries import EMPTY, POLICIES, Limits, Tries
+from bot.models.tries import POLICIES, Limits, Tries
 from bot.simulator import Fault, Reply
 from bot.simulator.errors import DASHSCOPE, GLM
 from tests.models.rig import VENDORS, Purse, end_of, open_rig, text_of

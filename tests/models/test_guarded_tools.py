@@ -7,12 +7,11 @@ from contextlib import aclosing
 
 import pytest
 
-from bot.errors import ModelError, Trouble
+from bot.errors import EMPTY, NO_ROOM, ModelError, Trouble
 from bot.messages import Finish, Finished, Text, Thought, Usage
 from bot.models import costs
 from bot.models.budget import Budget
 from bot.models.guarded import Guarded
-from bot.models.tries import EMPTY, NO_ROOM
 from bot.models.vendor import Streamed
 from bot.ports import Line, ModelCard, Prompt, Source, Sources, ToolCall
 from tests.models.rig import CHAT, QUICK, Parts, Purse, end_of
