@@ -247,7 +247,6 @@ class Asking:
     def _end(self, turn: Turn, request: Request, answering: Answering) -> list[Part | Change]:
         finished, said, language = answering.finished, answering.said, turn.language
         assert finished is not None
-        again = request.again or f"again:{turn.id}"
         if answering.asking:
             return [*self._consent(turn, answering), finished]
         if finished.reason is Finish.REFUSED:
@@ -256,6 +255,8 @@ class Asking:
             return [*withdrawn, Text(phrase.to(language)), *self.offers(turn, request, answering.card), finished]
         if not said.strip():
             phrase = sentence(answering.failure)
+            # Nothing is stored of a question that stands alone: without its own action it cannot be repeated.
+            again = request.again or ("" if request.alone else f"again:{turn.id}")
             retry = Choice(phrases.RETRY.to(language), again)
             end = replace(finished, reason=Finish.FAILED)
             return [Text(phrase.to(language)), *self.offers(turn, request, answering.card, retry), end]
@@ -287,7 +288,7 @@ class Asking:
         return [] if request.alone else [Answered(text=said)]
 
     def offers(self, turn: Turn, request: Request, card: ModelCard, *choices: Choice) -> list[Buttons]:
-        """Buttons after a failure: the given ones, and the other vendor's model."""
+        """Buttons after a failure: the given ones that do something, and the other vendor's model."""
         if not request.alone:
             needs_eyes = bool(request.question.files)
             vendors = dict.fromkeys(other.vendor for other in self.models.cards() if other.kind == "chat")

@@ -175,6 +175,15 @@ async def test_a_failed_ask_can_be_tried_again(chat: Conversation, models: Scrip
     assert models.lines == [("user", "why?")]
 
 
+async def test_a_failed_ask_with_a_picture_offers_no_button_that_could_not_repeat_it(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    models.replies = [ModelError(Trouble.FAULT, vendor="glm")]
+    failed = await chat.say(chat.message("/ask", attachments=(picture(),)))
+    assert failed.finished.reason is Finish.FAILED
+    assert not failed.buttons
+
+
 async def test_system_shows_sets_and_clears_this_chats_instructions(chat: Conversation, models: ScriptedModels) -> None:
     assert "no instructions" in (await chat.say("/system")).text
     await chat.say("/system Answer like a pirate")
