@@ -179,11 +179,11 @@ class Steps:
         try:
             made = await self._handed_over(job, card, WorkOrder.load(job.order, job.chat))
         except ModelError as error:
-            if error.trouble in PASSING and (card.free or _unbilled(error)) and job.tries + 1 < SUBMISSIONS:
+            if error.trouble in PASSING and (card.free or error.unbilled) and job.tries + 1 < SUBMISSIONS:
                 log.info("Job %d, try %d: %s", job.id, job.tries + 1, error)
                 await self._put_off(job, error.retry_after or 0.0, again=True)
             else:
-                await self._refused(job, error, free=_unbilled(error))
+                await self._refused(job, error, free=error.unbilled)
         except BudgetSpent as error:
             log.warning("Job %d: %s", job.id, error)
             opens = f"{error.opens:%H:%M}" if error.opens else ""
@@ -330,7 +330,3 @@ class Steps:
                 await self._progress(job, state)
         except Exception as error:  # noqa: BLE001  # a job without visible progress is a job
             log.warning("The progress of job %d cannot be shown: %r", job.id, error)
-
-
-def _unbilled(error: ModelError) -> bool:
-    return error.unbilled or error.unheeded

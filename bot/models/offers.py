@@ -264,8 +264,7 @@ class Offered:
             ) from None
 
     async def _refused(self, card: ModelCard, reserved: Reserved, error: ModelError) -> None:
-        """Settled, with `unbilled` as we know it."""
-        error.unbilled = error.unbilled or error.unheeded
+        """Settled. Only the vendor's file knows which refusals are free: behind a 500 the order may have been taken."""
         self._note(error)
         await self._release(card, reserved, 0 if error.unbilled else None)
 

@@ -67,7 +67,7 @@ BUGS = (
         edits=(
             Edit(
                 "bot/steps.py",
-                "error.trouble in PASSING and (card.free or _unbilled(error)) and",
+                "error.trouble in PASSING and (card.free or error.unbilled) and",
                 "error.trouble in PASSING and",
             ),
         ),
