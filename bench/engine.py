@@ -14,9 +14,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bench.measure import median
-from bot.delivery import Delivery
-from bot.engine import Engine
-from bot.fleet import Alone, Fleet
 from bot.messages import (
     Address,
     Answered,
@@ -35,6 +32,9 @@ from bot.messages import (
     Turn,
 )
 from bot.ports import Handler, Intake, Traits
+from bot.turns.delivery import Delivery
+from bot.turns.engine import Engine
+from bot.turns.fleet import Alone, Fleet
 from storage import Store, open_store
 
 THINKING = 0.05  # seconds that a model takes in the burst

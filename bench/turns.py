@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bench.engine import MODEL, WORDS, Quiet, event, running
 from bench.measure import median
-from bot.engine import Engine
+from bot.conversation.manager import ConversationManager
 from bot.files import FileStore
-from bot.manager import ConversationManager
 from bot.messages import Finish, Finished, Text, Usage
 from bot.ports import ChatModel, Kind, ModelCard, Prompt, Toolbox, Unknown
+from bot.turns.engine import Engine
 from storage import Store, open_store
 
 CARD = ModelCard(name=MODEL, vendor="bench", kind="chat", window=128_000, output=4_000, tools=True)

@@ -111,7 +111,7 @@ def _problems(error: BaseException) -> Iterator[str]:
 
 
 def _doctor(settings: Settings) -> int:
-    from bot import doctor
+    from bot.operator import doctor
 
     return asyncio.run(doctor.examine(settings))
 
@@ -208,7 +208,7 @@ def _retry(settings: Settings, ids: list[int]) -> int:
     try:
         unknown = asyncio.run(retry(settings.storage_url, ids, time.time()))
     except InUse:
-        from bot import running
+        from bot.operator import running
 
         unknown = running.retry_dead(settings.web_host, settings.web_port, _web_token(settings), ids)
     if unknown:

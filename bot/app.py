@@ -17,29 +17,29 @@ from urllib.request import getproxies
 import aiohttp
 
 from bot import commands, logs, metrics
-from bot.access import Access
-from bot.alarms import Alarms, Cause
-from bot.delivery import Delivery
+from bot.background.jobs import Runner, Steps
+from bot.background.progress import Progress
+from bot.conversation.access import Access
+from bot.conversation.manager import ConversationManager
 from bot.documents import is_document
-from bot.engine import Engine
 from bot.errors import ModelError, PlatformError, Revoked, SettingsError, StorageError, StorageRefused
 from bot.files import FileStore
-from bot.fleet import Alone, Fleet
-from bot.health import Readiness
-from bot.insist import insist
-from bot.jobs import Runner, Steps
-from bot.manager import ConversationManager
 from bot.messages import ChatKey
 from bot.models import ModelSettings, Roster, open_models
+from bot.operator.alarms import Alarms, Cause
+from bot.operator.health import Readiness
 from bot.platforms.web import Banner, WebPlatform
 from bot.ports import Ledger, Platform, Toolbox, Topic
-from bot.progress import Progress
 from bot.settings import MILLIONTHS, Settings
 from bot.sockets import watchful_socket
 from bot.tools import built_in
 from bot.tools.mcp import McpToolbox
 from bot.tools.mcp_servers import load_servers
 from bot.tools.registry import Combined
+from bot.turns.delivery import Delivery
+from bot.turns.engine import Engine
+from bot.turns.fleet import Alone, Fleet
+from bot.turns.insist import insist
 from storage import Store, open_store
 from storage.address import shown
 

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 
 from bot.errors import StorageError, TooLarge, Unreadable
-from bot.insist import insist
 from bot.phrases import NO_PICTURE, PICTURE_TOO_LARGE
 from bot.ports import SharedFiles
+from bot.turns.insist import insist
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,11 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from bot.background.steps import Steps
+from bot.conversation.manager import ConversationManager
+from bot.conversation.questions import Fetching
 from bot.errors import TooLarge, Unreadable
 from bot.lanes import Lane
-from bot.manager import ConversationManager
 from bot.messages import (
     Address,
     Answered,
@@ -47,7 +49,7 @@ from bot.messages import (
     Turn,
     Withdraw,
 )
-from bot.orders import WorkOrder, WorkResult, ended
+from bot.messages.orders import WorkOrder, WorkResult, ended
 from bot.phrases import Language
 from bot.ports import (
     ButtonRow,
@@ -67,8 +69,6 @@ from bot.ports import (
     ToolCall,
     Unknown,
 )
-from bot.questions import Fetching
-from bot.steps import Steps
 from storage.store import Store
 
 ANN = Author("1", "Ann")

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, cast
 
+from bot.background.jobs import Pauses, Runner, Steps
 from bot.errors import BudgetSpent, ModelError, StorageError, Trouble
-from bot.fleet import Fleet
-from bot.jobs import Pauses, Runner, Steps
 from bot.messages import Address, Author, Cancelled, ChatKey, Finish, Finished, Ordered, Text, Thought, Usage
-from bot.orders import WorkOrder, WorkResult
+from bot.messages.orders import WorkOrder, WorkResult
 from bot.ports import (
     Fetched,
     Job,
@@ -34,6 +33,7 @@ from bot.ports import (
     Submitted,
     Unknown,
 )
+from bot.turns.fleet import Fleet
 from storage.store import Database, Store
 from tests.conversations import KeptFiles
 from tests.storage.saying import HOME, outcome, said

@@ -18,11 +18,11 @@ from uuid import uuid4
 
 import aiohttp
 
-from bot import app, phrases_jobs
-from bot.answer import CURSOR
+from bot import app, phrases
 from bot.settings import load_settings
 from bot.simulator import Call, Question, Reply, Simulator
 from bot.simulator.backend import Script
+from bot.turns.answer import CURSOR
 from tests.process import START, free_port
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel
@@ -298,7 +298,7 @@ def _stands(one: Shown) -> bool:
 
 def _waits(text: str, labels: Sequence[str]) -> bool:
     """Whether this is the line that waits for a picture or video; a question asked for later gets a message of its own."""
-    cancelled = {phrases_jobs.CANCEL.en, phrases_jobs.CANCEL.zh} & set(labels)
+    cancelled = {phrases.jobs.CANCEL.en, phrases.jobs.CANCEL.zh} & set(labels)
     return bool(cancelled) and not text.startswith(("Task ", "任务"))
 
 

@@ -19,8 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bot.delivery import Delivery
-from bot.engine import Engine
 from bot.errors import StorageError
 from bot.lanes import Lane, lane_of
 from bot.messages import (
@@ -41,6 +39,8 @@ from bot.messages import (
 )
 from bot.phrases import Language
 from bot.ports import Topic
+from bot.turns.delivery import Delivery
+from bot.turns.engine import Engine
 from storage.sqlite import SQLite, open_sqlite
 from storage.store import Store
 from storage.transaction import Making

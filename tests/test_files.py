@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -201,7 +201,6 @@ PNG, JPEG = drawn((24, 24)), drawn((24, 24), form="JPEG")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's remarks on what is damaged
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.sampled_from([PNG, JPEG]), st.integers(0, 2000), st.binary(max_size=8))
 def test_a_damaged_picture_is_fit_or_refused_and_nothing_else(picture: bytes, place: int, damage: bytes) -> None:
     place %= len(picture)

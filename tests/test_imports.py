@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-WORDS = frozenset({"bot.messages", "bot.lanes", "bot.ports", "bot.errors", "bot.phrases", "bot.text"})
-WIRING = frozenset({"bot.app", "bot.doctor", "bot.__main__"})  # the only ones that know rims and hub at once
+WORDS = frozenset({"bot.lanes", "bot.errors", "bot.text"})  # and what is in messages/, phrases/ and ports/
+WIRING = frozenset({"bot.app", "bot.operator.doctor", "bot.__main__"})  # the only ones that know rims and hub at once
 EDGES = frozenset(
     {"bot.settings", "bot.logs", "bot.metrics"}
 )  # of the process: the environment, stderr, what is counted
@@ -35,11 +35,15 @@ LIBRARIES = {
     "metrics": {"prometheus_client"},
     "wiring": {"aiohttp"},
 }
-# In the hub bot/files.py alone makes pictures fit, and bot/sound.py with bot/samples.py recordings; what they need for it is
-# imported when the first one comes.
+# In the hub bot/files.py alone makes pictures fit, and bot/conversation/sound.py with samples.py recordings; what they need for
+# it is imported when the first one comes.
 EXCEPTIONS = {
     ("bot.files", "PIL"),
-    *((module, library) for module in ("bot.sound", "bot.samples") for library in ("numpy", "soundfile")),
+    *(
+        (module, library)
+        for module in ("bot.conversation.sound", "bot.conversation.samples")
+        for library in ("numpy", "soundfile")
+    ),
 }
 
 SDKS = {
@@ -77,9 +81,11 @@ def room(module: str) -> str:
             return name
         case ["bot"] | ["bot", "platforms"]:
             return "package"
-        case ["bot", "ports" | "messages", *_]:
+        case ["bot", "messages" | "phrases" | "ports", *_]:
             return "words"
-    if module in WORDS or module.startswith("bot.phrases_"):
+        case ["bot", "turns", *_]:
+            return "turns"
+    if module in WORDS:
         return "words"
     if module in WIRING:
         return "wiring"
@@ -95,7 +101,8 @@ SEES: dict[str, set[str]] = {
     "listener": {"words"},  # shared by the platforms that are asked over HTTP
     "web": {"words", "metrics", "web", "listener"},
     "telegram": {"words", "metrics", "telegram", "listener"},
-    "hub": {"hub", "words", "metrics", "logs", "foreign", "documents", "apart", "confined"},
+    "turns": {"turns", "words", "metrics", "logs"},  # what is said in a turn, and by whom, is not known there
+    "hub": {"hub", "turns", "words", "metrics", "logs", "foreign", "documents", "apart", "confined"},
     "documents": {"words", "documents", "apart", "confined"},
     "apart": set(),
     "confined": set(),
@@ -103,7 +110,19 @@ SEES: dict[str, set[str]] = {
     "logs": set(),
     "metrics": {"words"},
     "simulator": {"simulator"},
-    "wiring": {"wiring", "hub", "words", "settings", "logs", "metrics", "foreign", "simulator", "documents", *RIMS},
+    "wiring": {
+        "wiring",
+        "hub",
+        "turns",
+        "words",
+        "settings",
+        "logs",
+        "metrics",
+        "foreign",
+        "simulator",
+        "documents",
+        *RIMS,
+    },
 }
 
 

@@ -16,9 +16,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.conversation.toolwork import MOST_CALLS
 from bot.simulator import Found, Question, Reply, Simulator, ToolCall
 from bot.simulator.backend import Script
-from bot.toolwork import MOST_CALLS
 from tests.injection.corpus import SAID, Payload, load
 from tests.process import ROOT
 from tests.product import ENOUGH, Person, magpie, on_telegram, rows, until, with_glm

@@ -55,7 +55,7 @@ def test_other_libraries_speak_from_warning_on_and_ours_at_the_level_that_is_set
 import logging
 from bot import logs
 logs.set_up("DEBUG", ("hidden-word",))
-logging.getLogger("bot.engine").debug("ours hidden-word")
+logging.getLogger("bot.turns.engine").debug("ours hidden-word")
 for name in ("httpx", "aiohttp.access", "discord.http", "asyncio"):
     logging.getLogger(name).info("theirs %s", name)
     logging.getLogger(name).warning("trouble %s", name)
@@ -67,7 +67,7 @@ for name in ("httpx", "aiohttp.access", "discord.http", "asyncio"):
     written = ended.stderr.splitlines()
     assert ended.stdout == ""
     assert len(written) == 5
-    assert written[0].endswith("DEBUG   bot.engine: ours [secret]")
+    assert written[0].endswith("DEBUG   bot.turns.engine: ours [secret]")
     assert all("trouble" in one for one in written[1:])
 
 
@@ -163,7 +163,7 @@ import logging
 from bot import logs
 logs.set_up("INFO", ("hidden-word",), "json")
 logs.about(platform="web", chat="web:1", turn=7)
-logging.getLogger("bot.engine").info("ours hidden-word")
+logging.getLogger("bot.turns.engine").info("ours hidden-word")
 """
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.errors import Unreadable
 from bot.messages import ENDED, Address, Author, ChatKey, Ended
-from bot.orders import WorkOrder, WorkResult, ended
+from bot.messages.orders import WorkOrder, WorkResult, ended
 
 words = st.text(max_size=40)
 keys = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1, max_size=12)

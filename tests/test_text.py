@@ -29,19 +29,17 @@ def shown(text: str, limit: int) -> list[str]:
     return [str(fragment) for fragment in split(text, limit)]
 
 
-@settings(deadline=None)
 @given(MARKDOWN, LIMITS)
 def test_every_piece_fits(text: str, limit: int) -> None:
     assert all(len(piece) <= limit for piece in shown(text, limit))
 
 
-@settings(deadline=None)
 @given(MARKDOWN, LIMITS)
 def test_nothing_is_lost_or_doubled(text: str, limit: int) -> None:
     assert "".join(fragment.body for fragment in split(text, limit)) == text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(MARKDOWN, st.lists(BITS, min_size=1, max_size=20).map("".join), LIMITS)
 @example("```\n" + "x" * 118, "\n```", 128)
 @example("a" * 116 + "\n``", "`", 128)
@@ -51,7 +49,6 @@ def test_more_text_changes_no_piece_but_the_last(text: str, more: str, limit: in
     assert after[: len(before) - 1] == before[:-1]
 
 
-@settings(deadline=None)
 @given(MARKDOWN, LIMITS)
 def test_every_piece_closes_the_code_that_it_opens(text: str, limit: int) -> None:
     for piece in shown(text, limit):
@@ -61,7 +58,6 @@ def test_every_piece_closes_the_code_that_it_opens(text: str, limit: int) -> Non
         assert fence == ""
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(), max_size=300))
 def test_no_text_whatever_breaks_it(text: str) -> None:
     assert all(piece.encode() is not None for piece in shown(well_formed(text), 128))

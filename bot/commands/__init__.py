@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
-from bot import phrases, phrases_compare, phrases_jobs, phrases_thinking, phrases_voice
-from bot.asking import Asking, Parts
+from bot import phrases
 from bot.commands.command import Command, reply
 from bot.commands.compare import compare
 from bot.commands.conversation import ask, retry, system, undo
@@ -22,6 +21,7 @@ from bot.commands.tasks import task, tasks
 from bot.commands.think import settings, think
 from bot.commands.video import video
 from bot.commands.voice import voice, voices
+from bot.conversation.asking import Asking, Parts
 from bot.messages import Message, Turn
 from bot.ports import MenuEntry, Models
 
@@ -60,15 +60,15 @@ COMMANDS = (
     Command(name="help", help=phrases.HELP_HELP, run=help_),
     Command(name="reset", help=phrases.HELP_RESET, run=overtaking),
     Command(name="model", help=phrases.HELP_MODEL, run=model, argument=phrases.ARG_MODEL, choices=model_names),
-    Command(name="think", help=phrases_thinking.HELP, run=think, argument=phrases_thinking.ARGUMENT, choices=settings),
-    Command(name="voice", help=phrases_voice.HELP, run=voice, argument=phrases_voice.ARGUMENT, choices=voices),
-    Command(name="image", help=phrases.HELP_IMAGE, run=image, argument=phrases_jobs.ARG_IMAGE, required=True),
-    Command(name="video", help=phrases_jobs.HELP_VIDEO, run=video, argument=phrases_jobs.ARG_VIDEO, required=True),
-    Command(name="later", help=phrases_jobs.HELP_LATER, run=later, argument=phrases.ARG_ASK, required=True),
-    Command(name="tasks", help=phrases_jobs.HELP_TASKS, run=tasks),
-    Command(name="task", help=phrases_jobs.HELP_TASK, run=task, argument=phrases_jobs.ARG_TASK, required=True),
-    Command(name="compare", help=phrases_compare.HELP, run=compare, argument=phrases.ARG_ASK, required=True),
-    Command(name="search", help=phrases_compare.HELP_SEARCH, run=search, argument=phrases.ARG_ASK, required=True),
+    Command(name="think", help=phrases.thinking.HELP, run=think, argument=phrases.thinking.ARGUMENT, choices=settings),
+    Command(name="voice", help=phrases.voice.HELP, run=voice, argument=phrases.voice.ARGUMENT, choices=voices),
+    Command(name="image", help=phrases.HELP_IMAGE, run=image, argument=phrases.jobs.ARG_IMAGE, required=True),
+    Command(name="video", help=phrases.jobs.HELP_VIDEO, run=video, argument=phrases.jobs.ARG_VIDEO, required=True),
+    Command(name="later", help=phrases.jobs.HELP_LATER, run=later, argument=phrases.ARG_ASK, required=True),
+    Command(name="tasks", help=phrases.jobs.HELP_TASKS, run=tasks),
+    Command(name="task", help=phrases.jobs.HELP_TASK, run=task, argument=phrases.jobs.ARG_TASK, required=True),
+    Command(name="compare", help=phrases.compare.HELP, run=compare, argument=phrases.ARG_ASK, required=True),
+    Command(name="search", help=phrases.compare.HELP_SEARCH, run=search, argument=phrases.ARG_ASK, required=True),
     Command(name="ask", help=phrases.HELP_ASK, run=ask, argument=phrases.ARG_ASK, required=True),
     Command(name="system", help=phrases.HELP_SYSTEM, run=system, argument=phrases.ARG_SYSTEM),
     Command(name="retry", help=phrases.HELP_RETRY, run=retry),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.asking import Asking, Parts
+from bot.conversation.asking import Asking, Parts
 from bot.messages import Buttons, Change, Choice, Finish, Finished, Message, Text, Turn
 from bot.phrases import Phrase
 from bot.ports import Models

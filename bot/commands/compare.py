@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from bot import context, phrases, phrases_compare, thinking
-from bot.answering import Answering
-from bot.asking import Asking, Parts, Request, sentence, too_long
+from bot import phrases
 from bot.commands.command import reply
+from bot.conversation import context, thinking
+from bot.conversation.answering import Answering
+from bot.conversation.asking import Asking, Parts, Request, sentence, too_long
+from bot.conversation.merging import merged
+from bot.conversation.questions import Declined
 from bot.errors import Trouble
-from bot.merging import merged
 from bot.messages import (
     Answered,
     Buttons,
@@ -29,14 +31,13 @@ from bot.messages import (
 )
 from bot.phrases import Phrase
 from bot.ports import ModelCard, Unknown
-from bot.questions import Declined
 
 VENDORS = ("glm", "qwen")  # side by side, in this order
 
 
 async def compare(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
-        answer = reply(turn, phrases_compare.WHAT)
+        answer = reply(turn, phrases.compare.WHAT)
     else:
         cards = _pair(desk, turn)
         asked = [replace(message, text=argument)]
@@ -63,7 +64,7 @@ async def keep(desk: Asking, turn: Turn, action: str) -> Parts:
     kept = answers[int(number)] if int(number) < len(answers) else None
     if kept is None or kept.epoch != turn.epoch or turn.head not in here:
         return reply(turn, phrases.MOVED_ON)
-    return reply(turn, phrases_compare.KEPT.format(words=context.words(kept.text)), Rewound(kept.id))
+    return reply(turn, phrases.compare.KEPT.format(words=context.words(kept.text)), Rewound(kept.id))
 
 
 def _pair(desk: Asking, turn: Turn) -> list[ModelCard]:
@@ -74,7 +75,7 @@ def _pair(desk: Asking, turn: Turn) -> list[ModelCard]:
         if card is None:
             found = desk.models.find(vendor)
             variable = found.variable if isinstance(found, Unknown) and turn.author.owner else ""
-            needs = phrases_compare.NEEDS_KEY if variable else phrases_compare.NEEDS_BOTH
+            needs = phrases.compare.NEEDS_KEY if variable else phrases.compare.NEEDS_BOTH
             raise Declined(needs.format(vendor=phrases.VENDORS[vendor], variable=variable))
         cards.append(card)
     return cards
@@ -110,7 +111,7 @@ def _keepable(turn: Turn, sides: Sequence[_Side], at: int) -> Iterator[Answered 
         number = sum(bool(side.said) for side in sides[:at])
         action = f"keep:{turn.id}:{number}:{'' if turn.head is None else turn.head}"
         yield Answered(text=sides[at].said, moves=False)
-        yield Buttons(((Choice(phrases_compare.KEEP.to(turn.language), action),),), sides[at].slot)
+        yield Buttons(((Choice(phrases.compare.KEEP.to(turn.language), action),),), sides[at].slot)
 
 
 def _names(sides: Sequence[_Side]) -> str:
@@ -177,7 +178,7 @@ class _Side:
         assert finished is not None
         self.finished = finished
         told: list[Text | Withdraw] = []
-        marks = [phrases_compare.SECONDS.format(seconds=f"{seconds:.1f}").to(language), self._price(finished.cost)]
+        marks = [phrases.compare.SECONDS.format(seconds=f"{seconds:.1f}").to(language), self._price(finished.cost)]
         if finished.reason is Finish.REFUSED:
             refused = phrases.TROUBLE[Trouble.REFUSED.value].to(language)
             told = [Withdraw(self.slot), Text(f"{self.heading}{''.join(answering.notes)}{refused}", self.slot)]

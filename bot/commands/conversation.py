@@ -6,11 +6,12 @@ import random
 from contextlib import aclosing
 from dataclasses import replace
 
-from bot import context, phrases
-from bot.asking import Asking, Parts, Request
+from bot import phrases
 from bot.commands.command import reply
 from bot.commands.reordering import kind_of, order_again
-from bot.context import Question
+from bot.conversation import context
+from bot.conversation.asking import Asking, Parts, Request
+from bot.conversation.context import Question
 from bot.messages import Configured, Finish, Message, Rewound, Turn
 from bot.ports import Entry, ModelCard
 

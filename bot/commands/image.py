@@ -7,15 +7,15 @@ import random
 from contextlib import aclosing
 from dataclasses import replace
 
-from bot import phrases, phrases_jobs
-from bot.asking import Asking, Parts
+from bot import phrases
 from bot.commands.command import reply
 from bot.commands.ordering import asked, cards, named, names, pictures_of, place, read_wish, takes
 from bot.commands.wishes import Wish, counted, sized
+from bot.conversation.asking import Asking, Parts
+from bot.conversation.questions import Declined
 from bot.messages import Message, Turn
-from bot.orders import WorkOrder
+from bot.messages.orders import WorkOrder
 from bot.ports import ModelCard
-from bot.questions import Declined
 
 PATIENCE = 900.0  # seconds: a vendor's queue is minutes long at most
 
@@ -30,7 +30,7 @@ async def draw_said(desk: Asking, turn: Turn, message: Message, argument: str, t
     if wish.prompt:
         parts = draw(desk, turn, wish, await pictures_of(desk, turn, message), tip)
     else:
-        parts = reply(turn, phrases_jobs.IMAGE_WHAT)
+        parts = reply(turn, phrases.jobs.IMAGE_WHAT)
     async with aclosing(parts):
         async for part in parts:
             yield part
@@ -61,13 +61,13 @@ def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:
     if takes(card, pictures):
         return card
     if not pictures:
-        raise Declined(phrases_jobs.NEEDS_PICTURE.format(model=card.name))
+        raise Declined(phrases.jobs.NEEDS_PICTURE.format(model=card.name))
     if not able:
         most = max((card.edits for card in cards(desk, "image")), default=0)
         raise Declined(
-            phrases_jobs.TOO_MANY_TO_EDIT.format(most=most, count=pictures) if most else phrases_jobs.NO_EDITING
+            phrases.jobs.TOO_MANY_TO_EDIT.format(most=most, count=pictures) if most else phrases.jobs.NO_EDITING
         )
     if name:
-        raise Declined(phrases_jobs.CANNOT_EDIT.format(model=card.name, names=names(able)))
+        raise Declined(phrases.jobs.CANNOT_EDIT.format(model=card.name, names=names(able)))
     defaults = [desk.models.pick("image", vendor=card.vendor, vision=True), desk.models.pick("image", vision=True)]
     return next((one for one in defaults if one in able), None) or able[0]

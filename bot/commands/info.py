@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import aclosing
 
 from bot import phrases
-from bot.asking import Asking, Parts
 from bot.commands.command import reply
+from bot.conversation.asking import Asking, Parts
 from bot.messages import Finish, Message, Turn
 from bot.phrases import Phrase
 from bot.ports import Report

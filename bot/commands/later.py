@@ -5,16 +5,17 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import replace
 
-from bot import context, phrases_jobs, thinking
-from bot.asking import Asking, Parts, Request, too_long
+from bot import phrases
 from bot.commands.command import reply
 from bot.commands.ordering import cancelling, check_room, waiting
-from bot.context import Question
+from bot.conversation import context, thinking
+from bot.conversation.asking import Asking, Parts, Request, too_long
+from bot.conversation.context import Question
+from bot.conversation.questions import Declined
 from bot.errors import ModelError, Trouble, Unreadable
 from bot.messages import Finish, Finished, Message, Notice, Ordered, Turn
-from bot.orders import WorkOrder
+from bot.messages.orders import WorkOrder
 from bot.ports import Job, ModelCard, Prompt
-from bot.questions import Declined
 
 PATIENCE = 1800.0  # seconds
 
@@ -23,7 +24,7 @@ async def later(desk: Asking, turn: Turn, message: Message, argument: str, /) ->
     if argument or message.attachments or message.quote:
         parts = _ordered(desk, turn, replace(message, text=argument))
     else:
-        parts = reply(turn, phrases_jobs.LATER_WHAT)
+        parts = reply(turn, phrases.jobs.LATER_WHAT)
     async with aclosing(parts):
         async for part in parts:
             yield part
@@ -46,7 +47,7 @@ async def _ordered(desk: Asking, turn: Turn, message: Message) -> Parts:
     yield replace(request.asked, model=card.name)
     yield Ordered(kind="chat", model=card.name, order=order.dump(), patience=PATIENCE)
     said = (
-        waiting(turn.id, "chat", order) if card.later else phrases_jobs.LATER_HERE.format(id=turn.id, model=card.name)
+        waiting(turn.id, "chat", order) if card.later else phrases.jobs.LATER_HERE.format(id=turn.id, model=card.name)
     )
     asides = [f"*{aside.to(turn.language)}*" for aside in heard.asides]
     yield Notice("\n\n".join(filter(None, [heard.quote, *asides, said.to(turn.language)])))

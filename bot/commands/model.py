@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from bot import phrases
-from bot.asking import Asking, Parts
 from bot.commands.command import in_rows, reply
+from bot.conversation.asking import Asking, Parts
 from bot.messages import Change, Choice, Configured, Message, Turn
 from bot.phrases import Language
 from bot.ports import ModelCard, Models, Unknown

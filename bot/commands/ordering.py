@@ -7,14 +7,15 @@ import mimetypes
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot import context, phrases, phrases_jobs
-from bot.asking import Asking, Parts
+from bot import phrases
 from bot.commands.wishes import Kind, NamelessModel, Wish
+from bot.conversation import context
+from bot.conversation.asking import Asking, Parts
+from bot.conversation.questions import MAX_PICTURES, Declined, is_picture
 from bot.messages import Asked, Buttons, Choice, Finish, Finished, Message, Notice, Ordered, Turn
-from bot.orders import WorkOrder
+from bot.messages.orders import WorkOrder
 from bot.phrases import Phrase
 from bot.ports import Exchange, ModelCard
-from bot.questions import MAX_PICTURES, Declined, is_picture
 
 MOST_OPEN = 20  # tasks of a chat at a time
 LONGEST_PROMPT = 800  # characters of a quote that becomes a prompt: both vendors' models read about so many
@@ -28,7 +29,7 @@ def read_wish(desk: Asking, message: Message, argument: str, kind: Kind) -> Wish
     try:
         wish = Wish.read(argument, kind)
     except NamelessModel:
-        raise Declined(phrases_jobs.MODEL_NAMELESS.format(names=names(cards(desk, kind)))) from None
+        raise Declined(phrases.jobs.MODEL_NAMELESS.format(names=names(cards(desk, kind)))) from None
     if wish.prompt or message.attachments or not message.quote:
         return wish
     return replace(wish, prompt=context.words(message.quote, LONGEST_PROMPT))
@@ -40,7 +41,7 @@ async def pictures_of(desk: Asking, turn: Turn, message: Message) -> tuple[str, 
     others = [one for one in message.attachments if not is_picture(one)]
     if others:
         what = others[0].name or phrases.KINDS[others[0].kind].to(turn.language)
-        raise Declined(phrases_jobs.PICTURES_ONLY.format(what=context.words(what)))
+        raise Declined(phrases.jobs.PICTURES_ONLY.format(what=context.words(what)))
     if message.attachments:
         kept = [await desk.questions.keep_picture(turn, one) for one in message.attachments[:MAX_PICTURES]]
         return tuple(dict.fromkeys(kept))
@@ -51,7 +52,7 @@ async def pictures_of(desk: Asking, turn: Turn, message: Message) -> tuple[str, 
         return _pictures_in(exchange)
     if message.quote:
         return ()
-    raise Declined(phrases_jobs.PICTURE_UNSEEN)
+    raise Declined(phrases.jobs.PICTURE_UNSEEN)
 
 
 def _pictures_in(exchange: Exchange) -> tuple[str, ...]:
@@ -86,7 +87,7 @@ def named(desk: Asking, turn: Turn, name: str, kind: Kind) -> ModelCard:
     name = context.words(name)
     if found.variable and turn.author.owner:
         raise Declined(phrases.MODEL_NEEDS_KEY.format(model=name, variable=found.variable))
-    raise Declined(phrases_jobs.MODEL_UNFIT.format(model=name, names=names(cards(desk, kind))))
+    raise Declined(phrases.jobs.MODEL_UNFIT.format(model=name, names=names(cards(desk, kind))))
 
 
 def takes(card: ModelCard, pictures: int) -> bool:
@@ -112,24 +113,24 @@ async def place(desk: Asking, turn: Turn, kind: Kind, order: WorkOrder, asked: A
 async def check_room(desk: Asking, turn: Turn) -> None:
     """Raises Declined where enough is under way."""
     if len(await desk.recent_jobs(turn, MOST_OPEN, open_only=True)) == MOST_OPEN:
-        raise Declined(phrases_jobs.MOST_OPEN.format(count=MOST_OPEN))
+        raise Declined(phrases.jobs.MOST_OPEN.format(count=MOST_OPEN))
 
 
 def cancelling(turn: Turn) -> Buttons:
-    return Buttons(((Choice(phrases_jobs.CANCEL.to(turn.language), f"cancel:{turn.id}"),),))
+    return Buttons(((Choice(phrases.jobs.CANCEL.to(turn.language), f"cancel:{turn.id}"),),))
 
 
 def waiting(id: int, kind: str, order: WorkOrder) -> Phrase:
     """What stands where the result will stand."""
     match kind:
         case "chat":
-            return phrases_jobs.LATER.format(id=id, model=order.model)
+            return phrases.jobs.LATER.format(id=id, model=order.model)
         case "video":
-            return phrases_jobs.FILMING.format(id=id, model=order.model)
+            return phrases.jobs.FILMING.format(id=id, model=order.model)
         case _ if order.count > 1:
-            return phrases_jobs.DRAWING_SOME.format(count=order.count, model=order.model)
+            return phrases.jobs.DRAWING_SOME.format(count=order.count, model=order.model)
         case _ if order.pictures:
-            return phrases_jobs.CHANGING.format(model=order.model)
+            return phrases.jobs.CHANGING.format(model=order.model)
         case _:
             return phrases.DRAWING.format(model=order.model)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bot import phrases, phrases_jobs
-from bot.asking import Asking, Parts
+from bot import phrases
 from bot.commands.command import in_rows, reply
 from bot.commands.image import draw, draw_said
 from bot.commands.ordering import cards, takes
 from bot.commands.video import film, film_said
 from bot.commands.wishes import Kind, Wish, suited
+from bot.conversation.asking import Asking, Parts
 from bot.lanes import command_of
 from bot.messages import Choice, Message, Turn
-from bot.orders import WorkOrder
+from bot.messages.orders import WorkOrder
 from bot.ports import Entry, Job, ModelCard
 
 MOST_CHOICES = 10
@@ -68,7 +68,7 @@ async def choose_other(desk: Asking, turn: Turn, rest: str) -> Parts:
         return reply(turn, phrases.BUTTON_OLD)
     kind, order = found
     choices = [Choice(card.name, f"draw:{rest}:{card.name}") for card in others(desk, kind, order)[:MOST_CHOICES]]
-    return reply(turn, phrases_jobs.MAKE_WITH if kind == "video" else phrases.DRAW_WITH, rows=in_rows(choices, 2))
+    return reply(turn, phrases.jobs.MAKE_WITH if kind == "video" else phrases.DRAW_WITH, rows=in_rows(choices, 2))
 
 
 def others(desk: Asking, kind: Kind, order: WorkOrder) -> list[ModelCard]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import replace
 
-from bot import phrases_answering, phrases_compare
-from bot.asking import SEARCH_TOOL, Asking, Parts, Request
+from bot import phrases
 from bot.commands.command import reply
+from bot.conversation.asking import SEARCH_TOOL, Asking, Parts, Request
+from bot.conversation.questions import Declined
 from bot.messages import Message, Turn
 from bot.ports import ModelCard
-from bot.questions import Declined
 
 
 async def search(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
-        answer = reply(turn, phrases_answering.SEARCH_WHAT)
+        answer = reply(turn, phrases.answering.SEARCH_WHAT)
     else:
         asked = [replace(message, text=argument)]
         heard = await desk.read(turn, asked)
@@ -40,11 +40,11 @@ def _with_searcher(desk: Asking, turn: Turn, request: Request) -> Request:
     if card.searches:
         return replace(request, card=card)
     if other := _searcher(desk, card, sees=bool(request.question.files)):
-        note = phrases_compare.SEARCHES_INSTEAD.format(model=other.name, other=card.name)
+        note = phrases.compare.SEARCHES_INSTEAD.format(model=other.name, other=card.name)
         return replace(request, card=other, asides=(*request.asides, note))
     if card.tools and desk.has_tool(SEARCH_TOOL):
         return replace(request, card=card)
-    raise Declined(phrases_answering.SEARCH_NONE)
+    raise Declined(phrases.answering.SEARCH_NONE)
 
 
 def _searcher(desk: Asking, card: ModelCard, *, sees: bool) -> ModelCard | None:

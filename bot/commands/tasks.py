@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
-from bot import context, phrases, phrases_jobs
-from bot.asking import Asking, Parts
+from bot import phrases
 from bot.commands.command import reply
 from bot.commands.ordering import waiting
+from bot.conversation import context
+from bot.conversation.asking import Asking, Parts
 from bot.errors import Unreadable
 from bot.messages import Cancelled, Choice, Finish, Finished, Message, Replaces, Text, Turn
-from bot.orders import WorkOrder
+from bot.messages.orders import WorkOrder
 from bot.phrases import Language, Phrase
 from bot.ports import Job, JobState
 
@@ -23,8 +24,8 @@ async def tasks(desk: Asking, turn: Turn, message: Message, argument: str, /) ->
         parts = task(desk, turn, message, argument)
     else:
         found = await desk.recent_jobs(turn, LISTED)
-        lines = [phrases_jobs.TASKS.to(turn.language), "", *(f"- {_line(desk, turn, job)}" for job in found)]
-        parts = reply(turn, "\n".join(lines) if found else phrases_jobs.TASKS_NONE)
+        lines = [phrases.jobs.TASKS.to(turn.language), "", *(f"- {_line(desk, turn, job)}" for job in found)]
+        parts = reply(turn, "\n".join(lines) if found else phrases.jobs.TASKS_NONE)
     async with aclosing(parts):
         async for part in parts:
             yield part
@@ -34,9 +35,9 @@ async def task(desk: Asking, turn: Turn, message: Message, argument: str, /) -> 
     id = argument.strip().lstrip("#")
     job = await desk.job(int(id)) if id.isdecimal() and len(id) <= LONGEST_ID else None
     if not argument:
-        parts = reply(turn, phrases_jobs.TASK_WHAT)
+        parts = reply(turn, phrases.jobs.TASK_WHAT)
     elif job is None or job.chat != turn.chat:
-        parts = reply(turn, phrases_jobs.TASK_NONE.format(id=context.words(id)))
+        parts = reply(turn, phrases.jobs.TASK_NONE.format(id=context.words(id)))
     else:
         parts = _shown(desk, turn, job)
     async with aclosing(parts):
@@ -49,7 +50,7 @@ def _shown(desk: Asking, turn: Turn, job: Job) -> Parts:
     order = _order(job)
     whose = turn.author.owner or (order is not None and order.author.id == turn.author.id)
     running = job.ended is None and job.state is not JobState.CANCELLING
-    cancel = Choice(phrases_jobs.CANCEL.to(turn.language), f"cancel:{job.id}:told")
+    cancel = Choice(phrases.jobs.CANCEL.to(turn.language), f"cancel:{job.id}:told")
     told = f"{_line(desk, turn, job)}\n\n{phrases.INFO_MODEL.to(turn.language)}{phrases.COLON.to(turn.language)}`{job.model}`"
     return reply(turn, told, rows=[[cancel]] if whose and running else [])
 
@@ -61,8 +62,8 @@ async def cancel(desk: Asking, turn: Turn, rest: str) -> Parts:
     if job is None:
         parts = reply(turn, phrases.BUTTON_OLD)
     elif job.ended is not None and job.state is not JobState.CANCELLED:
-        state = phrases_jobs.STATES[job.state.value]
-        parts = reply(turn, phrases_jobs.TASK_OVER.format(id=job.id, state=state))
+        state = phrases.jobs.STATES[job.state.value]
+        parts = reply(turn, phrases.jobs.TASK_OVER.format(id=job.id, state=state))
     else:
         parts = _cancelled(turn, job, told=bool(told))
     async with aclosing(parts):
@@ -73,9 +74,9 @@ async def cancel(desk: Asking, turn: Turn, rest: str) -> Parts:
 async def _cancelled(turn: Turn, job: Job, *, told: bool) -> Parts:
     yield Replaces(job.id)
     yield Cancelled(job.id)
-    yield Text(f"*({phrases_jobs.STATES['cancelled'].to(turn.language)})*")
+    yield Text(f"*({phrases.jobs.STATES['cancelled'].to(turn.language)})*")
     if told:
-        yield Text(phrases_jobs.TASK_CANCELLED_ID.format(id=job.id).to(turn.language), slot=1)
+        yield Text(phrases.jobs.TASK_CANCELLED_ID.format(id=job.id).to(turn.language), slot=1)
     yield Finished(reason=Finish.COMMAND)
 
 
@@ -84,18 +85,18 @@ async def _cancelled(turn: Turn, job: Job, *, told: bool) -> Parts:
 
 def progress_text(job: Job, now: float, language: Language) -> str:
     """The line that waits for the result, with how far it is. `now` in Unix seconds. Raises Unreadable."""
-    state = phrases_jobs.STATES[job.state.value]
+    state = phrases.jobs.STATES[job.state.value]
     line = waiting(job.id, job.kind, WorkOrder.load(job.order, job.chat))
-    return phrases_jobs.PROGRESS.format(waiting=line, state=state, age=_age(now - job.created)).to(language)
+    return phrases.jobs.PROGRESS.format(waiting=line, state=state, age=_age(now - job.created)).to(language)
 
 
 def _line(desk: Asking, turn: Turn, job: Job) -> str:
     order = _order(job)
-    line = phrases_jobs.TASK_LINE.format(
+    line = phrases.jobs.TASK_LINE.format(
         id=job.id,
-        kind=phrases_jobs.KINDS[job.kind],
+        kind=phrases.jobs.KINDS[job.kind],
         words=context.words(order.text) if order else "…",
-        state=phrases_jobs.STATES[job.state.value],
+        state=phrases.jobs.STATES[job.state.value],
         age=_age(desk.clock() - job.created),
     )
     return line.to(turn.language)
@@ -111,10 +112,10 @@ def _order(job: Job) -> WorkOrder | None:
 def _age(seconds: float) -> Phrase:
     whole = max(0, int(seconds))
     for most, unit, phrase in (
-        (100, 1, phrases_jobs.SECONDS),
-        (5_400, 60, phrases_jobs.MINUTES),
-        (172_800, 3_600, phrases_jobs.HOURS),
+        (100, 1, phrases.jobs.SECONDS),
+        (5_400, 60, phrases.jobs.MINUTES),
+        (172_800, 3_600, phrases.jobs.HOURS),
     ):
         if whole < most:
             return phrase.format(count=whole // unit)
-    return phrases_jobs.DAYS.format(count=whole // 86_400)
+    return phrases.jobs.DAYS.format(count=whole // 86_400)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot import phrases_thinking, thinking
-from bot.asking import Asking, Parts
+from bot import phrases
 from bot.commands.command import reply
+from bot.conversation import thinking
+from bot.conversation.asking import Asking, Parts
 from bot.messages import Change, Choice, Configured, Message, Turn
 from bot.phrases import Phrase
 from bot.ports import ModelCard, Models
 
-_NAMES = {"on": phrases_thinking.ON, "off": phrases_thinking.OFF, "": phrases_thinking.AUTO}
+_NAMES = {"on": phrases.thinking.ON, "off": phrases.thinking.OFF, "": phrases.thinking.AUTO}
 _MEANINGS = {
-    "on": phrases_thinking.MEANS_ON,
-    "off": phrases_thinking.MEANS_OFF,
-    "": phrases_thinking.MEANS_AUTO,
+    "on": phrases.thinking.MEANS_ON,
+    "off": phrases.thinking.MEANS_OFF,
+    "": phrases.thinking.MEANS_AUTO,
 }
 _WORDS = {
     **dict.fromkeys(("on", "yes", "开", "打开", "开启", "開"), "on"),
@@ -32,7 +33,7 @@ def set_thinking(desk: Asking, turn: Turn, word: str, *before: Change) -> Parts:
     """Make it this chat's setting, from the next question on; `before` are changes that go along with it."""
     setting = _WORDS.get(word.strip().lower())
     if setting is None:
-        return reply(turn, phrases_thinking.UNKNOWN, *before)
+        return reply(turn, phrases.thinking.UNKNOWN, *before)
     return _shown(desk, turn, setting, *before, Configured("think", setting))
 
 
@@ -40,7 +41,7 @@ def _shown(desk: Asking, turn: Turn, setting: str, *changes: Change) -> Parts:
     """What is set, what the chat's model makes of it, and a button for everything else that may be set."""
     language, card = turn.language, desk.card(turn)
     meaning = _MEANINGS[setting].to(language)
-    told = [phrases_thinking.STATE.to(language).format(setting=_NAMES[setting].to(language), meaning=meaning)]
+    told = [phrases.thinking.STATE.to(language).format(setting=_NAMES[setting].to(language), meaning=meaning)]
     if card:
         told.append(_ability(desk.models, card).to(language))
     labels = {
@@ -51,7 +52,7 @@ def _shown(desk: Asking, turn: Turn, setting: str, *changes: Change) -> Parts:
 
 
 def _ability(models: Models, card: ModelCard) -> Phrase:
-    able = phrases_thinking.ALWAYS if card.thinks == "always" else phrases_thinking.SWITCHES
+    able = phrases.thinking.ALWAYS if card.thinks == "always" else phrases.thinking.SWITCHES
     return thinking.unable(models, card, "on") or able.format(model=card.name)
 
 

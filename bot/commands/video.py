@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import replace
 
-from bot import phrases, phrases_jobs
-from bot.asking import Asking, Parts
+from bot import phrases
 from bot.commands.command import reply
 from bot.commands.ordering import asked, cards, named, names, pictures_of, place, read_wish, takes
 from bot.commands.wishes import Wish, lasting, sized
+from bot.conversation.asking import Asking, Parts
+from bot.conversation.questions import Declined
 from bot.messages import Message, Turn
-from bot.orders import WorkOrder
+from bot.messages.orders import WorkOrder
 from bot.ports import ModelCard
-from bot.questions import Declined
 
 PATIENCE = 1800.0  # seconds: a video takes 1 to 5 minutes, and waits for its place before
 
@@ -27,8 +27,8 @@ async def film_said(desk: Asking, turn: Turn, message: Message, argument: str, t
     wish = read_wish(desk, message, argument, "video")
     pictures = await pictures_of(desk, turn, message)
     if pictures and not wish.prompt:
-        wish = replace(wish, prompt=phrases_jobs.VIDEO_PROMPT.to(turn.language))
-    parts = film(desk, turn, wish, pictures, tip) if wish.prompt else reply(turn, phrases_jobs.VIDEO_WHAT)
+        wish = replace(wish, prompt=phrases.jobs.VIDEO_PROMPT.to(turn.language))
+    parts = film(desk, turn, wish, pictures, tip) if wish.prompt else reply(turn, phrases.jobs.VIDEO_WHAT)
     async with aclosing(parts):
         async for part in parts:
             yield part
@@ -39,7 +39,7 @@ def film(
 ) -> Parts:
     """Order it. `tip` and `stored` as in asking.Request. Raises Declined before anything is shown or paid."""
     if wish.count not in (None, 1):
-        raise Declined(phrases_jobs.ONE_VIDEO)
+        raise Declined(phrases.jobs.ONE_VIDEO)
     card = _card(desk, turn, wish.model, len(pictures))
     order = replace(
         WorkOrder.of(turn, wish.prompt, card.name),
@@ -54,19 +54,19 @@ def film(
 def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:
     """The one that was named, else one of the chat's vendor, else any that can."""
     if pictures > 1:
-        raise Declined(phrases_jobs.TOO_MANY_TO_ANIMATE.format(count=pictures))
+        raise Declined(phrases.jobs.TOO_MANY_TO_ANIMATE.format(count=pictures))
     able = [card for card in cards(desk, "video") if takes(card, pictures)]
     if name:
         card = named(desk, turn, name, "video")
         if takes(card, pictures):
             return card
         if not pictures:
-            raise Declined(phrases_jobs.NEEDS_PICTURE.format(model=card.name))
-        raise Declined(phrases_jobs.CANNOT_ANIMATE.format(model=card.name, names=names(able)))
+            raise Declined(phrases.jobs.NEEDS_PICTURE.format(model=card.name))
+        raise Declined(phrases.jobs.CANNOT_ANIMATE.format(model=card.name, names=names(able)))
     chat = desk.card(turn)
     vendors = [chat.vendor, ""] if chat else [""]
     defaults = [desk.models.pick("video", vendor=vendor, vision=bool(pictures)) for vendor in vendors]
     chosen = next((card for card in [*defaults, *able] if card in able), None)
     if chosen is None:
-        raise Declined(phrases_jobs.NO_ANIMATING if pictures else phrases.NO_MODEL)
+        raise Declined(phrases.jobs.NO_ANIMATING if pictures else phrases.NO_MODEL)
     return chosen

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot import phrases, phrases_voice
-from bot.asking import Asking, Parts
+from bot import phrases
 from bot.commands.command import in_rows, reply
+from bot.conversation.asking import Asking, Parts
+from bot.conversation.speech import ON, find_voice, speaker
 from bot.messages import Change, Choice, Configured, Message, Turn
 from bot.phrases import Phrase
 from bot.ports import Models
-from bot.speech import ON, find_voice, speaker
 
 MOST_CHOICES = 18  # buttons, beside the one that turns it off: Discord shows five rows at most
 
@@ -30,11 +30,11 @@ def set_voice(desk: Asking, turn: Turn, name: str, *before: Change) -> Parts:
     if setting is None:
         found = find_voice(desk.models, name)
         if found is None:
-            unknown = phrases_voice.UNKNOWN.format(name=" ".join(name.split())[:60])
+            unknown = phrases.voice.UNKNOWN.format(name=" ".join(name.split())[:60])
             return _told(desk, turn, turn.voice, unknown, *before)
         setting = found[1]
     if setting and speaker(desk.models, turn) is None:
-        return reply(turn, phrases_voice.NO_MOUTH, *before)
+        return reply(turn, phrases.voice.NO_MOUTH, *before)
     return _shown(desk, turn, setting, *before, Configured("voice", setting))
 
 
@@ -45,11 +45,11 @@ def _shown(desk: Asking, turn: Turn, setting: str, *changes: Change) -> Parts:
 def _state(desk: Asking, turn: Turn, setting: str) -> Phrase:
     card = speaker(desk.models, turn)
     if card is None:
-        return phrases_voice.NO_MOUTH
+        return phrases.voice.NO_MOUTH
     if not setting:
-        return phrases_voice.OFF
+        return phrases.voice.OFF
     speaking, name = find_voice(desk.models, setting) or (card, next(iter(card.voices), "—"))
-    return phrases_voice.ON.format(voice=name, model=speaking.name)
+    return phrases.voice.ON.format(voice=name, model=speaking.name)
 
 
 def _told(desk: Asking, turn: Turn, setting: str, phrase: Phrase, *changes: Change) -> Parts:
@@ -59,11 +59,11 @@ def _told(desk: Asking, turn: Turn, setting: str, phrase: Phrase, *changes: Chan
     lines = [phrase.to(language)]
     if cards:
         listed = (
-            phrases_voice.VOICES.format(model=card.name, voices=phrases.COMMA.to(language).join(card.voices))
+            phrases.voice.VOICES.format(model=card.name, voices=phrases.COMMA.to(language).join(card.voices))
             for card in cards
         )
         lines.append("\n".join(f"- {line.to(language)}" for line in listed))
-    switch = (phrases_voice.TURN_OFF, "off") if setting else (phrases_voice.TURN_ON, "on")
+    switch = (phrases.voice.TURN_OFF, "off") if setting else (phrases.voice.TURN_ON, "on")
     choices = [Choice(switch[0].to(language), f"voice:{switch[1]}")] if cards else []
     choices += [Choice(name, f"voice:{name}") for name in _offered(desk.models) if name != setting]
     return reply(turn, "\n\n".join(lines), *changes, rows=in_rows(choices, 4))

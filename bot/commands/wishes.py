@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bot import phrases, phrases_jobs
-from bot.orders import WorkOrder
+from bot import phrases
+from bot.conversation.questions import Declined
+from bot.messages.orders import WorkOrder
 from bot.phrases import Phrase
 from bot.ports import ModelCard
-from bot.questions import Declined
 
 Kind = Literal["image", "video"]
 
@@ -62,8 +62,8 @@ class Wish:
         if last and min(int(last[1]), int(last[2])) >= SMALLEST_LAST:
             wish, words = replace(wish, size=_size(last)), words[: last.start()].rstrip()
         if unknown := _OPTION.search(words):
-            usage = phrases_jobs.ARG_IMAGE if kind == "image" else phrases_jobs.ARG_VIDEO
-            raise Declined(phrases_jobs.OPTION_UNKNOWN.format(option=unknown[0][:40], command=kind, usage=usage))
+            usage = phrases.jobs.ARG_IMAGE if kind == "image" else phrases.jobs.ARG_VIDEO
+            raise Declined(phrases.jobs.OPTION_UNKNOWN.format(option=unknown[0][:40], command=kind, usage=usage))
         return replace(wish, prompt=words)
 
     def _next(self, words: str, kind: Kind) -> tuple[Wish, str] | None:
@@ -111,7 +111,7 @@ class NamelessModel(Declined):
     """Whoever knows the models says which there are."""
 
     def __init__(self) -> None:
-        super().__init__(phrases_jobs.MODEL_NAMELESS.format(names="…"))
+        super().__init__(phrases.jobs.MODEL_NAMELESS.format(names="…"))
 
 
 def _size(match: re.Match[str]) -> str:
@@ -126,7 +126,7 @@ def sized(card: ModelCard, size: str) -> str:
     if not size:
         return ""
     if not (card.sizes or card.size_rule):
-        raise Declined(phrases_jobs.SIZE_OWN.format(model=card.name, size=size))
+        raise Declined(phrases.jobs.SIZE_OWN.format(model=card.name, size=size))
     if size in RATIOS:
         fitting = shaped(card, size)
         if not fitting:
@@ -150,7 +150,7 @@ def check_size(card: ModelCard, size: str) -> None:
 
 
 def _listed(card: ModelCard, size: str) -> Phrase:
-    phrase = phrases_jobs.VIDEO_SIZES if card.kind == "video" else phrases.SIZE_LIST
+    phrase = phrases.jobs.VIDEO_SIZES if card.kind == "video" else phrases.SIZE_LIST
     return phrase.format(model=card.name, size=size, sizes=", ".join(card.sizes) or "—")
 
 
@@ -192,7 +192,7 @@ def counted(card: ModelCard, count: int | None) -> int:
     """Raises Declined."""
     most = most_pictures(card)
     if count is not None and not 1 <= count <= most:
-        raise Declined(phrases_jobs.COUNT_RANGE.format(model=card.name, most=most, count=count))
+        raise Declined(phrases.jobs.COUNT_RANGE.format(model=card.name, most=most, count=count))
     return count or 1
 
 
@@ -201,9 +201,9 @@ def lasting(card: ModelCard, seconds: int | None) -> int:
     if seconds is None or seconds in card.seconds:
         return seconds or 0
     if not card.seconds:
-        raise Declined(phrases_jobs.SECONDS_OWN.format(model=card.name))
+        raise Declined(phrases.jobs.SECONDS_OWN.format(model=card.name))
     lengths = ", ".join(map(str, card.seconds))
-    raise Declined(phrases_jobs.SECONDS_LIST.format(model=card.name, seconds=lengths, wanted=seconds))
+    raise Declined(phrases.jobs.SECONDS_LIST.format(model=card.name, seconds=lengths, wanted=seconds))
 
 
 def suited(card: ModelCard, wish: Wish) -> Wish:

@@ -12,12 +12,12 @@ import sys
 import traceback
 from pathlib import Path
 
-from bot import phrases_documents as phrases
 from bot.confined import confine
 from bot.documents.document import Limits, Unopened
 from bot.documents.gathering import Gathering
 from bot.documents.kinds import Kind
 from bot.phrases import Phrase
+from bot.phrases import documents as phrases
 
 READERS = {
     Kind.TEXT: "plain",

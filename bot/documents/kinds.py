@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bot import phrases_documents as phrases
 from bot.documents.document import Unopened
 from bot.phrases import Phrase
+from bot.phrases import documents as phrases
 
 
 class Kind(StrEnum):

@@ -12,9 +12,9 @@ import re
 import zipfile
 from xml.parsers import expat
 
-from bot import phrases_documents as phrases
 from bot.documents.document import Limits, Unopened
 from bot.documents.kinds import NAMED, Kind, misnamed
+from bot.phrases import documents as phrases
 
 MOST_PARTS = 20_000
 MOST_RATIO = 200  # of sizes; deflate can reach 1032, an honest sheet of repeated rows about 100

@@ -6,10 +6,10 @@ import re
 
 from lxml import etree, html  # type: ignore[import-untyped]  # it has no types
 
-from bot import phrases_documents as phrases
 from bot.documents.document import Unopened
 from bot.documents.gathering import Gathering
 from bot.documents.plain import decode
+from bot.phrases import documents as phrases
 
 
 def _words(names: str) -> frozenset[str]:

@@ -8,9 +8,9 @@ import pypdf
 from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
 from pypdf.generic import DictionaryObject
 
-from bot import phrases_documents as phrases
 from bot.documents.document import Unopened
 from bot.documents.gathering import Gathering, label, ranges
+from bot.phrases import documents as phrases
 
 
 def read(data: bytes, into: Gathering) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 import re
 
-from bot import phrases_documents as phrases
 from bot.documents.gathering import Gathering
 from bot.documents.kinds import Kind, misnamed
+from bot.phrases import documents as phrases
 
 # UTF-32's mark begins with UTF-16's, so it is tried first. Each codec takes the mark away.
 _MARKS = (

@@ -13,12 +13,12 @@ from dataclasses import asdict
 from weakref import WeakKeyDictionary
 
 from bot import apart, phrases
-from bot import phrases_documents as sentences
 from bot.documents import plain
 from bot.documents.document import Document, Limits, Unopened, display_name
 from bot.documents.gathering import Gathering
 from bot.documents.kinds import Kind, check_beginning, kind_of
 from bot.phrases import Phrase
+from bot.phrases import documents as sentences
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from pptx.shapes.graphfrm import GraphicFrame
 from pptx.shapes.group import GroupShape
 from pptx.slide import Slide
 
-from bot import phrases_documents as phrases
 from bot.documents.document import Unopened
 from bot.documents.gathering import Gathering, ranges, row
 from bot.documents.kinds import Kind
 from bot.documents.package import check
+from bot.phrases import documents as phrases
 
 _PICTURES = (MSO_SHAPE_TYPE.PICTURE, MSO_SHAPE_TYPE.LINKED_PICTURE, MSO_SHAPE_TYPE.MEDIA)
 

@@ -17,11 +17,11 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import qn
 from docx.oxml.xmlchemy import BaseOxmlElement as Element
 
-from bot import phrases_documents as phrases
 from bot.documents.document import Unopened
 from bot.documents.gathering import Gathering, row
 from bot.documents.kinds import Kind
 from bot.documents.package import check
+from bot.phrases import documents as phrases
 
 _COMPATIBILITY = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"

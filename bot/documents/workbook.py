@@ -16,11 +16,11 @@ from collections.abc import Iterator
 import openpyxl  # type: ignore[import-untyped]  # it has no types
 from openpyxl.utils import get_column_letter  # type: ignore[import-untyped]  # likewise
 
-from bot import phrases_documents as phrases
 from bot.documents.document import Unopened
 from bot.documents.gathering import Gathering, label, listed, row
 from bot.documents.kinds import Kind
 from bot.documents.package import check
+from bot.phrases import documents as phrases
 
 Value = str | int | float | bool | datetime.datetime | datetime.date | datetime.time | datetime.timedelta | None
 Row = tuple[Value, ...]

@@ -71,8 +71,8 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:
-    """Work in the background begins once this is committed. It bears the turn's number, and its order as `bot/orders.py` writes
-    it; `patience` is in seconds: then it ends, however far it is."""
+    """Work in the background begins once this is committed. It bears the turn's number, and its order as
+    `bot/messages/orders.py` writes it; `patience` is in seconds: then it ends, however far it is."""
 
     kind: Literal["chat", "image", "video"]
     model: str

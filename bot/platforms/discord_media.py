@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mimetypes
 
-from bot import phrases_voice
+from bot import phrases
 from bot.messages import Media, Piece
 from bot.platforms.discord_read import JsonObject, language_of
 from bot.platforms.discord_rest import NO_PINGS, Upload
@@ -34,6 +34,6 @@ def attachment(media: Media, name: str, data: bytes) -> tuple[JsonObject, Upload
 
 def too_large(piece: Piece, size: int) -> str:
     """The words of a message whose file Discord does not take. They were cut to a message's length: the line gets in."""
-    told = phrases_voice.TOO_LARGE_HERE.format(size=f"{size / 1024**2:.0f}", limit=LARGEST_UPLOAD // 1024**2)
+    told = phrases.voice.TOO_LARGE_HERE.format(size=f"{size / 1024**2:.0f}", limit=LARGEST_UPLOAD // 1024**2)
     line = f"-# {told.to(language_of(piece.body))}"
     return f"{piece.body[: 2000 - len(line) - 1]}\n{line}"

@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import Send
 
-from bot import metrics, phrases, phrases_documents, phrases_voice
+from bot import metrics, phrases
 from bot.errors import MagpieError, StorageError, TooLarge, Unreadable
 from bot.phrases import Phrase
 from bot.platforms import web_payload as payload
@@ -239,7 +239,7 @@ class Api:
             name = await self.files.keep_picture(data)
             return JSONResponse({"name": name, "mime": guess_type(name)[0] or ""})
         if not (mime := type_of(data)).startswith("audio/"):
-            return problem(415, phrases_voice.NO_SOUND)
+            return problem(415, phrases.voice.NO_SOUND)
         return JSONResponse({"name": await self.files.keep(data, mime), "mime": mime})
 
     async def _upload_document(self, request: Request) -> Response:
@@ -247,9 +247,9 @@ class Api:
         data = await _body(request, FILE_LIMIT)  # before any refusal, which a browser that still sends would not hear
         name, mime = request.query_params.get("name", ""), payload.mime_of(request.query_params.get("mime", ""))
         if not self.readable(name, mime):
-            return problem(415, phrases_documents.UNKNOWN_KIND)
+            return problem(415, phrases.documents.UNKNOWN_KIND)
         if not data:
-            return problem(415, phrases_documents.EMPTY)
+            return problem(415, phrases.documents.EMPTY)
         return JSONResponse({"name": await self.files.keep(data, DOCUMENT), "mime": mime})
 
 

@@ -27,9 +27,10 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`id` is that of the turn that ordered it. `order` and `result` are as `bot/orders.py` writes them. `task` is the vendor's
-    id, `call` the ledger's row, `cost` what it holds back (millionths of a CNY). Times are Unix seconds, `patience` is how many
-    seconds of waiting it has left; `fence` grows with each claim, `tries` with each step in a row that came to nothing."""
+    """`id` is that of the turn that ordered it. `order` and `result` are as `bot/messages/orders.py` writes them. `task` is
+    the vendor's id, `call` the ledger's row, `cost` what it holds back (millionths of a CNY). Times are Unix seconds,
+    `patience` is how many seconds of waiting it has left; `fence` grows with each claim, `tries` with each step in a row that
+    came to nothing."""
 
     id: int
     chat: ChatKey

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.phrases_tools import NOTICES
+from bot.phrases.tools import NOTICES
 from bot.ports.models import SearchModel
 from bot.tools import clock, page, weather
 from bot.tools.calculator import calculate

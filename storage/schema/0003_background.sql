@@ -7,7 +7,7 @@ CREATE TABLE jobs (
     kind    TEXT NOT NULL,                  -- chat, image, video
     model   TEXT NOT NULL,
     state   TEXT NOT NULL DEFAULT 'queued', -- queued, submitting, running, cancelling; done, failed, cancelled, unsure
-    ordered TEXT NOT NULL,                  -- what it is about, as bot/orders.py writes it
+    ordered TEXT NOT NULL,                  -- what it is about, as bot/messages/orders.py writes it
     task    TEXT NOT NULL DEFAULT '',       -- the vendor's name for it
     call    INTEGER,                        -- in the ledger
     tries   INTEGER NOT NULL DEFAULT 0,     -- steps in a row that came to nothing

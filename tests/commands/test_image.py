@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.messages import Asked, Attachment, Finish, Finished, Notice, Ordered
-from bot.orders import WorkOrder, WorkResult
+from bot.messages.orders import WorkOrder, WorkResult
 from bot.ports import JobState, ModelCard
 from storage.store import Store
 from tests.conversations import ALL, GLM, OWNER, QWEN_EDIT, STUDIO, Album, Conversation, ScriptedModels, picture

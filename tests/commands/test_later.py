@@ -8,7 +8,7 @@ import pytest
 
 from bot.errors import ModelError, Trouble, Unreadable
 from bot.messages import Answered, Finish, Replaces
-from bot.orders import WorkOrder, WorkResult
+from bot.messages.orders import WorkOrder, WorkResult
 from bot.ports import JobState, Prompt
 from storage.store import Store
 from tests.conversations import GLM, STUDIO, Answer, Conversation, ScriptedModels, picture

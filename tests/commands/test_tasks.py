@@ -8,7 +8,7 @@ import pytest
 
 from bot.commands.tasks import progress_text
 from bot.messages import Cancelled, Replaces, Text
-from bot.orders import WorkResult
+from bot.messages.orders import WorkResult
 from bot.ports import JobState
 from storage.store import Store
 from tests.conversations import BOB, OWNER, Conversation, ScriptedModels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.messages import Asked, Media, Ordered, Replaces
-from bot.orders import WorkResult
+from bot.messages.orders import WorkResult
 from storage.store import Store
 from tests.conversations import ALL, STUDIO, Album, Conversation, ScriptedModels, picture
 

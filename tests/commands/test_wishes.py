@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.wishes import MOST, RATIOS, Kind, Wish, counted, shape_of, shaped, sized, suited
+from bot.conversation.questions import Declined
 from bot.ports import ModelCard
-from bot.questions import Declined
 from tests.conversations import GLM_IMAGE, GLM_VIDEO, QWEN_EDIT, QWEN_IMAGE
 
 PIECES = st.sampled_from(

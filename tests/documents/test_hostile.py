@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 
-from bot import phrases_documents as phrases
 from bot.documents import Limits, Unopened, read_document
+from bot.phrases import documents as phrases
 from tests.documents.files import part, pdf, slides, with_parts, word, workbook, workbook_of_excel
 
 BOMB = (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot import phrases_documents as phrases
 from bot.documents import Limits, Unopened, read_document
+from bot.phrases import documents as phrases
 from tests.documents.files import UNHURRIED, locked, pdf, picture
 
 

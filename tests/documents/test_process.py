@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import phrases_documents as phrases
 from bot.documents import Document, Limits, Unopened, read_document
+from bot.phrases import documents as phrases
 from tests.documents.files import heavy_pdf, pdf
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
-from bot import phrases_documents as phrases
 from bot.documents import Limits, Unopened, read_document
+from bot.phrases import documents as phrases
 from tests.documents.files import picture, saved, slides, word
 
 

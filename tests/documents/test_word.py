@@ -8,8 +8,8 @@ from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
-from bot import phrases_documents as phrases
 from bot.documents import Limits, Unopened, read_document
+from bot.phrases import documents as phrases
 from tests.documents.files import part, picture, saved, with_parts, word, workbook
 
 MAIN = "word/document.xml"

@@ -9,8 +9,8 @@ from openpyxl.chart import BarChart  # type: ignore[import-untyped]  # likewise
 from openpyxl.comments import Comment  # type: ignore[import-untyped]  # likewise
 from openpyxl.drawing.image import Image  # type: ignore[import-untyped]  # likewise
 
-from bot import phrases_documents as phrases
 from bot.documents import Limits, Unopened, read_document
+from bot.phrases import documents as phrases
 from tests.documents.files import UNHURRIED, part, picture, saved, with_parts, workbook, workbook_of_excel
 
 SHEET = "xl/worksheets/sheet1.xml"

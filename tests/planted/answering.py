@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.planted.bug import Bug, Edit
 
-ASKING = "bot/asking.py"
-ANSWERING = "bot/answering.py"
-TOOLWORK = "bot/toolwork.py"
+ASKING = "bot/conversation/asking.py"
+ANSWERING = "bot/conversation/answering.py"
+TOOLWORK = "bot/conversation/toolwork.py"
 INBOX = "storage/inbox.py"
 
 BUGS = (
@@ -30,13 +30,13 @@ BUGS = (
                 "if not rows:",
             ),
             Edit(
-                "bot/engine.py",
+                "bot/turns/engine.py",
                 "                self._behind[event.chat] = True\n            else:",
                 "                self._behind[event.chat] = True\n                self._arrived.set()\n            else:",
             ),
         ),
         found_by=(
-            "tests/test_engine.py::test_a_chats_next_turn_waits_for_the_end_of_its_last",
+            "tests/turns/test_engine.py::test_a_chats_next_turn_waits_for_the_end_of_its_last",
             "tests/storage/test_inbox.py::test_a_chat_has_one_turn_at_a_time",
         ),
     ),
@@ -52,8 +52,8 @@ BUGS = (
             ),
         ),
         found_by=(
-            "tests/test_walk.py::test_a_chat_is_remembered_over_a_restart_and_nothing_is_shared_between_chats",
-            "tests/test_walk.py::test_topics_are_conversations_of_their_own",
+            "tests/walks/test_walk.py::test_a_chat_is_remembered_over_a_restart_and_nothing_is_shared_between_chats",
+            "tests/walks/test_walk.py::test_topics_are_conversations_of_their_own",
             "tests/torture/test_kills.py::test_kills_lose_nothing_and_double_nothing[Telegram on SQLite]",
         ),
     ),
@@ -64,7 +64,7 @@ BUGS = (
         edits=(Edit(INBOX, 'current = state["epoch"] == claim.epoch', "current = True"),),
         found_by=(
             "tests/storage/test_complete.py::test_a_turn_from_before_a_reset_completes_as_stopped_and_writes_no_history",
-            "tests/test_overtaker.py::test_nothing_of_the_old_conversation_reaches_the_new_one",
+            "tests/turns/test_overtaker.py::test_nothing_of_the_old_conversation_reaches_the_new_one",
         ),
     ),
     Bug(
@@ -80,17 +80,17 @@ BUGS = (
         ),
         found_by=(
             "tests/storage/test_control.py::test_everything_moves_along",
-            "tests/test_walk.py::test_a_group_that_becomes_a_supergroup_keeps_its_conversation",
+            "tests/walks/test_walk.py::test_a_group_that_becomes_a_supergroup_keeps_its_conversation",
         ),
     ),
     Bug(
         name="edit-is-a-question",
         what="an edited question is answered as a second question",
         whose="chat bots whose handler takes edited messages like new ones",
-        edits=(Edit("bot/manager.py", "if exchange is None or exchange.question is None:", "if True:"),),
+        edits=(Edit("bot/conversation/manager.py", "if exchange is None or exchange.question is None:", "if True:"),),
         found_by=(
-            "tests/test_manager.py::test_an_edit_of_the_last_question_asks_it_anew_in_place",
-            "tests/test_walk.py::test_editing_the_last_question_asks_it_again_in_place",
+            "tests/conversation/test_manager.py::test_an_edit_of_the_last_question_asks_it_anew_in_place",
+            "tests/walks/test_walk.py::test_editing_the_last_question_asks_it_again_in_place",
         ),
     ),
     Bug(
@@ -119,8 +119,8 @@ BUGS = (
             ),
         ),
         found_by=(
-            "tests/test_asking.py::test_a_failed_question_can_be_asked_again",
-            "tests/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence[1113]",
+            "tests/conversation/test_asking.py::test_a_failed_question_can_be_asked_again",
+            "tests/walks/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence[1113]",
         ),
     ),
     Bug(
@@ -134,7 +134,7 @@ BUGS = (
                 "phrases.NO_ROOM}.get(code, Phrase(str(error), str(error)))",
             ),
             Edit(
-                "bot/engine.py",
+                "bot/turns/engine.py",
                 """        except Exception:  # the boundary: the person gets a sentence, the owner the traceback
             log.exception("Turn %d of %s failed", turn.id, turn.chat)
             running.fail(phrases.OUR_FAULT.to(turn.language))""",
@@ -144,8 +144,8 @@ BUGS = (
             ),
         ),
         found_by=(
-            "tests/test_engine.py::test_an_unknown_error_becomes_a_sentence_and_the_chat_goes_on",
-            "tests/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence[1113]",
+            "tests/turns/test_engine.py::test_an_unknown_error_becomes_a_sentence_and_the_chat_goes_on",
+            "tests/walks/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence[1113]",
         ),
     ),
     Bug(
@@ -157,8 +157,8 @@ BUGS = (
             Edit(ANSWERING, "return other if other is None or other.name != self.card.name else None", "return other"),
         ),
         found_by=(
-            "tests/test_answering.py::test_it_happens_once",
-            "tests/test_answering.py::test_the_model_that_fails_is_not_its_own_substitute",
+            "tests/conversation/test_answering.py::test_it_happens_once",
+            "tests/conversation/test_answering.py::test_the_model_that_fails_is_not_its_own_substitute",
         ),
     ),
     Bug(
@@ -166,7 +166,9 @@ BUGS = (
         what="what the vendor refuses of a conversation goes along with every further question: the chat is dead until /reset",
         whose="chat bots before a vendor with a content filter",
         edits=(Edit("storage/changes.py", """yield HISTORY["leave_out"], {"id": entry}""", "_ = entry"),),
-        found_by=("tests/test_answering.py::test_what_the_vendor_refuses_of_the_history_is_left_out_for_ever",),
+        found_by=(
+            "tests/conversation/test_answering.py::test_what_the_vendor_refuses_of_the_history_is_left_out_for_ever",
+        ),
     ),
     Bug(
         name="call-made-twice",
@@ -174,7 +176,7 @@ BUGS = (
         whose="agents that begin a broken turn anew",
         edits=(Edit(TOOLWORK, "elif not row.fresh and not (card and card.read_only)", "elif False"),),
         found_by=(
-            "tests/test_toolwork.py::test_a_call_that_changes_something_and_was_cut_off_is_not_made_again_and_that_is_told",
+            "tests/conversation/test_toolwork.py::test_a_call_that_changes_something_and_was_cut_off_is_not_made_again_and_that_is_told",
         ),
     ),
 )

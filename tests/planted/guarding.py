@@ -11,13 +11,13 @@ BUGS = (
         whose="chat bots that never compare who presses with whose answer it is",
         edits=(
             Edit(
-                "bot/manager.py",
+                "bot/conversation/manager.py",
                 "elif row.person and row.person != pressed.author.id and not pressed.author.owner:",
                 "elif False:",
             ),
         ),
         found_by=(
-            "tests/test_manager.py::test_another_persons_button_is_not_pressed",
+            "tests/conversation/test_manager.py::test_another_persons_button_is_not_pressed",
             "tests/test_bad_input.py::test_a_button_works_once_and_only_for_the_one_whom_it_was_given",
         ),
     ),
@@ -80,20 +80,22 @@ BUGS = (
         whose="chat bots whose empty allow-list means all",
         edits=(
             Edit(
-                "bot/access.py",
+                "bot/conversation/access.py",
                 "self._allowed = allowed | self._admins",
                 'self._allowed = allowed | self._admins if allowed else frozenset("*")',
             ),
         ),
-        found_by=("tests/test_access.py::test_without_lists_nobody_is_admitted_but_the_owner_of_the_page",),
+        found_by=(
+            "tests/conversation/test_access.py::test_without_lists_nobody_is_admitted_but_the_owner_of_the_page",
+        ),
     ),
     Bug(
         name="consent-not-asked",
         what="a tool that changes something runs because a model, or the page that it reads, wants it to",
         whose="agents that run every tool of a server",
-        edits=(Edit("bot/toolwork.py", "return not card.read_only or (", "return ("),),
+        edits=(Edit("bot/conversation/toolwork.py", "return not card.read_only or (", "return ("),),
         found_by=(
-            "tests/test_toolwork.py::test_what_changes_something_waits_for_a_person",
+            "tests/conversation/test_toolwork.py::test_what_changes_something_waits_for_a_person",
             "tests/test_injection.py::test_nothing_happens_that_was_not_allowed",
         ),
     ),
@@ -101,9 +103,9 @@ BUGS = (
         name="carried-away",
         what="a page makes the model fetch an address that has the conversation in it",
         whose="agents with a tool that reads any address",
-        edits=(Edit("bot/toolwork.py", "if url in self._fetched or", "if True or"),),
+        edits=(Edit("bot/conversation/toolwork.py", "if url in self._fetched or", "if True or"),),
         found_by=(
-            "tests/test_toolwork.py::test_an_address_of_the_models_own_making_is_asked_about",
+            "tests/conversation/test_toolwork.py::test_an_address_of_the_models_own_making_is_asked_about",
             "tests/test_injection.py::test_nothing_happens_that_was_not_allowed",
         ),
     ),

@@ -14,7 +14,7 @@ BUGS = (
         ),
         found_by=(
             "tests/torture/test_kills.py::test_a_kill_while_the_final_text_is_held_doubles_nothing",
-            "tests/test_engine_restart.py::test_a_crash_anywhere_leaves_one_answer_in_the_messages_already_sent[edit-False]",
+            "tests/turns/test_engine_restart.py::test_a_crash_anywhere_leaves_one_answer_in_the_messages_already_sent[edit-False]",
         ),
     ),
     Bug(
@@ -23,7 +23,7 @@ BUGS = (
         whose="chat bots that log a failed edit, also the final one",
         edits=(
             Edit(
-                "bot/delivery.py",
+                "bot/turns/delivery.py",
                 """                throttle.flood(error.seconds)
                 await asyncio.sleep(error.seconds)
 """,
@@ -33,8 +33,8 @@ BUGS = (
             ),
         ),
         found_by=(
-            "tests/test_delivery_outbox.py::test_nothing_is_called_before_a_retry_after_has_ended_and_only_this_chat_waits",
-            "tests/test_walk_answers.py::test_a_429_on_the_last_edit_delays_the_end_and_cuts_nothing",
+            "tests/turns/test_delivery_outbox.py::test_nothing_is_called_before_a_retry_after_has_ended_and_only_this_chat_waits",
+            "tests/walks/test_walk_answers.py::test_a_429_on_the_last_edit_delays_the_end_and_cuts_nothing",
         ),
     ),
     Bug(
@@ -43,7 +43,7 @@ BUGS = (
         whose="chat bots that cut at the limit and add “(truncated)”",
         edits=(
             Edit(
-                "bot/answer.py",
+                "bot/turns/answer.py",
                 "        places = self._pieces(layout, final=True)\n",
                 """        places = self._pieces(layout, final=True)
         places = {place: piece for place, piece in places.items() if place[1] == 0}
@@ -51,8 +51,8 @@ BUGS = (
             ),
         ),
         found_by=(
-            "tests/test_delivery.py::test_pieces_roll_over_and_each_begins_with_a_preview",
-            "tests/test_walk_answers.py::test_an_answer_over_the_limit_rolls_over_with_code_and_tables_whole",
+            "tests/turns/test_delivery.py::test_pieces_roll_over_and_each_begins_with_a_preview",
+            "tests/walks/test_walk_answers.py::test_an_answer_over_the_limit_rolls_over_with_code_and_tables_whole",
         ),
     ),
     Bug(
@@ -61,7 +61,7 @@ BUGS = (
         whose="retrying HTTP clients before an API without idempotent sends",
         edits=(Edit("bot/platforms/telegram.py", "Traits(idempotent=False)", "Traits(idempotent=True)"),),
         found_by=(
-            "tests/test_walk_answers.py::test_the_network_breaks_after_the_first_send_of_a_finished_answer_and_it_stands_once",
+            "tests/walks/test_walk_answers.py::test_the_network_breaks_after_the_first_send_of_a_finished_answer_and_it_stands_once",
         ),
     ),
     Bug(

@@ -66,21 +66,23 @@ BUGS = (
         whose="clients that retry every failed call alike",
         edits=(
             Edit(
-                "bot/steps.py",
+                "bot/background/steps.py",
                 "error.trouble in PASSING and (card.free or error.unbilled) and",
                 "error.trouble in PASSING and",
             ),
         ),
-        found_by=("tests/test_jobs.py::test_an_order_that_may_have_been_taken_is_not_given_twice",),
+        found_by=("tests/background/test_jobs.py::test_an_order_that_may_have_been_taken_is_not_given_twice",),
     ),
     Bug(
         name="rounds-paid-twice",
         what="the last call of an answer is booked at what all of them cost",
         whose="agents that add up the usage of a loop and book the sum with its end",
-        edits=(Edit("bot/answering.py", "last=not self.beside and not self.cost", "last=not self.beside"),),
+        edits=(
+            Edit("bot/conversation/answering.py", "last=not self.beside and not self.cost", "last=not self.beside"),
+        ),
         found_by=(
-            "tests/test_answering.py::test_a_turn_tells_what_all_its_calls_cost_and_its_commit_settles_only_the_last_of_them",
-            "tests/test_answering_bills.py::test_every_call_has_one_row_with_what_the_vendor_billed",
+            "tests/conversation/test_answering.py::test_a_turn_tells_what_all_its_calls_cost_and_its_commit_settles_only_the_last_of_them",
+            "tests/conversation/test_answering_bills.py::test_every_call_has_one_row_with_what_the_vendor_billed",
         ),
     ),
 )

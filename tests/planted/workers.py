@@ -26,17 +26,19 @@ BUGS = (
         what="a worker that was paused beyond its lease goes on sending when it wakes up",
         whose="job queues: a lease is checked at its renewal only",
         edits=(
-            Edit("bot/delivery.py", "while not self.may_act():", "while False:"),
-            Edit("bot/preview.py", "if not self._delivery.may_act():", "if False:"),
+            Edit("bot/turns/delivery.py", "while not self.may_act():", "while False:"),
+            Edit("bot/turns/preview.py", "if not self._delivery.may_act():", "if False:"),
         ),
-        found_by=("tests/test_delivery.py::test_nothing_is_shown_while_our_lease_may_be_over",),
+        found_by=("tests/turns/test_delivery.py::test_nothing_is_shown_while_our_lease_may_be_over",),
     ),
     Bug(
         name="paused-and-polls",
         what="a worker that was paused beyond its lease goes on polling and confirms what another one should answer",
         whose="leader elections that are trusted until the next heartbeat",
-        edits=(Edit("bot/fleet.py", "return name in self._held and self.may_act()", "return name in self._held"),),
-        found_by=("tests/test_fleet.py::test_a_paused_process_does_not_hold_its_duty_even_before_it_is_told",),
+        edits=(
+            Edit("bot/turns/fleet.py", "return name in self._held and self.may_act()", "return name in self._held"),
+        ),
+        found_by=("tests/turns/test_fleet.py::test_a_paused_process_does_not_hold_its_duty_even_before_it_is_told",),
     ),
     Bug(
         name="not-synced",
@@ -62,7 +64,7 @@ BUGS = (
             ),
         ),
         found_by=(
-            "tests/test_engine.py::test_accepting_is_refused_as_a_whole_while_the_store_does_not_commit",
+            "tests/turns/test_engine.py::test_accepting_is_refused_as_a_whole_while_the_store_does_not_commit",
             "tests/torture/test_power.py::test_what_was_acknowledged_survives_a_power_cut_at_any_instant",
         ),
     ),

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from bot.errors import StorageError
-from bot.fleet import Alone
 from bot.messages import Address, ChatKey, Event, Incoming, Message, Pressed
 from bot.phrases import Phrase
 from bot.platforms.discord import DiscordPlatform
 from bot.ports import Duties, MenuEntry
+from bot.turns.fleet import Alone
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel
 

@@ -12,15 +12,15 @@ from tempfile import TemporaryDirectory
 
 import aiohttp
 
-from bot.access import Access
+from bot.conversation.access import Access
 from bot.errors import StorageError
 from bot.files import FileStore
-from bot.fleet import Alone
 from bot.messages import Event, Incoming, Message
 from bot.phrases import Phrase
 from bot.platforms.telegram import TelegramPlatform
 from bot.platforms.telegram_webhook import Webhook
 from bot.ports import Duties, MenuEntry, SharedFiles
+from bot.turns.fleet import Alone
 from tests.process import free_port
 from tests.servers.telegram import TelegramServer
 

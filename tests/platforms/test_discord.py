@@ -11,10 +11,10 @@ from PIL import Image
 
 from bot.errors import Forbidden, Gone, Rejected, RetryLater, Revoked, TooLarge, Unreachable
 from bot.files import FileStore
-from bot.fleet import Alone
 from bot.lanes import Lane
 from bot.messages import Address, Attachment, Button, ChatKey, Edited, Media, Piece
 from bot.platforms.discord import DiscordPlatform
+from bot.turns.fleet import Alone
 from tests.platforms.discord_house import House, address, house
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel, Upload, User

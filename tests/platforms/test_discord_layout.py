@@ -28,7 +28,6 @@ def bodies(markdown: str) -> list[str]:
     return [piece.body for piece in layout(markdown)]
 
 
-@settings(deadline=None)
 @given(MARKDOWN)
 def test_there_is_a_piece_and_each_fits(markdown: str) -> None:
     pieces = bodies(markdown)
@@ -37,7 +36,7 @@ def test_there_is_a_piece_and_each_fits(markdown: str) -> None:
     assert all(piece.encode() for piece in pieces)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MARKDOWN, st.lists(BITS, min_size=1, max_size=10).map("".join))
 def test_more_text_changes_no_piece_but_the_last(markdown: str, more: str) -> None:
     before, after = bodies(markdown), bodies(markdown + more)
@@ -104,7 +103,7 @@ def test_width_counts_columns() -> None:
 # --- thoughts ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.one_of(MARKDOWN, st.text(max_size=3000)), MARKDOWN)
 def test_thoughts_fit_above_the_first_message(thoughts: str, markdown: str) -> None:
     pieces = [piece.body for piece in layout(markdown, thoughts)]
@@ -115,7 +114,7 @@ def test_thoughts_fit_above_the_first_message(thoughts: str, markdown: str) -> N
     assert all(line.startswith("-# ") for line in above.removesuffix("\n").split("\n") if above)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MARKDOWN, MARKDOWN, st.lists(BITS, min_size=1, max_size=10).map("".join))
 def test_more_text_below_thoughts_changes_no_piece_but_the_last(thoughts: str, markdown: str, more: str) -> None:
     before, after = layout(markdown, thoughts), layout(markdown + more, thoughts)

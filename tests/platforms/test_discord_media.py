@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bot.conversation.sound import to_ogg_opus
 from bot.errors import Gone
 from bot.messages import Media, Piece
 from bot.platforms import discord_read
 from bot.simulator.sounds import speech
-from bot.sound import to_ogg_opus
 from tests.platforms.discord_house import House, address, house
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel, Upload, User

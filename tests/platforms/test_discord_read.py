@@ -141,7 +141,6 @@ def test_what_is_no_payload_of_ours_is_unreadable(payload: str) -> None:
         incoming(payload, lambda _: False)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_survives_the_inbox(text: str) -> None:
     assert heard(raw(text)).text == heard(raw(text)).text
@@ -149,7 +148,7 @@ def test_any_text_survives_the_inbox(text: str) -> None:
     assert event and event.payload.isascii()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

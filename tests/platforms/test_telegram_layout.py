@@ -131,21 +131,21 @@ LONG = st.lists(st.one_of(BLOCK, SOUP), max_size=30).map("".join)
 
 
 @given(SOUP)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_soup_of_markup_can_be_sent(text: str) -> None:
     for piece in layout(text):
         check(piece)
 
 
 @given(LONG)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_long_answers_come_in_messages_that_can_be_sent(text: str) -> None:
     for piece in layout(text):
         check(piece)
 
 
 @given(LONG, st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_message_never_changes_once_the_next_one_exists(text: str, data: st.DataObject) -> None:
     shown: tuple[Piece, ...] = ()
     cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=12))
@@ -162,14 +162,14 @@ def test_a_message_never_changes_once_the_next_one_exists(text: str, data: st.Da
         max_size=3000,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_word_is_lost(tokens: list[str]) -> None:
     text = " ".join(tokens)
     assert words(" ".join(piece.body for piece in layout(text))) == words(text)
 
 
 @given(st.text(max_size=9000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_plain_text_is_shown_as_it_is(text: str) -> None:
     text = re.sub(r"[^\w\s，。😀]|\s[-+\d=]|^[-+\d=]|_|  |\t", "x", text)
     visible = "".join("".join(piece.body for piece in layout(text)).split()).replace("…", "")
@@ -290,7 +290,7 @@ def test_a_picture_without_a_caption_has_none() -> None:
 
 
 @given(st.one_of(SOUP, LONG, st.text(max_size=6000)), st.one_of(SOUP, LONG), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_is_thought_can_be_sent_above_whatever_is_said(thoughts: str, text: str, thinking: bool) -> None:
     pieces = layout(text, thoughts, thinking)
     for piece in pieces:
@@ -300,7 +300,7 @@ def test_whatever_is_thought_can_be_sent_above_whatever_is_said(thoughts: str, t
 
 
 @given(LONG, st.one_of(SOUP, LONG), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_message_below_thoughts_never_changes_once_the_next_one_exists(
     text: str, thoughts: str, data: st.DataObject
 ) -> None:

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bot.conversation.sound import Note, to_ogg_opus
 from bot.errors import Gone, Rejected
 from bot.messages import Address, Button, ChatKey, Media, Piece
 from bot.platforms import telegram_media
 from bot.simulator.films import film
 from bot.simulator.sounds import speech
-from bot.sound import Note, to_ogg_opus
 from tests.platforms.telegram_house import House, adapter, listening
 from tests.servers.telegram import Chat, TelegramServer
 

@@ -12,12 +12,12 @@ import pytest
 import soundfile  # type: ignore[import-untyped]  # it ships no types
 from playwright.async_api import Browser, Page, expect
 
+from bot.conversation.sound import to_ogg_opus
 from bot.files import FileStore
 from bot.messages import Media, Message, Piece
 from bot.platforms.web import WebPlatform
 from bot.simulator.films import film
 from bot.simulator.sounds import speech
-from bot.sound import to_ogg_opus
 from tests.platforms.web_browser import Visit, until, visit
 from tests.platforms.web_stage import CHAT, Stage, client
 

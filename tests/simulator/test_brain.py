@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.simulator import Question, Reply, Said, Seen
@@ -79,7 +79,6 @@ def test_it_thinks_only_when_asked_to_and_speaks_json_when_asked_to() -> None:
     assert json.loads(ask("Hello in json", json_object=True).text)["answer"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=5).filter(lambda texts: len(texts) % 2 == 1))
 def test_every_chat_gets_the_same_proper_answer_twice(texts: list[str]) -> None:
     assert ask(*texts) == ask(*texts)

@@ -29,7 +29,7 @@ def test_the_same_prompt_gives_the_same_picture_and_another_one_another() -> Non
     assert draw("fox", 256, 256) != draw("fox", 256, 256, variant=1)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.text(max_size=200), st.integers(16, 300), st.integers(16, 300))
 def test_any_prompt_and_size_can_be_drawn(prompt: str, width: int, height: int) -> None:
     assert draw(prompt, width, height).startswith(b"\x89PNG")

@@ -1,16 +1,14 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.simulator.words import Question, Reply, Said, count_tokens, pieces, shorten
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_pieces_joined_are_the_text(text: str) -> None:
     assert "".join(pieces(text)) == text
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_no_piece_is_empty_or_long(text: str) -> None:
     assert all(1 <= len(piece) <= 7 or piece.isspace() for piece in pieces(text))
@@ -26,7 +24,6 @@ def question(max_tokens: int = 100, stop: tuple[str, ...] = ()) -> Question:
     return Question(model="m", said=(Said(role="user", text="hi"),), max_tokens=max_tokens, stop=stop)
 
 
-@settings(deadline=None)
 @given(st.text(), st.text(), st.integers(min_value=1, max_value=50))
 def test_a_reply_never_exceeds_max_tokens_and_says_when_it_was_cut(thought: str, text: str, most: int) -> None:
     reply = Reply(thought=thought, text=text)

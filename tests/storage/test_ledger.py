@@ -108,7 +108,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(STEPS)
 def test_a_days_sum_is_that_of_its_calls_and_no_call_passes_the_limit(steps: list[Reserving | Settling]) -> None:
     asyncio.run(_account(steps))

@@ -164,7 +164,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.text(max_size=5), JSON | st.dictionaries(st.sampled_from(KEYS), JSON), max_size=3))
 def test_whatever_stands_there_gives_servers_or_sentences(file: Path, servers: object) -> None:
     file.write_text(json.dumps({"mcpServers": servers}), "utf-8")

@@ -12,9 +12,9 @@ from typing import Any
 
 import asyncpg
 
-from bot import phrases_jobs
-from bot.answer import CURSOR
+from bot import phrases
 from bot.simulator import Call, Simulator
+from bot.turns.answer import CURSOR
 from tests.product import STOP
 from tests.servers.discord import DiscordServer
 from tests.servers.telegram import Message, TelegramServer
@@ -31,7 +31,7 @@ JOBS = "SELECT chat, kind, model, state, ordered, task FROM jobs ORDER BY id"
 QUERIES = (INBOX, LEDGER, OUTBOX, RUNNING, JOBS)
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 TAG = re.compile(r"<(?:[^>]*? (?:alt|aria-label)=\"([^\"]*)\")?[^>]*>")  # what a picture or a video shows stays
-CANCEL = frozenset((phrases_jobs.CANCEL.en, phrases_jobs.CANCEL.zh))
+CANCEL = frozenset((phrases.jobs.CANCEL.en, phrases.jobs.CANCEL.zh))
 SEARCH = "web_search"  # no model
 OPEN = ("queued", "submitting", "running", "cancelling")
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from bot import phrases, phrases_jobs
-from bot.delivering import SENTENCES
+from bot import phrases
+from bot.background.delivering import SENTENCES
 from bot.phrases import Language
 from tests.torture.checker_money import catalogue
 from tests.torture.checker_run import WORD, Asked, Called, Run, Shown, Worked
@@ -23,9 +23,9 @@ REASONS = tuple(
     phrase.to(language).partition("{")[0]
     for phrase in (
         *SENTENCES.values(),
-        *phrases_jobs.TROUBLE.values(),
-        phrases_jobs.UNSURE,
-        phrases_jobs.MOST_OPEN,
+        *phrases.jobs.TROUBLE.values(),
+        phrases.jobs.UNSURE,
+        phrases.jobs.MOST_OPEN,
         phrases.OUR_FAULT,
         phrases.BUDGET_SPENT,
     )

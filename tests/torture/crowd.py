@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from bot import phrases_jobs
+from bot import phrases
 from bot.simulator import Question, Reply
 from bot.simulator.calling import results
 from bot.simulator.words import ToolCall
@@ -140,7 +140,7 @@ class Person:
     async def cancel(self) -> None:
         """Told before it is done, as `press_stop`."""
         self._note("stop")
-        await self.mouth.press(phrases_jobs.CANCEL.en)
+        await self.mouth.press(phrases.jobs.CANCEL.en)
 
     async def reset(self) -> None:
         await self._say("reset", "/reset", bare=True)

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.answer import CURSOR
+from bot.turns.answer import CURSOR
 from tests.stage import House
 from tests.torture.part import Effort, Tally
 from tests.torture.ten_turns import CHAT, TURNS, Talk, Wrong, answer, comes, fresh, judge, opened, stage

@@ -37,8 +37,8 @@ ATHERIS = "atheris==3.0.0"
 FETCHING = 120.0  # seconds for it to be fetched
 PROPERTIES = (
     "tests.test_text",
-    "tests.test_answer",
-    "tests.test_context",
+    "tests.turns.test_answer",
+    "tests.conversation.test_context",
     "tests.platforms.test_telegram_layout",
     "tests.platforms.test_telegram_read",
     "tests.platforms.test_discord_layout",

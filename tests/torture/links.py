@@ -22,9 +22,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from bot import phrases
-from bot.answer import CURSOR
 from bot.models.guarded import Limits
 from bot.simulator import Question, Reply, Simulator
+from bot.turns.answer import CURSOR
 from tests.postgres import Postgres, postgres
 from tests.process import Magpie
 from tests.servers.discord import DiscordServer

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bot import phrases
-from bot.answer import CURSOR
+from bot.turns.answer import CURSOR
 from tests.torture.machine_walk import Place, Walk
 
 TOKEN = re.compile(r"c(\d+)t(\d+)")

@@ -16,12 +16,9 @@ from typing import Any, TypeVar, cast
 
 from yarl import URL
 
-from bot.delivery import Delivery
-from bot.engine import Engine
+from bot.background.jobs import Pauses, Runner, Steps
+from bot.conversation.manager import ConversationManager
 from bot.errors import Gone, ModelError, Trouble
-from bot.fleet import Alone, Fleet
-from bot.jobs import Pauses, Runner, Steps
-from bot.manager import ConversationManager
 from bot.messages import (
     Address,
     Attachment,
@@ -59,6 +56,9 @@ from bot.ports import (
     Unknown,
 )
 from bot.ports.store import Topic
+from bot.turns.delivery import Delivery
+from bot.turns.engine import Engine
+from bot.turns.fleet import Alone, Fleet
 from storage.store import Database, Store
 from tests.conversations import KeptFiles
 from tests.window import Window

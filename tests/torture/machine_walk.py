@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot import phrases_jobs
+from bot import phrases
 from bot.lanes import Lane, lane_of
 from bot.messages import ChatKey, Event
 from tests.torture.machine_house import FAILS, SLOW, Echo, Worker
@@ -127,7 +127,7 @@ class Walk:
             case "later":
                 await self._say(step, f"/later {self._text(step)}")
             case "cancel":
-                if found := self._buttons(place, phrases_jobs.CANCEL.en):
+                if found := self._buttons(place, phrases.jobs.CANCEL.en):
                     await self._accept(step, self._event(step, "press", text=_picked(found, step.pick)))
             case "press":
                 if found := self._buttons(place):

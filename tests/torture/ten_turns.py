@@ -14,9 +14,9 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from bot.answer import CURSOR
 from bot.errors import StorageError, StorageRefused
 from bot.messages import ChatKey, Text
+from bot.turns.answer import CURSOR
 from tests.stage import House, Script
 from tests.window import Call, Window
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot import phrases, phrases_jobs
+from bot import phrases
 from tests.torture.checker import check
 from tests.torture.checker_run import Accepted, Asked, Booked, Called, Queued, Run, Shown, Stored, Worked, canary, mark
 
@@ -221,11 +221,11 @@ def test_a_picture_is_delivered_once() -> None:
     assert check(ordered(WORK, DRAWN)) == []
     finds(ordered(WORK), "picture c0q5", "is done, and stands there 0 times")
     finds(ordered(WORK, DRAWN, replace(DRAWN, id="15")), "is done, and stands there 2 times")
-    finds(ordered(replace(WORK, state="failed"), DRAWN, shown("15", phrases_jobs.DEADLINE.en)), "all the same")
+    finds(ordered(replace(WORK, state="failed"), DRAWN, shown("15", phrases.jobs.DEADLINE.en)), "all the same")
 
 
 def test_an_order_that_came_to_nothing_needs_its_reason() -> None:
-    for state, told in (("failed", phrases_jobs.DEADLINE), ("unsure", phrases_jobs.UNSURE)):
+    for state, told in (("failed", phrases.jobs.DEADLINE), ("unsure", phrases.jobs.UNSURE)):
         work = replace(WORK, state=state)
         assert check(ordered(work, shown("14", told.en))) == []
         finds(ordered(work), f"is {state}, and nobody was told why")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from bot.conversation.sound import to_ogg_opus
 from bot.simulator import Fault
 from bot.simulator.sounds import speech
-from bot.sound import to_ogg_opus
 from tests.servers.telegram import Chat, Message, TelegramServer, User
 from tests.torture.checker_collect import stored
 from tests.torture.crowd import Mouth, OnTelegram, Person, cards_of

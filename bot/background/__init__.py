@@ -1,0 +1,1 @@
+"""The hub: background work. Jobs that are rows of the store between two steps."""

@@ -1,0 +1,1 @@
+"""The hub: conversation. What a turn asks for, and how a model comes to answer it."""

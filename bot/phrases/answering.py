@@ -1,0 +1,30 @@
+"""What people read while an answer is made, and about what stood in its way."""
+
+from __future__ import annotations
+
+from bot.phrases.phrase import Phrase
+
+FELL_BACK = Phrase("{model} cannot answer now; {other} does.", "{model} 现在无法回答，由 {other} 代答。")
+LOOKING_FOR_REFUSED = Phrase(
+    "The vendor refuses something in this conversation; I am looking for it …",
+    "服务商拒绝了对话中的某些内容，正在查找……",
+)
+LEFT_OUT = Phrase(
+    "Left out from now on, since {vendor} refuses it: “{words}”", "{vendor} 拒绝了以下内容，今后不再带上：“{words}”"
+)
+RUNS = Phrase("({tool} …)", "（{tool}……）")
+SOURCES = Phrase("Sources", "来源")
+CONSENT = Phrase(
+    "May I run `{tool}` with exactly this?\n\n```json\n{arguments}\n```",
+    "可以用以下参数运行 `{tool}` 吗？\n\n```json\n{arguments}\n```",
+)
+CONSENT_YES = Phrase("Run it", "运行")
+CONSENT_NO = Phrase("No", "不要")
+CONSENT_CHANGED = Phrase(
+    "This tool is not what it was when you were asked; look again:", "此工具与询问时已不同，请再次确认："
+)
+SEARCH_WHAT = Phrase("What am I to search for? `/search question`", "要搜索什么？用法：`/search 问题`")
+SEARCH_NONE = Phrase(
+    "No web search is set up here: it needs ZHIPUAI_API_KEY, or a Qwen model that searches.",
+    "此处没有可用的网络搜索：需要 ZHIPUAI_API_KEY，或支持搜索的 Qwen 模型。",
+)

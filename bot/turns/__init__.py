@@ -1,0 +1,1 @@
+"""The hub: turns. Claimed, run, shown and committed, in order, each once."""

@@ -1,0 +1,34 @@
+"""A turn under way: what is known of it while its answer is made, and how it is ended before its time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from bot.messages import Ended
+from bot.turns.outcome import Making
+from bot.turns.preview import Preview
+
+
+@dataclass(slots=True, kw_only=True)
+class Underway(Making):
+    """A turn being made, as those see it who may end it."""
+
+    preview: Preview
+    reader: asyncio.Task[None] | None = None
+    abandoned: bool = False
+
+    def stop(self) -> None:
+        """Unless it tells what came of background work: that is made and paid, and nobody could have it told again."""
+        if isinstance(self.turn.said, Ended) and not self.abandoned:
+            return
+        if self.reader and not self.stopped:  # a second cancel would break off the handler's own tidying up
+            self.reader.cancel()
+        self.stopped = True
+
+    def abandon(self) -> None:
+        """Shutting down: leave it as a crash would, to be taken up again at the next start. One that is read to its end is
+        completed."""
+        if not (self.reader and self.reader.done()):
+            self.abandoned = True
+            self.stop()
