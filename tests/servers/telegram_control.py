@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import mimetypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,17 @@ HELP = """Play the users, for example:
   curl -d '{{"chat": 5, "message": 8, "button": "Stop"}}' {url}/control/press
   curl -d '{{"chat": 5, "message": 7, "text": "hello again"}}' {url}/control/edit
   curl -d "{{\\"user\\": \\"Ann\\", \\"caption\\": \\"what?\\", \\"photo\\": \\"$(base64 -w0 cat.jpg)\\"}}" {url}/control/photo
+  curl -d "{{\\"user\\": \\"Ann\\", \\"name\\": \\"a.pdf\\", \\"document\\": \\"$(base64 -w0 a.pdf)\\"}}" {url}/control/document   or voice
   also {url}/control/ delete, block, unblock, kick, invite, migrate, update (a raw one)
-  curl {url}/control/chat/5     what is seen there now;  {url}/control/chats;  {url}/control/log?after=0"""
+  curl {url}/control/chat/5     what is seen there now;  {url}/control/file/5/8  its file;
+  {url}/control/chats;  {url}/control/log?after=0"""
 
 
 async def handle(server: TelegramServer, request: web.BaseRequest) -> web.Response:
     action = request.path.removeprefix("/control/")
     try:
+        if request.method == "GET" and action.startswith("file/"):
+            return _file(server, *action.removeprefix("file/").split("/"))
         if request.method == "GET":
             return _json(_read(server, action, int(request.query.get("after", "0"))))
         given = json.loads(await request.read() or b"{}")
@@ -37,6 +42,13 @@ async def handle(server: TelegramServer, request: web.BaseRequest) -> web.Respon
         return _json(_ACTS[action](server, given))
     except (LookupError, ValueError, TypeError) as error:
         return _json({"error": f"{type(error).__name__}: {error}"}, 400)
+
+
+def _file(server: TelegramServer, chat: str, message: str) -> web.Response:
+    media = server.state.chats[int(chat)].messages[int(message)].media
+    if media is None:
+        raise LookupError("no file in that message")
+    return web.Response(body=media.file.data, content_type="application/octet-stream")
 
 
 def _json(value: Any, status: int = 200) -> web.Response:
@@ -119,7 +131,27 @@ def _say(server: TelegramServer, given: Json) -> Any:
 def _photo(server: TelegramServer, given: Json) -> Json:
     chat, user = _place(server, given)
     data = base64.b64decode(given["photo"]) if given.get("photo") else None
-    return _said(server.send_photo(chat, user, data, given.get("caption", ""), album=given.get("album")))
+    context = _context(given, "album")
+    return _said(server.send_photo(chat, user, data, given.get("caption", ""), **context))
+
+
+def _document(server: TelegramServer, given: Json) -> Json:
+    chat, user = _place(server, given)
+    data, name = base64.b64decode(given["document"]), given["name"]
+    mime = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return _said(
+        server.send_document(chat, user, data, name, given.get("caption", ""), mime=mime, **_context(given, "size"))
+    )
+
+
+def _voice(server: TelegramServer, given: Json) -> Json:
+    chat, user = _place(server, given)
+    data, seconds = base64.b64decode(given["voice"]), given.get("seconds", 3)
+    return _said(server.send_voice(chat, user, data, seconds, **_context(given)))
+
+
+def _context(given: Json, *more: str) -> Json:
+    return {name: given[name] for name in ("reply_to", "thread", *more) if given.get(name)}
 
 
 def _press(server: TelegramServer, given: Json) -> Json:
@@ -157,6 +189,8 @@ def _membership(act: Callable[[TelegramServer, Chat], object]) -> Callable[[Tele
 _ACTS: dict[str, Callable[[TelegramServer, Json], Any]] = {
     "message": _say,
     "photo": _photo,
+    "document": _document,
+    "voice": _voice,
     "press": _press,
     "edit": _edit,
     "delete": _delete,

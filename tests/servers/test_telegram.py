@@ -322,6 +322,11 @@ async def test_a_person_with_curl_plays_the_user(server: TelegramServer, bot: Bo
             ("Ann", "hello again"),
             ("Magpie", "hi"),
         ]
+    file = await control("document", user="Ann", name="a.csv", document="YSxi", reply_to=sent["message_id"])
+    assert (file["media"], file["reply_to"]) == ("document", sent["message_id"])
+    async with bot.session.get(f"{server.url}/control/file/{said['chat']}/{file['message']}") as response:
+        assert await response.read() == b"a,b"
+    assert (await control("voice", user="Ann", voice="T2dnUw==", seconds=2))["media"] == "voice"
     async with bot.session.get(f"{server.url}/control/log") as response:
         assert [call["method"] for call in await response.json()] == ["sendMessage", "getUpdates"]
     async with bot.session.post(f"{server.url}/control/press", data="{}") as response:
