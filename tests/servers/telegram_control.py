@@ -23,8 +23,8 @@ HELP = """Play the users, for example:
   curl -d '{{"chat": 5, "message": 8, "button": "Stop"}}' {url}/control/press
   curl -d '{{"chat": 5, "message": 7, "text": "hello again"}}' {url}/control/edit
   curl -d "{{\\"user\\": \\"Ann\\", \\"caption\\": \\"what?\\", \\"photo\\": \\"$(base64 -w0 cat.jpg)\\"}}" {url}/control/photo
-  curl -d "{{\\"user\\": \\"Ann\\", \\"name\\": \\"a.pdf\\", \\"document\\": \\"$(base64 -w0 a.pdf)\\"}}" {url}/control/document   or voice
-  also {url}/control/ delete, block, unblock, kick, invite, migrate, update (a raw one)
+  curl -d "{{\\"user\\": \\"Ann\\", \\"name\\": \\"a.pdf\\", \\"document\\": \\"$(base64 -w0 a.pdf)\\"}}" {url}/control/document
+  also {url}/control/ voice, delete, block, unblock, kick, invite, migrate, update (a raw one)
   curl {url}/control/chat/5     what is seen there now;  {url}/control/file/5/8  its file;
   {url}/control/chats;  {url}/control/log?after=0"""
 
