@@ -27,10 +27,11 @@ from bot.files import FileStore
 from bot.messages import ChatKey
 from bot.models import ModelSettings, Roster, open_models
 from bot.operator.alarms import Alarms, Cause
+from bot.operator.announcing import announce
 from bot.operator.health import Readiness
 from bot.platforms.web import Banner, WebPlatform
 from bot.ports import Ledger, Platform, Toolbox, Topic
-from bot.settings import MILLIONTHS, Settings
+from bot.settings import Settings
 from bot.sockets import watchful_socket
 from bot.tools import built_in
 from bot.tools.mcp import McpToolbox
@@ -41,14 +42,12 @@ from bot.turns.engine import Engine
 from bot.turns.fleet import Alone, Fleet
 from bot.turns.insist import insist
 from storage import Store, open_store
-from storage.address import shown
 
 log = logging.getLogger("magpie")
 
 DRAIN = 8.0  # seconds for answers under way when the program is asked to end: it is gone within 10
 LAST_WORD = 1.0  # seconds to tell other workers that we go
 RECONNECT = (1.0, 60.0)  # seconds between starts of an adapter that broke down: the first wait and the longest
-SHORT_PASSWORD = 12
 GENERATION = 20_000  # allocations between collections: most of what we allocate dies by reference count
 
 
@@ -104,7 +103,7 @@ async def run(settings: Settings) -> None:
             fleet=fleet,
         )
         moved = _subscribe(store, engine, runner, fleet, platforms)
-        _announce(settings, roster)
+        announce(settings, roster)
         beside = [fleet.run(engine.heard), _follow_moves(store, access, moved), alarms.run(platforms), servers.run()]
         await _serve(engine, runner, platforms, roster, alarms, ready, beside)
         if store.lease:
@@ -225,6 +224,13 @@ async def _listen(platform: Platform, engine: Engine, alarms: Alarms) -> None:
             log.exception("%s broke down; it starts again in %g s", platform.name, wait)
         await asyncio.sleep(wait)
         wait = min(wait * 2, RECONNECT[1])
+
+
+async def _announce_page(platforms: dict[str, Platform]) -> None:
+    page = platforms["web"]
+    assert isinstance(page, WebPlatform)
+    await page.started.wait()
+    log.info("Page: %s", page.one_time_link())
 
 
 # --- what is on --------------------------------------------------------------------------------------------------------
@@ -356,59 +362,3 @@ def _kept_token(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise StorageRefused(f"Cannot keep the page's password in {path} ({error}): set WEB_TOKEN.") from error
     return token
-
-
-# --- what the owner reads at the start ---------------------------------------------------------------------------------
-
-
-def _announce(settings: Settings, roster: Roster) -> None:
-    if not settings.storage_url.startswith("sqlite:"):
-        log.info("Storage: %s, which any number of Magpies may share.", shown(settings.storage_url))
-    if settings.simulated:
-        log.info(
-            "Models: the built-in simulator; ZHIPUAI_API_KEY (GLM) or DASHSCOPE_API_KEY (Qwen) turns real ones on."
-        )
-    else:
-        chosen = roster.pick("chat")
-        log.info(
-            "Models: %s; the chat default is %s.", ", ".join(_vendors(settings)), chosen.name if chosen else "none"
-        )
-        log.info("Budget: at most %g CNY a day (DAILY_BUDGET).", settings.daily_budget / MILLIONTHS)
-    for name, token, variable in (
-        ("Telegram", settings.telegram_token, "TELEGRAM_BOT_TOKEN"),
-        ("Discord", settings.discord_token, "DISCORD_BOT_TOKEN"),
-    ):
-        log.info("%s: %s", name, "on." if token else f"off; {variable} turns it on.")
-    if settings.telegram_token or settings.discord_token:
-        _announce_people(settings)
-    if 0 < len(settings.web_token) < SHORT_PASSWORD:
-        log.warning("WEB_TOKEN has less than %d characters: leave it out, and a random one is made.", SHORT_PASSWORD)
-
-
-def _vendors(settings: Settings) -> list[str]:
-    found = []
-    for name, key, variable in (
-        ("GLM", settings.zhipuai_key, "ZHIPUAI_API_KEY"),
-        ("Qwen", settings.dashscope_key, "DASHSCOPE_API_KEY"),
-        ("OpenAI-compatible", settings.openai_key or settings.openai_url, "OPENAI_BASE_URL"),
-    ):
-        found.append(f"{name} on" if key else f"{name} off ({variable} turns it on)")
-    return found
-
-
-def _announce_people(settings: Settings) -> None:
-    if "*" in settings.allowed:
-        log.warning("ALLOWED=*: anyone who finds the bot may spend your budget.")
-    elif not settings.admins and not settings.allowed:
-        log.warning(
-            "Nobody may use the bot yet: write to it, it tells you your id; put that into ADMINS (you) or ALLOWED (others)."
-        )
-    else:
-        log.info("Closed: only ADMINS (%d) and ALLOWED (%d) may use it.", len(settings.admins), len(settings.allowed))
-
-
-async def _announce_page(platforms: dict[str, Platform]) -> None:
-    page = platforms["web"]
-    assert isinstance(page, WebPlatform)
-    await page.started.wait()
-    log.info("Page: %s", page.one_time_link())

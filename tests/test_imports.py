@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 WORDS = frozenset({"bot.lanes", "bot.errors", "bot.text"})  # and what is in messages/, phrases/ and ports/
-WIRING = frozenset({"bot.app", "bot.operator.doctor", "bot.__main__"})  # the only ones that know rims and hub at once
+# The only ones that know rims and hub, or the settings: they connect, check or announce all that is set up.
+WIRING = frozenset({"bot.app", "bot.operator.announcing", "bot.operator.doctor", "bot.__main__"})
 EDGES = frozenset(
     {"bot.settings", "bot.logs", "bot.metrics"}
 )  # of the process: the environment, stderr, what is counted
