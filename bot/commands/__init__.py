@@ -26,7 +26,7 @@ from bot.messages import Message, Turn
 from bot.ports import MenuEntry, Models
 
 
-def start(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def start(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     card = desk.card(turn)
     lines = [phrases.START.format(model=card.name if card else "—").to(turn.language)]
     if desk.models.simulated:
@@ -34,7 +34,7 @@ def start(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts
     return reply(turn, "\n\n".join(lines))
 
 
-def help_(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def help_(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     lines = [phrases.HELP.to(turn.language), ""]
     for command in COMMANDS:
         argument = f" {command.argument.to(turn.language)}" if command.argument else ""
@@ -42,12 +42,12 @@ def help_(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts
     return reply(turn, "\n".join(lines))
 
 
-def overtaking(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def overtaking(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     """Only an edit that turns an old message into `/stop` or `/reset` comes here."""
     return reply(turn, phrases.SEND_ANEW)
 
 
-def unknown(desk: Asking, turn: Turn, message: Message, name: str, /) -> Parts:
+async def unknown(desk: Asking, turn: Turn, message: Message, name: str, /) -> Parts:
     nearest = get_close_matches(name, [command.name for command in COMMANDS], 2, 0.6)
     phrase = phrases.UNKNOWN_COMMAND.format(name=name)
     if nearest:
@@ -79,9 +79,9 @@ COMMANDS = (
 _BY_NAME = {command.name: command for command in COMMANDS}
 
 
-def run(desk: Asking, turn: Turn, message: Message, name: str, argument: str) -> Parts:
+async def run(desk: Asking, turn: Turn, message: Message, name: str, argument: str) -> Parts:
     command = _BY_NAME.get(name)
-    return command.run(desk, turn, message, argument) if command else unknown(desk, turn, message, name)
+    return await (command.run(desk, turn, message, argument) if command else unknown(desk, turn, message, name))
 
 
 def menu(models: Models) -> tuple[MenuEntry, ...]:

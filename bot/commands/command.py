@@ -13,8 +13,9 @@ from bot.ports import Models
 
 
 class Running(Protocol):
-    def __call__(self, desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
-        """The answer to the command. `message` is what it came in, `argument` the text behind its name."""
+    async def __call__(self, desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+        """The answer to the command, of which nothing is shown before it is returned. `message` is what it came in, `argument`
+        the text behind its name. Raises Declined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

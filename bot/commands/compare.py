@@ -37,22 +37,18 @@ VENDORS = ("glm", "qwen")  # side by side, in this order
 
 async def compare(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
-        answer = reply(turn, phrases.compare.WHAT)
-    else:
-        cards = _pair(desk, turn)
-        asked = [replace(message, text=argument)]
-        heard = await desk.read(turn, asked)
-        request = Request(
-            question=heard.question,
-            tip=await desk.tip(turn, asked),
-            asides=heard.asides,
-            quote=heard.quote,
-            again="" if message.attachments else f"run:{message.text}",
-        )
-        answer = _side_by_side(desk, turn, request, cards)
-    async with aclosing(answer):
-        async for item in answer:
-            yield item
+        return reply(turn, phrases.compare.WHAT)
+    cards = _pair(desk, turn)
+    asked = [replace(message, text=argument)]
+    heard = await desk.read(turn, asked)
+    request = Request(
+        question=heard.question,
+        tip=await desk.tip(turn, asked),
+        asides=heard.asides,
+        quote=heard.quote,
+        again="" if message.attachments else f"run:{message.text}",
+    )
+    return _side_by_side(desk, turn, request, cards)
 
 
 async def keep(desk: Asking, turn: Turn, action: str) -> Parts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from contextlib import aclosing
 from dataclasses import replace
 
 from bot import phrases
@@ -21,18 +20,14 @@ OFF = frozenset({"off", "clear", "关", "关闭", "清除"})
 
 async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
-        answer = reply(turn, phrases.ASK_WHAT)
-    else:
-        heard = await desk.read(turn, [replace(message, text=argument)])
-        again = "" if message.attachments else f"run:{message.text}"
-        request = Request(question=heard.question, asides=heard.asides, quote=heard.quote, alone=True, again=again)
-        answer = desk.ask(turn, request)
-    async with aclosing(answer):
-        async for item in answer:
-            yield item
+        return reply(turn, phrases.ASK_WHAT)
+    heard = await desk.read(turn, [replace(message, text=argument)])
+    again = "" if message.attachments else f"run:{message.text}"
+    request = Request(question=heard.question, asides=heard.asides, quote=heard.quote, alone=True, again=again)
+    return desk.ask(turn, request)
 
 
-def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not argument:
         return reply(turn, phrases.SYSTEM_SHOWN.format(text=turn.system) if turn.system else phrases.SYSTEM_NONE)
     if argument.lower() in OFF:
@@ -44,10 +39,7 @@ def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Part
 
 async def retry(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     entry = await _last_question(desk, turn)
-    answer = reply(turn, phrases.NOTHING_TO_RETRY) if entry is None else await ask_again(desk, turn, entry)
-    async with aclosing(answer):
-        async for item in answer:
-            yield item
+    return reply(turn, phrases.NOTHING_TO_RETRY) if entry is None else await ask_again(desk, turn, entry)
 
 
 async def _last_question(desk: Asking, turn: Turn) -> Entry | None:
@@ -78,10 +70,6 @@ async def ask_again(desk: Asking, turn: Turn, entry: Entry, card: ModelCard | No
 async def undo(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     last = await desk.history.last(turn.chat, turn.head)
     if last is None or last.question is None:
-        answer = reply(turn, phrases.NOTHING_TO_UNDO)
-    else:
-        taken = phrases.UNDONE.format(words=context.words(last.question.text))
-        answer = reply(turn, taken, Rewound(last.question.parent))
-    async with aclosing(answer):
-        async for item in answer:
-            yield item
+        return reply(turn, phrases.NOTHING_TO_UNDO)
+    taken = phrases.UNDONE.format(words=context.words(last.question.text))
+    return reply(turn, taken, Rewound(last.question.parent))

@@ -4,7 +4,6 @@ is found before any money is spent."""
 from __future__ import annotations
 
 import random
-from contextlib import aclosing
 from dataclasses import replace
 
 from bot import phrases
@@ -20,20 +19,16 @@ from bot.ports import ModelCard
 PATIENCE = 900.0  # seconds: a vendor's queue is minutes long at most
 
 
-def image(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
-    return draw_said(desk, turn, message, argument, turn.head)
+async def image(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+    return await draw_said(desk, turn, message, argument, turn.head)
 
 
 async def draw_said(desk: Asking, turn: Turn, message: Message, argument: str, tip: int | None) -> Parts:
     """What the command orders, as a question that follows `tip`."""
     wish = read_wish(desk, message, argument, "image")
-    if wish.prompt:
-        parts = draw(desk, turn, wish, await pictures_of(desk, turn, message), tip)
-    else:
-        parts = reply(turn, phrases.jobs.IMAGE_WHAT)
-    async with aclosing(parts):
-        async for part in parts:
-            yield part
+    if not wish.prompt:
+        return reply(turn, phrases.jobs.IMAGE_WHAT)
+    return draw(desk, turn, wish, await pictures_of(desk, turn, message), tip)
 
 
 def draw(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
-
 from bot import phrases
 from bot.commands.command import reply
 from bot.conversation.asking import Asking, Parts
@@ -20,14 +18,11 @@ _SENTENCES = {
 
 async def info(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     report = await desk.history.report(turn.chat)
-    answer = reply(turn, _told(turn, report) if report else phrases.INFO_NONE)
-    async with aclosing(answer):
-        async for item in answer:
-            yield item
+    return reply(turn, _told(turn, report) if report else phrases.INFO_NONE)
 
 
 def _told(turn: Turn, report: Report) -> str:
-    """A list: model, request, status, end, tokens, times, cost; to the owner the vendor's own message too."""
+    """A list: model, request, status, end, tokens, times, cost of all its calls; to the owner the vendor's own message too."""
     finished, usage = report.finished, report.finished.usage
     rows: list[tuple[Phrase, str]] = [(phrases.INFO_MODEL, f"`{finished.model}`")]
     if finished.request_id:
@@ -42,7 +37,7 @@ def _told(turn: Turn, report: Report) -> str:
         rows.append((phrases.INFO_PICTURES, str(usage.pictures)))
     times = phrases.INFO_SECONDS.format(first=f"{report.first:.1f}", seconds=f"{report.seconds:.1f}")
     rows.append((phrases.INFO_TIMES, times.to(turn.language)))
-    rows.append((phrases.INFO_COST, f"{finished.cost / 1_000_000:.6f}".rstrip("0").rstrip(".") + " CNY"))
+    rows.append((phrases.INFO_COST, f"{report.cost / 1_000_000:.6f}".rstrip("0").rstrip(".") + " CNY"))
     if finished.vendor_message and turn.author.owner:
         rows.append((phrases.INFO_VENDOR, finished.vendor_message))
     elif finished.reason in _SENTENCES:

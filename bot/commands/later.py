@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import replace
 
 from bot import phrases
@@ -21,13 +20,9 @@ PATIENCE = 1800.0  # seconds
 
 
 async def later(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
-    if argument or message.attachments or message.quote:
-        parts = _ordered(desk, turn, replace(message, text=argument))
-    else:
-        parts = reply(turn, phrases.jobs.LATER_WHAT)
-    async with aclosing(parts):
-        async for part in parts:
-            yield part
+    if not (argument or message.attachments or message.quote):
+        return reply(turn, phrases.jobs.LATER_WHAT)
+    return _ordered(desk, turn, replace(message, text=argument))
 
 
 async def _ordered(desk: Asking, turn: Turn, message: Message) -> Parts:

@@ -16,7 +16,7 @@ MOST_CHOICES = 15  # buttons: Discord shows five rows at most
 DEFAULT = "default"
 
 
-def model(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def model(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     return choose(desk, turn, argument) if argument else _list(desk, turn)
 
 

@@ -28,10 +28,10 @@ def kind_of(text: str) -> Kind | None:
             return None
 
 
-def order_said(desk: Asking, turn: Turn, message: Message, tip: int | None) -> Parts:
+async def order_said(desk: Asking, turn: Turn, message: Message, tip: int | None) -> Parts:
     """What the message orders, of some `kind_of`, as a question that follows `tip`."""
     name, argument = command_of(message.text) or ("", "")
-    return (film_said if name == "video" else draw_said)(desk, turn, message, argument, tip)
+    return await (film_said if name == "video" else draw_said)(desk, turn, message, argument, tip)
 
 
 async def order_again(desk: Asking, turn: Turn, entry: Entry, kind: Kind, tip: int | None, stored: int | None) -> Parts:

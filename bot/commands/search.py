@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import replace
 
 from bot import phrases
@@ -15,22 +14,18 @@ from bot.ports import ModelCard
 
 async def search(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
-        answer = reply(turn, phrases.answering.SEARCH_WHAT)
-    else:
-        asked = [replace(message, text=argument)]
-        heard = await desk.read(turn, asked)
-        request = Request(
-            question=heard.question,
-            tip=await desk.tip(turn, asked),
-            asides=heard.asides,
-            quote=heard.quote,
-            search=True,
-            again="" if message.attachments else f"run:{message.text}",
-        )
-        answer = desk.ask(turn, _with_searcher(desk, turn, request))
-    async with aclosing(answer):
-        async for item in answer:
-            yield item
+        return reply(turn, phrases.answering.SEARCH_WHAT)
+    asked = [replace(message, text=argument)]
+    heard = await desk.read(turn, asked)
+    request = Request(
+        question=heard.question,
+        tip=await desk.tip(turn, asked),
+        asides=heard.asides,
+        quote=heard.quote,
+        search=True,
+        again="" if message.attachments else f"run:{message.text}",
+    )
+    return desk.ask(turn, _with_searcher(desk, turn, request))
 
 
 def _with_searcher(desk: Asking, turn: Turn, request: Request) -> Request:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
-
 from bot import phrases
 from bot.commands.command import reply
 from bot.commands.ordering import waiting
@@ -21,28 +19,20 @@ LONGEST_ID = 18  # digits: any store can look for it
 
 async def tasks(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if argument:
-        parts = task(desk, turn, message, argument)
-    else:
-        found = await desk.recent_jobs(turn, LISTED)
-        lines = [phrases.jobs.TASKS.to(turn.language), "", *(f"- {_line(desk, turn, job)}" for job in found)]
-        parts = reply(turn, "\n".join(lines) if found else phrases.jobs.TASKS_NONE)
-    async with aclosing(parts):
-        async for part in parts:
-            yield part
+        return await task(desk, turn, message, argument)
+    found = await desk.recent_jobs(turn, LISTED)
+    lines = [phrases.jobs.TASKS.to(turn.language), "", *(f"- {_line(desk, turn, job)}" for job in found)]
+    return reply(turn, "\n".join(lines) if found else phrases.jobs.TASKS_NONE)
 
 
 async def task(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+    if not argument:
+        return reply(turn, phrases.jobs.TASK_WHAT)
     id = argument.strip().lstrip("#")
     job = await desk.job(int(id)) if id.isdecimal() and len(id) <= LONGEST_ID else None
-    if not argument:
-        parts = reply(turn, phrases.jobs.TASK_WHAT)
-    elif job is None or job.chat != turn.chat:
-        parts = reply(turn, phrases.jobs.TASK_NONE.format(id=context.words(id)))
-    else:
-        parts = _shown(desk, turn, job)
-    async with aclosing(parts):
-        async for part in parts:
-            yield part
+    if job is None or job.chat != turn.chat:
+        return reply(turn, phrases.jobs.TASK_NONE.format(id=context.words(id)))
+    return _shown(desk, turn, job)
 
 
 def _shown(desk: Asking, turn: Turn, job: Job) -> Parts:
@@ -60,15 +50,11 @@ async def cancel(desk: Asking, turn: Turn, rest: str) -> Parts:
     id, _, told = rest.partition(":")
     job = await desk.job(int(id))
     if job is None:
-        parts = reply(turn, phrases.BUTTON_OLD)
-    elif job.ended is not None and job.state is not JobState.CANCELLED:
+        return reply(turn, phrases.BUTTON_OLD)
+    if job.ended is not None and job.state is not JobState.CANCELLED:
         state = phrases.jobs.STATES[job.state.value]
-        parts = reply(turn, phrases.jobs.TASK_OVER.format(id=job.id, state=state))
-    else:
-        parts = _cancelled(turn, job, told=bool(told))
-    async with aclosing(parts):
-        async for part in parts:
-            yield part
+        return reply(turn, phrases.jobs.TASK_OVER.format(id=job.id, state=state))
+    return _cancelled(turn, job, told=bool(told))
 
 
 async def _cancelled(turn: Turn, job: Job, *, told: bool) -> Parts:

@@ -25,7 +25,7 @@ _WORDS = {
 }
 
 
-def think(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def think(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     return set_thinking(desk, turn, argument) if argument else _shown(desk, turn, turn.think)
 
 

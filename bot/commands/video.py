@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import replace
 
 from bot import phrases
@@ -18,8 +17,8 @@ from bot.ports import ModelCard
 PATIENCE = 1800.0  # seconds: a video takes 1 to 5 minutes, and waits for its place before
 
 
-def video(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
-    return film_said(desk, turn, message, argument, turn.head)
+async def video(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+    return await film_said(desk, turn, message, argument, turn.head)
 
 
 async def film_said(desk: Asking, turn: Turn, message: Message, argument: str, tip: int | None) -> Parts:
@@ -28,10 +27,7 @@ async def film_said(desk: Asking, turn: Turn, message: Message, argument: str, t
     pictures = await pictures_of(desk, turn, message)
     if pictures and not wish.prompt:
         wish = replace(wish, prompt=phrases.jobs.VIDEO_PROMPT.to(turn.language))
-    parts = film(desk, turn, wish, pictures, tip) if wish.prompt else reply(turn, phrases.jobs.VIDEO_WHAT)
-    async with aclosing(parts):
-        async for part in parts:
-            yield part
+    return film(desk, turn, wish, pictures, tip) if wish.prompt else reply(turn, phrases.jobs.VIDEO_WHAT)
 
 
 def film(

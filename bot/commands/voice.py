@@ -20,7 +20,7 @@ _WORDS = {
 }
 
 
-def voice(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def voice(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     return set_voice(desk, turn, argument) if argument else _shown(desk, turn, turn.voice)
 
 

@@ -82,7 +82,7 @@ class ConversationManager:
 
     async def answer(self, turn: Turn) -> Parts:
         try:
-            async with aclosing(self._route(turn)) as parts:
+            async with aclosing(await self._route(turn)) as parts:
                 async for part in parts:
                     yield part
         except (Declined, TooLarge, Unreadable) as refusal:
@@ -93,33 +93,30 @@ class ConversationManager:
         """What the model is asked for a question that is answered later. Raises Unreadable, ModelError."""
         return await prompt_of(self._asking, job, order)
 
-    def _route(self, turn: Turn) -> Parts:
+    async def _route(self, turn: Turn) -> Parts:
         match turn.said:
             case Pressed():
                 return self._press(turn, turn.said)
             case Edited(message, among):
                 together = among or (message,)
-                return self._late(turn, together) if turn.late else self._edit(turn, message, together)
+                return self._late(turn, together) if turn.late else await self._edit(turn, message, together)
             case Ended():
                 return deliver(self._asking, turn, turn.said)
             case messages:
-                return self._late(turn, messages) if turn.late else self._said(turn, messages)
+                return self._late(turn, messages) if turn.late else await self._said(turn, messages)
 
-    def _said(self, turn: Turn, messages: Sequence[Message]) -> Parts:
+    async def _said(self, turn: Turn, messages: Sequence[Message]) -> Parts:
         command = command_of(messages[0].text) if len(messages) == 1 else None
         if command:
-            return commands.run(self._asking, turn, messages[0], *command)
-        return self._question(turn, messages)
+            return await commands.run(self._asking, turn, messages[0], *command)
+        return await self._question(turn, messages, await self._asking.tip(turn, messages))
 
     # --- questions -----------------------------------------------------------------------------------------------------
 
-    async def _question(self, turn: Turn, messages: Sequence[Message]) -> Parts:
+    async def _question(self, turn: Turn, messages: Sequence[Message], tip: int | None) -> Parts:
         heard = await self._asking.read(turn, messages)
-        tip = await self._asking.tip(turn, messages)
         request = Request(question=heard.question, tip=tip, asides=heard.asides, quote=heard.quote)
-        async with aclosing(self._asking.ask(turn, request)) as parts:
-            async for part in parts:
-                yield part
+        return self._asking.ask(turn, request)
 
     async def _late(self, turn: Turn, messages: Sequence[Message]) -> Parts:
         """Ask before answering what was said long ago. A question is kept for the button to ask, and so are the pictures of an
@@ -145,16 +142,11 @@ class ConversationManager:
     # --- edits ---------------------------------------------------------------------------------------------------------
 
     async def _edit(self, turn: Turn, message: Message, messages: Sequence[Message]) -> Parts:
-        async with aclosing(await self._edited(turn, message, messages)) as parts:
-            async for part in parts:
-                yield part
-
-    async def _edited(self, turn: Turn, message: Message, messages: Sequence[Message]) -> Parts:
         """The last question is asked anew in the messages of its answer; an older one stays as it was. `messages` are those
         that were answered together with the edited one."""
         exchange = await self._history.exchange(turn.chat, message.id)
         if exchange is None or exchange.question is None:
-            return self._said(turn, messages)
+            return await self._said(turn, messages)
         if exchange.question.epoch != turn.epoch:
             return reply(turn, phrases.EDIT_TOO_OLD)
         last = await self._history.last(turn.chat, turn.head)
@@ -164,7 +156,7 @@ class ConversationManager:
             return self._anew(turn, messages, exchange, turn.head)
         if exchange.answer is None:
             here = exchange.latest or await self._is_open(exchange.turn)
-            return self._anew(turn, messages, exchange, turn.head) if here else self._said(turn, messages)
+            return self._anew(turn, messages, exchange, turn.head) if here else await self._said(turn, messages)
         return reply(turn, phrases.EDIT_TOO_OLD)
 
     async def _anew(self, turn: Turn, messages: Sequence[Message], exchange: Exchange, tip: int | None) -> Parts:
@@ -173,15 +165,13 @@ class ConversationManager:
             yield Cancelled(exchange.turn)
         command = command_of(messages[0].text) if len(messages) == 1 else None
         if command and kind_of(messages[0].text):
-            answer = order_said(self._asking, turn, messages[0], tip)
+            answer = await order_said(self._asking, turn, messages[0], tip)
         elif command:
             if command[0] == "compare":  # its answers do not move the conversation on from what they replace
                 yield Rewound(tip)
-            answer = self._said(replace(turn, head=tip) if command[0] in ASKING else turn, messages)
+            answer = await self._said(replace(turn, head=tip) if command[0] in ASKING else turn, messages)
         else:
-            heard = await self._asking.read(turn, messages)
-            request = Request(question=heard.question, tip=tip, asides=heard.asides, quote=heard.quote)
-            answer = self._asking.ask(turn, request)
+            answer = await self._question(turn, messages, tip)
         async with aclosing(answer):
             async for part in answer:
                 yield part
@@ -239,12 +229,12 @@ class ConversationManager:
             case "other":
                 return await choose_other(self._asking, turn, rest)
             case "cancel":
-                return cancel(self._asking, turn, rest)
+                return await cancel(self._asking, turn, rest)
             case "run":
                 said = Message(
                     id="", author=turn.author, address=turn.address, text=rest, at=self._clock(), language=turn.language
                 )
-                return self._said(turn, [said])
+                return await self._said(turn, [said])
             case _:
                 return reply(turn, phrases.BUTTON_OLD)
 
