@@ -22,7 +22,6 @@ from bot.messages import (
     Address,
     Button,
     Cancelled,
-    ChatKey,
     Edited,
     Ended,
     Event,
@@ -34,6 +33,7 @@ from bot.messages import (
 )
 from bot.ports import Beat, Claim, Control, Handler, Inbox, Platform
 from bot.turns.answer import Answer
+from bot.turns.claims import Claims
 from bot.turns.delivery import Delivery
 from bot.turns.fleet import Alone, Fleet, LeaseLost
 from bot.turns.insist import RETRY, insist
@@ -80,14 +80,10 @@ class Engine:
         self._delivery = delivery
         self._moved = moved
         self._ordered = ordered
-        self._at_once = self._free = at_once
-        self._busy = 0
+        self._claims = Claims(at_once)
         self._running: dict[int, Underway] = {}
-        self._behind: dict[ChatKey, bool] = {}  # the chats being worked on; whether more waits in them
-        self._claimed: set[int] = set()
         self._ended: set[int] = set()
         self._outboxes = asyncio.Event()
-        self._arrived = asyncio.Event()
         self._overtaker = Overtaker(
             control,
             platforms,
@@ -95,7 +91,6 @@ class Engine:
             end=self._end,
             done=self._overtook,
         )
-        self._idle = asyncio.Event()
         self._draining = False
 
     # --- accept --------------------------------------------------------------------------------------------------------
@@ -106,10 +101,8 @@ class Engine:
         for event in events:
             if event.lane is Lane.CONTROL:
                 self._overtaker.wake()
-            elif event.chat in self._behind:  # claimed when its turn is completed
-                self._behind[event.chat] = True
             else:
-                self._arrived.set()
+                self._claims.waits(event.chat)
 
     def _end(self, turn: int) -> None:
         """A turn that is not running yet (just claimed, or still to be opened again after a crash) must not begin."""
@@ -120,7 +113,7 @@ class Engine:
 
     def _overtook(self) -> None:
         """Chats that waited for the control lane are free again; it may have cancelled background work."""
-        self._arrived.set()
+        self._claims.arrived.set()
         self._ordered()
 
     # --- run -----------------------------------------------------------------------------------------------------------
@@ -137,9 +130,7 @@ class Engine:
 
     async def _live(self) -> None:
         # Tasks of an earlier life may have been cancelled before their first step.
-        self._free, self._busy = self._at_once, 0
-        self._claimed.clear()
-        self._behind.clear()
+        self._claims.forget()
         async with asyncio.TaskGroup() as tasks:
             for outbox in await insist(self._delivery.resume):
                 tasks.create_task(self._show(outbox))
@@ -160,14 +151,14 @@ class Engine:
             try:
                 for outbox in await self._delivery.resume():
                     tasks.create_task(self._show(outbox))
-                    self._arrived.set()  # their chats may be claimed by us alone
+                    self._claims.arrived.set()  # their chats may be claimed by us alone
             except StorageError as error:
                 log.error("Cannot look for outboxes: %s", error)
 
     def look(self) -> None:
         """There may be work."""
         self._overtaker.wake()
-        self._arrived.set()
+        self._claims.arrived.set()
 
     def look_for_outboxes(self) -> None:
         """There may be something to show."""
@@ -175,7 +166,7 @@ class Engine:
 
     def heard(self, beat: Beat) -> None:
         """What a heartbeat learned; and none passes without a look around, since a wake-up may be lost."""
-        self._ended &= self._claimed  # others belong to other workers
+        self._ended &= self._claims.turns  # others belong to other workers
         for turn in beat.ended:
             self._end(turn)
         self.look()
@@ -184,58 +175,45 @@ class Engine:
     async def drain(self, seconds: float) -> None:
         """Claim no more; wait for the turns under way; after `seconds` leave them to the next start."""
         self._draining = True
-        self._arrived.set()
-        if not await self._quiet(seconds):
+        self._claims.arrived.set()
+        if not await self._claims.quiet(seconds):
             for running in list(self._running.values()):
                 running.abandon()
-            await self._quiet(LAST_CALLS)
-
-    async def _quiet(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                while self._busy:
-                    self._idle.clear()
-                    await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+            await self._claims.quiet(LAST_CALLS)
 
     async def _claim_all(self, tasks: asyncio.TaskGroup) -> None:
-        self._arrived.set()
+        self._claims.arrived.set()
         unsure = False
         while not self._draining:
-            await self._arrived.wait()
-            self._arrived.clear()
-            if not self._free or self._draining:
+            await self._claims.arrived.wait()
+            self._claims.arrived.clear()
+            if not self._claims.free or self._draining:
                 continue
             try:
                 if unsure:
-                    await self._inbox.release(frozenset(self._claimed))
+                    await self._inbox.release(frozenset(self._claims.turns))
                     unsure = False
-                claims, later = await self._inbox.claim(self._free)
+                claims, later = await self._inbox.claim(self._claims.free)
             except StorageError as error:
                 log.error("Cannot claim work: %s", error)
                 unsure = True  # it may have been committed
                 self._wake_in(RETRY[0])
                 continue
             for claim in claims:
-                self._free -= 1
-                self._busy += 1
-                self._claimed.add(claim.turn)
-                self._behind[claim.chat] = claim.more
+                self._claims.add(claim)
                 tasks.create_task(self._guarded_turn(claim), name=f"turn {claim.turn}")
             if later is not None:
                 self._wake_in(later)
-            elif not claims and self._busy:
+            elif not claims and self._claims.busy:
                 self._wake_in(LOOK_AGAIN)  # for a chat whose key changed under its waiting rows
 
     def _wake_in(self, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self._arrived.set)
+        asyncio.get_running_loop().call_later(seconds, self._claims.arrived.set)
 
     # --- one turn ------------------------------------------------------------------------------------------------------
 
     async def _guarded_turn(self, claim: Claim) -> None:
-        """The turn's slot is free once it is completed: a chat that may not be shown anything for an hour blocks nobody."""
+        """The turn's slot is free once it is completed, before it is shown."""
         logs.about(platform=claim.chat.platform, chat=str(claim.chat), turn=claim.turn)
         try:
             try:
@@ -249,17 +227,12 @@ class Engine:
                 showing = await self._give_up(claim)
             finally:
                 self._running.pop(claim.turn, None)
-                self._claimed.discard(claim.turn)
                 self._ended.discard(claim.turn)
-                self._free += 1
-                if self._behind.pop(claim.chat, True) or self._free == 1:
-                    self._arrived.set()
+                self._claims.completed(claim)
             if showing:
                 await self._show(showing)
         finally:
-            self._busy -= 1
-            if not self._busy:
-                self._idle.set()
+            self._claims.done()
         if claim.attempt > 1 and isinstance(self._fleet, Fleet):
             await self._show(partial(self._delivery.show_again, Address(claim.chat), claim.turn))
 
@@ -301,7 +274,7 @@ class Engine:
                 return None
             case (Moved(old, new),):
                 await insist(lambda: self._control.move(old, new, claim))
-                self._behind[claim.chat] = True
+                self._claims.waits(claim.chat)
                 self._moved(f"{old.platform}:{old.chat}", f"{new.platform}:{new.chat}")
                 self._delivery.follow(old, new)
                 return partial(self._delivery.show, Address(new))

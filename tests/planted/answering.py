@@ -30,9 +30,9 @@ BUGS = (
                 "if not rows:",
             ),
             Edit(
-                "bot/turns/engine.py",
-                "                self._behind[event.chat] = True\n            else:",
-                "                self._behind[event.chat] = True\n                self._arrived.set()\n            else:",
+                "bot/turns/claims.py",
+                "            self._behind[chat] = True\n        else:",
+                "            self._behind[chat] = True\n            self.arrived.set()\n        else:",
             ),
         ),
         found_by=(

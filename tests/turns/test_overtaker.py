@@ -278,7 +278,7 @@ async def test_nothing_of_the_old_conversation_reaches_the_new_one(tmp_path: Pat
             flaw = home.flaws.hold(point)
             reached, open = flaw.reached, flaw.open
         if point == "before claim":
-            home.engine._arrived.set()  # nobody waits for a claim yet
+            home.engine.look()  # nobody waits for a claim yet
         await home.say(HOME, "old question")
         if point in ("before complete", "after complete", "final"):
             await until(lambda: home.window.standing(HOME))
