@@ -7,6 +7,7 @@ from dataclasses import replace
 from bot.messages import ChatKey
 from bot.ports import ButtonRow, Entry, Exchange, Report
 from storage.inbox import HISTORY
+from storage.ledger import LEDGER
 from storage.moving import home
 from storage.records import load_entry, load_report
 from storage.transaction import Transaction
@@ -72,7 +73,9 @@ def report(chat: str) -> Transaction[Report | None]:
     if not rows:
         return None
     finished, first, seconds = load_report(rows[0]["report"])
-    return Report(rows[0]["id"], finished, first, seconds)
+    turn = rows[0]["id"]
+    calls = yield LEDGER["cost_of_turns"], {"turn": turn, "job": finished.job}
+    return Report(turn, finished, cost=int(calls[0]["cost"]), first=first, seconds=seconds)
 
 
 def button(id: str) -> Transaction[ButtonRow | None]:

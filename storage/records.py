@@ -60,6 +60,7 @@ def dump_report(finished: Finished, first: float, seconds: float) -> str:
             "code": finished.code,
             "vendor_message": finished.vendor_message,
             "cost": finished.cost,
+            "job": finished.job,
             "first": first,
             "seconds": seconds,
         },

@@ -62,6 +62,7 @@ from bot.ports import (
     Line,
     ModelCard,
     Models,
+    Offers,
     Outcome,
     Prompt,
     Sources,
@@ -279,6 +280,7 @@ class Conversation:
         image_model: str = "",
         files: Files | None = None,
         toolbox: Toolbox | None = None,
+        offers: Offers | None = None,
     ) -> None:
         self.store = store
         self.files = files or KeptFiles()
@@ -293,6 +295,7 @@ class Conversation:
             toolbox=toolbox,
             calls=store if toolbox else None,
             jobs=store,
+            offers=offers,
             clock=self.now,
         )
         self.key = ChatKey("web", "1")
@@ -433,7 +436,7 @@ class Conversation:
         return Turn(
             id=claim.turn, chat=claim.chat, seq=claim.seq, fence=claim.fence, epoch=claim.epoch, said=said,
             author=voice.author, address=voice.address, language=voice.language, stop=claim.stop, model=claim.model,
-            system=claim.system, think=claim.think, head=claim.head, late=late,
+            system=claim.system, think=claim.think, voice=claim.voice, head=claim.head, late=late,
         )  # fmt: skip
 
     async def reset(self) -> None:

@@ -190,6 +190,7 @@ class _End:
             code=result.error if result.error == BUDGET else result.code or result.error,
             vendor_message=result.vendor_message,
             cost=result.cost,
+            job=self.job.id,
         )
 
     def _to(self, phrase: Phrase) -> str:

@@ -102,7 +102,8 @@ class Withdraw:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The end, exactly once, as the last part. `call` names the ledger's row of the call, `cost` is in millionths of a CNY.
-    `status`, `code` and `vendor_message` are those of the vendor's error, if that is how it ended."""
+    `status`, `code` and `vendor_message` are those of the vendor's error, if that is how it ended; `job` is the background
+    work, if that is what ended: its calls belong to this answer, too."""
 
     reason: Finish
     usage: Usage = Usage()
@@ -113,6 +114,7 @@ class Finished:
     vendor_message: str = ""
     call: int | None = None
     cost: int = 0
+    job: int = 0
 
 
 Part = Text | Thought | Media | Notice | Buttons | Withdraw | Finished

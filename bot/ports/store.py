@@ -196,10 +196,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a turn ended: for `/info`. `first` and `seconds` count from the claim."""
+    """How a turn ended: for `/info`. `cost`, in millionths of a CNY, is that of all its calls: what was heard, searched, tried
+    in vain, answered, spoken, done in the background. `first` and `seconds` count from the claim."""
 
     turn: int
     finished: Finished
+    cost: int
     first: float
     seconds: float
 

@@ -14,6 +14,9 @@ UPDATE ledger SET state = 'estimated' WHERE turn = :turn AND state = 'reserved';
 -- name: spent
 SELECT cost FROM days WHERE day = :day;
 
+-- name: cost_of_turns
+SELECT coalesce(sum(cost), 0) AS cost FROM ledger WHERE turn IN (:turn, :job);
+
 -- name: insert_call
 INSERT INTO ledger (day, chat, turn, model, cost, created) VALUES (:day, :chat, :turn, :model, :cost, :now) RETURNING id;
 

@@ -13,11 +13,12 @@ import aiohttp
 import pytest
 
 from bot.files import FileStore
-from bot.messages import Finish
+from bot.messages import Attachment, Finish
 from bot.models import Limits, ModelSettings, open_models
 from bot.simulator import Fault, Simulator
+from bot.simulator.sounds import speech
 from storage import open_store
-from tests.conversations import Conversation
+from tests.conversations import Album, Conversation
 from tests.product import said
 from tests.toolboxes import Box, reader, writer
 from tests.torture.checker_money import bill
@@ -41,6 +42,13 @@ class Books:
         assert {state for _, state, _ in rows} <= {"settled"}
         return Counter((model, cost) for model, _, cost in rows if cost)
 
+    def cost_of(self, *turns: int) -> str:
+        """As `/info` writes it."""
+        with closing(sqlite3.connect(self.database)) as store:
+            rows = store.execute(f"SELECT cost FROM ledger WHERE turn IN ({','.join(map(str, turns))})").fetchall()
+        assert len(rows) > 1
+        return f"{sum(cost for (cost,) in rows) / 1_000_000:.6f}".rstrip("0") + " CNY"
+
     def billed(self) -> Counter[tuple[str, int]]:
         calls = [
             Called(
@@ -58,10 +66,11 @@ async def books(tmp_path: Path) -> AsyncIterator[Books]:
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(Simulator(first_token=0, per_token=0))
         store = await stack.enter_async_context(open_store(f"sqlite:///{tmp_path}/magpie.db"))
+        files = FileStore(tmp_path / "files")
         settings = ModelSettings(
             session=await stack.enter_async_context(aiohttp.ClientSession()),
             ledger=store,
-            files=FileStore(tmp_path / "files"),
+            files=files,
             zhipu_key=models.api_key,
             zhipu_url=models.glm_url,
             dashscope_key=models.api_key,
@@ -70,8 +79,9 @@ async def books(tmp_path: Path) -> AsyncIterator[Books]:
             fallback_model="qwen-plus",
             limits=Limits(pace=0.0),
         )
-        box = Box(reader(), writer())
-        yield Books(Conversation(store, open_models(settings), toolbox=box), models, tmp_path / "magpie.db")
+        box, vendors, note = Box(reader(), writer()), open_models(settings), Album(note=speech("what is it?"))
+        chat = Conversation(store, vendors, {"web": note}, toolbox=box, offers=vendors, files=files)
+        yield Books(chat, models, tmp_path / "magpie.db")
 
 
 async def test_every_call_has_one_row_with_what_the_vendor_billed(books: Books) -> None:
@@ -105,3 +115,14 @@ async def test_what_finds_the_refused_part_of_a_conversation_is_booked(books: Bo
     assert books.booked() == books.billed()
     await books.chat.say("next")
     assert "a bad word" not in said(books.models.log[-1])
+
+
+async def test_info_counts_what_was_heard_and_spoken_too(books: Books) -> None:
+    await books.chat.say("/voice on")
+    books.models.hear(USE)
+    note = Attachment("voice", "note", mime="audio/wav", size=1_000)
+    answer = await books.chat.say(books.chat.message("", attachments=(note,)))
+    assert answer.media, "it was spoken"
+    told, cost = (await books.chat.say("/info")).text, books.cost_of(answer.turn)
+    assert f": {cost}" in told
+    assert cost != f"{answer.finished.cost / 1_000_000:.6f}".rstrip("0") + " CNY"

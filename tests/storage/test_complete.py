@@ -273,7 +273,33 @@ async def test_the_report_is_that_of_the_last_turn_that_asked_a_model(store: Sto
     await store.complete(claim, replace(outcome(), finished=finished))
     await head_of(store, "2")
     await ask(store, "3", chat=AWAY)
-    assert await store.report(HOME) == Report(claim.turn, finished, first=0.5, seconds=2.5)
+    assert await store.report(HOME) == Report(claim.turn, finished, cost=0, first=0.5, seconds=2.5)
+
+
+async def test_the_report_counts_all_calls_of_its_turn_and_of_the_work_whose_end_it_is(store: Store) -> None:
+    async def call(turn: int, cost: int, paid: int | None = None) -> None:
+        call = await store.reserve(turn=turn, chat=HOME, model="glm", cost=cost, day="d", limit=1_000_000)
+        if paid is not None and call is not None:
+            await store.settle(call, paid)
+
+    await store.accept([said("1")])
+    ordering = await only_claim(store)
+    await call(ordering.turn, 1, 1)  # what was heard
+    await call(ordering.turn, 20)  # as dear as it may get: it was cut off
+    await store.complete(ordering, outcome())
+    assert (await _report(store)).cost == 21
+    await store.accept([said("2")])
+    delivering = await only_claim(store)
+    await call(delivering.turn, 900, 300)  # its speech
+    finished = replace(outcome().finished, job=ordering.turn, cost=20)
+    await store.complete(delivering, replace(outcome(), finished=finished))
+    assert (await _report(store)).cost == 321
+
+
+async def _report(store: Store) -> Report:
+    report = await store.report(HOME)
+    assert report is not None
+    return report
 
 
 # --- dead letters ------------------------------------------------------------------------------------------------------
