@@ -228,7 +228,8 @@ class FullDisk(KeptFiles):
 
 async def asked_of(job: Job, order: WorkOrder) -> Prompt:
     card = CARDS[job.model]
-    return Prompt(card=card, lines=(Line("user", order.text),), output=100, chat=job.chat, turn=job.id)
+    lines = (Line("user", order.text),)
+    return Prompt(card=card, lines=lines, output=100, chat=job.chat, turn=job.id, job=job.fence)
 
 
 @dataclass

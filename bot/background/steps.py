@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bot import metrics
 from bot.errors import BudgetSpent, FencedOut, ModelError, StorageError, Trouble, Unreadable
@@ -215,8 +215,7 @@ class Steps:
     async def _prompt(self, job: Job, card: ModelCard, order: WorkOrder) -> Prompt | PicturePrompt | VideoPrompt:
         match job.kind:
             case "chat":
-                prompt = await self._prompts(job, order)
-                return replace(prompt, card=card, chat=job.chat, turn=job.id, job=job.fence)
+                return await self._prompts(job, order)
             case "image":
                 return PicturePrompt(
                     card=card,

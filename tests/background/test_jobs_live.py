@@ -87,7 +87,8 @@ async def living(path: Path, sim: Simulator) -> AsyncIterator[Life]:
         async def prompt(job: Job, order: WorkOrder) -> Prompt:
             card = roster.find(job.model)
             assert isinstance(card, ModelCard)
-            return Prompt(card=card, lines=(Line("user", order.text),), output=100, chat=job.chat, turn=job.id)
+            lines = (Line("user", order.text),)
+            return Prompt(card=card, lines=lines, output=100, chat=job.chat, turn=job.id, job=job.fence)
 
         runner = Runner(store, Steps(store, roster, roster, files, prompt, pauses=PAUSES))
         running = tasks.create_task(runner.run())
