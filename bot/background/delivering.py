@@ -5,13 +5,14 @@ question asked for later, or a sentence that says why there is nothing. What was
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from bot import phrases
 from bot.background.steps import BUDGET, DEADLINE, LOST_FILE, NO_MODEL
 from bot.commands.reordering import others
 from bot.conversation import context
-from bot.conversation.asking import Asking, Parts, Request
+from bot.conversation.asking import SPOKEN, Asking, Parts, Request
 from bot.conversation.context import Question
 from bot.errors import Trouble
 from bot.messages import (
@@ -58,6 +59,10 @@ async def deliver(desk: Asking, turn: Turn, ended: Ended) -> Parts:
         yield Finished(reason=Finish.COMMAND)
         return
     for item in end.told():
+        if isinstance(item, Finished) and item.reason in SPOKEN and job.kind == "chat":
+            async with aclosing(desk.spoken(turn, end.result.text)) as spoken:
+                async for sound in spoken:
+                    yield sound
         yield item
 
 

@@ -179,11 +179,18 @@ class Asking:
             async for part in parts:
                 yield part
         for item in self._end(turn, request, answering):
-            if isinstance(item, Finished) and item.reason in SPOKEN and turn.voice and self._mouth:
-                async with aclosing(self._mouth.spoken(turn, answering.said)) as spoken:
+            if isinstance(item, Finished) and item.reason in SPOKEN:
+                async with aclosing(self.spoken(turn, answering.said)) as spoken:
                     async for sound in spoken:
                         yield sound
             yield item
+
+    async def spoken(self, turn: Turn, said: str) -> Parts:
+        """A finished answer, said aloud where the chat wants that."""
+        if turn.voice and self._mouth:
+            async with aclosing(self._mouth.spoken(turn, said)) as spoken:
+                async for part in spoken:
+                    yield part
 
     async def begun(self, turn: Turn, request: Request, *, beside: bool = False) -> Answering:
         """The answer, to be written. `beside` another model's to the same question: it asks for no functions, whose rows belong

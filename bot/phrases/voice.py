@@ -34,8 +34,8 @@ NO_MOUTH = Phrase(
     "这里没有能朗读的模型。设置 ZHIPUAI_API_KEY（GLM）或 DASHSCOPE_API_KEY（千问）即可启用。",
 )
 ON = Phrase(
-    "Answers in this chat are also spoken, by **{voice}** (`{model}`).",
-    "本聊天的回答会同时由 **{voice}**（`{model}`）朗读。",
+    "Answers in this chat are also spoken, by **{voice}** (`{model}`); those of `/compare` are not.",
+    "本聊天的回答会同时由 **{voice}**（`{model}`）朗读；`/compare` 的回答除外。",
 )
 OFF = Phrase("Answers in this chat are not spoken.", "本聊天的回答不会朗读。")
 VOICES = Phrase("Voices of `{model}`: {voices}", "`{model}` 的音色：{voices}")

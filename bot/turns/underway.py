@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from bot.messages import Ended
+from bot.messages import Answered, Ended
 from bot.turns.outcome import Making
 from bot.turns.preview import Preview
 
@@ -19,12 +19,15 @@ class Underway(Making):
     abandoned: bool = False
 
     def stop(self) -> None:
-        """Unless it tells what came of background work: that is made and paid, and nobody could have it told again."""
-        if isinstance(self.turn.said, Ended) and not self.abandoned:
+        """Unless it is still to tell what came of background work, which is made and paid: nobody could have it told again."""
+        if isinstance(self.turn.said, Ended) and not self.abandoned and not self._told():
             return
         if self.reader and not self.stopped:  # a second cancel would break off the handler's own tidying up
             self.reader.cancel()
         self.stopped = True
+
+    def _told(self) -> bool:
+        return any(isinstance(change, Answered) for change in self.changes)
 
     def abandon(self) -> None:
         """Shutting down: leave it as a crash would, to be taken up again at the next start. One that is read to its end is

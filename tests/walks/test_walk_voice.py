@@ -13,7 +13,7 @@ import soundfile  # type: ignore[import-untyped]  # it ships no types
 from bot.conversation.sound import to_ogg_opus
 from bot.simulator import Call, Fault, Question, Reply, Simulator
 from bot.simulator.sounds import speech
-from tests.product import House, house, house_on_discord, magpie, on_telegram, said, until, with_qwen
+from tests.product import House, house, house_on_discord, magpie, on_telegram, rows, said, until, with_qwen
 from tests.servers.discord_state import Upload
 from tests.servers.telegram import Message, TelegramServer
 
@@ -229,6 +229,59 @@ async def test_stopped_while_it_is_spoken_the_answer_stands(tmp_path: Path) -> N
         assert text.endswith("(stopped)")
         await ann.ask("and of Italy?")
         assert said(here.asked[-2])[-2].startswith("**Paris**")
+
+
+async def test_an_answer_for_later_is_spoken_and_so_is_one_aside(tmp_path: Path) -> None:
+    async with house(tmp_path, script=answer) as here:
+        ann = here.person()
+        assert "those of /compare are not" in (await ann.ask("/voice on")).text
+        ann.say("/later what is the capital of France?")
+        await ann.hears(4)
+        text, voice = ann.shown[2:]
+        assert text.text.startswith("Paris is the capital")
+        assert seconds(voice_of(voice)) > 1
+        told = (await ann.ask("/info")).text
+        costs = dict(rows(tmp_path, "SELECT model, cost FROM ledger"))
+        assert len(costs) == 2 and costs["glm-tts"] > 0
+        assert f"{sum(costs.values()) / 1_000_000:.6f}".rstrip("0") in told
+        count = len(ann.shown)
+        ann.say("/ask and of Italy?")
+        await ann.hears(count + 2)
+        assert seconds(voice_of(ann.shown[-1])) > 1
+
+
+async def test_stopped_while_it_is_spoken_an_answer_for_later_is_whole(tmp_path: Path) -> None:
+    async with house(tmp_path, script=answer) as here:
+        ann = here.person()
+        await ann.ask("/voice on")
+        here.models.fail(Fault(path="/audio/speech", hang=True))
+        ann.say("/later what is the capital of France?")
+        await ann.sees(lambda texts: texts and "speaking" in texts[-1])
+        ann.press(ann.shown[-1], "Stop")
+        await ann.sees(lambda texts: texts[-1].endswith("lies on the Seine."))
+        assert not ann.shown[-1].media
+        assert "not spoken" in (await ann.ask("/voice off")).text
+
+
+async def test_an_answer_for_later_that_a_restart_cut_off_is_spoken_once(tmp_path: Path) -> None:
+    async with TelegramServer() as server, Simulator(script=answer, first_token=0.0, per_token=0.0) as models:
+        settings = on_telegram(server), with_qwen(models)
+        ann = server.user("Ann")
+        chat = server.private(ann)
+        async with magpie(tmp_path, *settings):
+            server.say(chat, ann, "/voice on")
+            await until(lambda: any("also spoken" in one.text for one in server.messages(chat)))
+            models.fail(Fault(vendor="dashscope", when=lambda body: "tts" in str(body), hang=True))
+            server.say(chat, ann, "/later what is the capital of France?")
+            await until(lambda: any("tts" in call.model for call in models.running))
+        async with magpie(tmp_path, *settings):
+            await until(lambda: [one for one in server.messages(chat) if one.media])
+            server.say(chat, ann, "/voice off")
+            await until(lambda: any("not spoken" in one.text for one in server.messages(chat)))
+        shown = server.messages(chat)
+        assert [one.media.kind for one in shown if one.media] == ["voice"]
+        assert sum("lies on the Seine" in one.text for one in shown) == 1
+        assert sum("tts" not in call.model for call in models.log) == 1
 
 
 # --- elsewhere ---------------------------------------------------------------------------------------------------------
