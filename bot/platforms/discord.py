@@ -2,7 +2,8 @@
 
 Its parts are beside it: discord_shards (which connections are ours), discord_gateway (a connection), discord_events (who hears
 what), discord_inbox (messages in order, watermarks), discord_interactions and discord_menu (slash commands, presses),
-discord_read (events and payloads), discord_layout (Markdown), discord_media (files, voice messages), discord_rest (calls).
+discord_read (events and payloads), discord_layout (Markdown), discord_media (files, voice messages), discord_rest (calls),
+discord_limits (how long, how much).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bot.platforms import discord_layout, discord_read
 from bot.platforms.discord_events import Events
 from bot.platforms.discord_gateway import Gateway
 from bot.platforms.discord_interactions import Interactions
+from bot.platforms.discord_limits import Limits
 from bot.platforms.discord_media import LARGEST_UPLOAD, attachment, too_large, voice_message
 from bot.platforms.discord_read import PLATFORM, JsonObject, Via
 from bot.platforms.discord_rest import NO_PINGS, OFFICIAL_API, SUPPRESS_EMBEDS, NoWebhook, Rest, Upload
@@ -58,6 +60,7 @@ class DiscordPlatform:
         menu: Sequence[MenuEntry],
         session: aiohttp.ClientSession,
         duties: Duties,
+        limits: Limits | None = None,
     ) -> None:
         self._token = token
         self._gate = gate
@@ -66,6 +69,7 @@ class DiscordPlatform:
         self._menu = tuple(menu)
         self._session = session
         self._duties = duties
+        self._limits = limits or Limits()
         self._rest = Rest(session, api_url or OFFICIAL_API, token)
         self._pictures: OrderedDict[str, str] = OrderedDict()  # by message: the file that it shows
         self._acknowledging: dict[str, asyncio.Event] = {}  # interactions, by token: see Interactions
@@ -77,7 +81,8 @@ class DiscordPlatform:
         """Until cancelled. Raises Revoked (bad token), Rejected (Discord closed the connection for good)."""
         failure: BaseException | None = None
         try:
-            await Shards(self._rest, self._cursors, self._duties).run(partial(self._serve, intake))
+            shards = Shards(self._rest, self._cursors, self._duties, self._limits)
+            await shards.run(partial(self._serve, intake))
         except* PlatformError as group:
             failure = _first(group)
         if failure:  # what is raised inside `except*` is a group again
@@ -90,11 +95,22 @@ class DiscordPlatform:
         try:
             async with asyncio.TaskGroup() as tasks:
                 interactions = Interactions(self._rest, self._gate, intake, self._menu, self._acknowledging)
-                events = Events(self._rest, self._gate, self._cursors, intake, interactions, self._menu, tasks, tenure)
+                events = Events(
+                    self._rest,
+                    self._gate,
+                    self._cursors,
+                    intake,
+                    interactions,
+                    self._menu,
+                    tasks,
+                    tenure,
+                    self._limits,
+                )
                 await insist(events.inbox.load)
                 for work in (events.inbox.commit, events.inbox.keep_marks, events.inbox.catch_up):
                     tasks.create_task(work())
-                await Gateway(self._rest, self._token, events.handlers(), partial(self._heard, shard), tenure).run()
+                heard = partial(self._heard, shard)
+                await Gateway(self._rest, self._token, events.handlers(), heard, tenure, self._limits).run()
         finally:
             del self._heard_at[shard]  # another process may have it next
 
@@ -158,7 +174,7 @@ class DiscordPlatform:
                 return shown
             except Gone as error:
                 # the process that holds the shard may be about to acknowledge it: "thinking …" must not come after the answer
-                if not (isinstance(error, NoWebhook) and via.fresh):
+                if not (isinstance(error, NoWebhook) and via.younger(self._limits.fresh)):
                     log.info("Discord: an interaction's answer goes to the channel: %s", error)
                     return None
             await asyncio.sleep(ACKNOWLEDGED_AGAIN)

@@ -16,6 +16,7 @@ from bot.platforms import discord_menu, discord_read
 from bot.platforms.discord_gateway import Handler
 from bot.platforms.discord_inbox import MessageInbox, Seen
 from bot.platforms.discord_interactions import Interactions
+from bot.platforms.discord_limits import Limits
 from bot.platforms.discord_read import PLATFORM, JsonObject, Me, Place
 from bot.platforms.discord_rest import NO_PINGS, Rest
 from bot.platforms.discord_shards import Tenure
@@ -42,6 +43,7 @@ class Events:
         menu: Sequence[MenuEntry],
         tasks: asyncio.TaskGroup,
         tenure: Tenure,
+        limits: Limits,
     ) -> None:
         self._rest = rest
         self._gate = gate
@@ -52,7 +54,7 @@ class Events:
         self._running = 0
         self._me = Me("")
         self._places: dict[str, Place] = {}  # channels and threads of servers
-        self.inbox = MessageInbox(rest, cursors, intake, self._read_past, tenure)
+        self.inbox = MessageInbox(rest, cursors, intake, self._read_past, tenure, limits)
         self._interactions = interactions
 
     def handlers(self) -> dict[str, Handler]:

@@ -25,6 +25,7 @@ from discord.gateway import DiscordWebSocket, KeepAliveHandler, ReconnectWebSock
 from discord.http import Route
 
 from bot.errors import PlatformError, Rejected, Revoked, Unreachable
+from bot.platforms.discord_limits import Limits
 from bot.platforms.discord_rest import Rest
 from bot.platforms.discord_shards import Tenure, TooManyServers
 
@@ -33,9 +34,6 @@ log = logging.getLogger(__name__)
 BAD_TOKEN, SHARDING_REQUIRED, INTENTS_REFUSED = 4004, 4011, 4014
 HOPELESS = {4010: "bad shard", 4012: "API version", 4013: "bad intents"}
 CONNECT_SECONDS, GOODBYE_SECONDS = 12.0, 2.0
-# Discord asks for a heartbeat every 41 s. A connection that died without a word shows by its silence alone, so we beat more
-# often (120 frames a minute are allowed) and give it up when two beats were not acknowledged.
-BEAT_SECONDS, SILENCE_SECONDS = 10.0, 22.0
 NOT_OURS_SECONDS = 0.5  # between two looks whether the shard is ours again
 LONGEST_PAUSE = 12.0  # seconds between two attempts; how many new sessions a day allows is counted by Starts
 PATIENCE_WITH_SESSION = 3  # unforeseen errors in a row before a session is given up
@@ -89,13 +87,20 @@ class Gateway:
     a heartbeat."""
 
     def __init__(
-        self, rest: Rest, token: str, handlers: Mapping[str, Handler], heard: Callable[[], None], tenure: Tenure
+        self,
+        rest: Rest,
+        token: str,
+        handlers: Mapping[str, Handler],
+        heard: Callable[[], None],
+        tenure: Tenure,
+        limits: Limits,
     ) -> None:
         self._rest = rest
         self._token = token
         self._handlers = dict(handlers)
         self._heard = heard
         self._tenure = tenure
+        self._limits = limits
         self._failures = 0
 
     async def run(self) -> None:
@@ -174,7 +179,7 @@ class Gateway:
         keep = True
         try:
             while True:
-                async with asyncio.timeout(SILENCE_SECONDS):
+                async with asyncio.timeout(self._limits.silence):
                     await socket.poll_event()
                 self._heard()
         except ReconnectWebSocket as wanted:
@@ -206,7 +211,7 @@ class Gateway:
                 )
             except ReconnectWebSocket as error:  # discord.py means: connect again
                 raise Unreachable("Discord ended the connection before its greeting") from error
-        _beat_often(socket)
+        _beat_often(socket, self._limits.beat)
         return socket
 
     def _guarded(self, name: str, handler: Handler) -> Handler:
@@ -231,12 +236,12 @@ class _NoContent(Exception):
     """The message-content intent is not approved."""
 
 
-def _beat_often(socket: DiscordWebSocket) -> None:
+def _beat_often(socket: DiscordWebSocket, seconds: float) -> None:
     """In place of discord.py's own heartbeats, which have begun to wait for as long as Discord said."""
     beats = socket._keep_alive
-    if beats is not None and (beats.interval or 0.0) > BEAT_SECONDS:
+    if beats is not None and (beats.interval or 0.0) > seconds:
         beats.stop()
-        socket._keep_alive = KeepAliveHandler(ws=socket, interval=BEAT_SECONDS, shard_id=socket.shard_id)
+        socket._keep_alive = KeepAliveHandler(ws=socket, interval=seconds, shard_id=socket.shard_id)
         socket._keep_alive.start()
 
 

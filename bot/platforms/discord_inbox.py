@@ -18,6 +18,7 @@ from itertools import islice
 
 from bot.errors import Forbidden, Gone, PlatformError, Rejected, RetryLater, StorageError
 from bot.messages import Event
+from bot.platforms.discord_limits import Limits
 from bot.platforms.discord_read import DISCORD_EPOCH, JsonObject, Place
 from bot.platforms.discord_rest import Rest
 from bot.platforms.discord_shards import Tenure
@@ -26,9 +27,7 @@ from bot.ports import Cursors, Intake
 log = logging.getLogger(__name__)
 
 MARKS = "discord/mark/"
-MARK_SECONDS = 5.0  # between two writings of the watermarks
 BATCH = 200
-MOST_WAITING = 5000  # messages in memory, while the store cannot take them
 CATCH_UP_SECONDS, CATCH_UP_MESSAGES, PAGE = 24 * 3600.0, 200, 100
 AT_ONCE = 4  # channels caught up at the same time
 LONGEST_PAUSE = 12.0  # seconds between two attempts
@@ -48,12 +47,15 @@ class Seen:
 class MessageInbox:
     """Of one shard while it is ours. `read` turns a message of the history into its event, None for what is not ours."""
 
-    def __init__(self, rest: Rest, cursors: Cursors, intake: Intake, read: Reader, tenure: Tenure) -> None:
+    def __init__(
+        self, rest: Rest, cursors: Cursors, intake: Intake, read: Reader, tenure: Tenure, limits: Limits
+    ) -> None:
         self._rest = rest
         self._cursors = cursors
         self._intake = intake
         self._read = read
         self._tenure = tenure
+        self._limits = limits
         self._waiting: deque[Seen] = deque()
         self._some = asyncio.Event()
         self._marks: dict[str, tuple[int, Place]] = {}
@@ -78,9 +80,11 @@ class MessageInbox:
     def put(self, seen: Seen) -> None:
         """Take a live message. Never waits: when there is no room left it is dropped, and caught up once there is."""
         held = self._held.get(seen.place.channel)
-        if self._overflown or len(self._waiting) + self._holding >= MOST_WAITING:
+        if self._overflown or len(self._waiting) + self._holding >= self._limits.waiting:
             if not self._overflown:
-                log.error("Discord: %d messages wait for the store; the next ones are read again later", MOST_WAITING)
+                log.error(
+                    "Discord: %d messages wait for the store; the next ones are read again later", self._limits.waiting
+                )
             self._overflown = True
         elif held is not None:
             held.append(seen)
@@ -191,7 +195,7 @@ class MessageInbox:
         """Write the watermarks every few seconds until cancelled, and then once more."""
         try:
             while True:
-                await asyncio.sleep(MARK_SECONDS)
+                await asyncio.sleep(self._limits.mark)
                 await self._write_marks()
         finally:
             await self._write_marks()

@@ -26,7 +26,6 @@ PLATFORM = "discord"
 VERSION = 1
 DISCORD_EPOCH = 1_420_070_400.0  # 2015-01-01: the zero of a snowflake
 TOKEN_SECONDS = 15 * 60 - 15  # an interaction's token lives 15 minutes; the rest is for clocks that differ
-FRESH_SECONDS = 5.0  # Discord takes a first answer for 3 seconds; the rest again is for clocks
 QUOTED = 2000  # characters of a quoted message, which has no more unless its author paid
 _SAID = (0, 19)  # message types: a message, a reply; all others are notes of Discord itself
 _VOICE = 1 << 13  # message flag
@@ -72,10 +71,9 @@ class Via:
     def __str__(self) -> str:
         return f"{self.application}:{self.until:.0f}:{self.token}"
 
-    @property
-    def fresh(self) -> bool:
-        """Whether it may still be acknowledged."""
-        return time.time() < self.until - TOKEN_SECONDS + FRESH_SECONDS
+    def younger(self, seconds: float) -> bool:
+        """Whether the interaction came less than so long ago."""
+        return time.time() < self.until - TOKEN_SECONDS + seconds
 
     @classmethod
     def alive(cls, text: str) -> Via | None:

@@ -23,18 +23,18 @@ from typing import TypeVar
 import yarl
 
 from bot.errors import Forbidden, PlatformError, Rejected, RetryLater, Revoked, StorageError
+from bot.platforms.discord_limits import Limits
 from bot.platforms.discord_rest import Rest
 from bot.ports import Cursors, Duties
 
 log = logging.getLogger(__name__)
 
-IDENTIFY_SECONDS = 5.0  # Discord's: in which `max_concurrency` shards may identify
 SPARED_STARTS = 10  # of the sessions that Discord allows in a day: who begins one too many has the token reset
 ATTEMPTS_AT_MOST = 60.0  # seconds between two attempts
-RENUMBERED_SECONDS = 60.0  # between two looks at the number of shards
-# For each shard that a process holds it leaves the others so many seconds before it asks for one more; a shard that it then
-# gets only later than PROMPT has been somebody's meanwhile, and the others are waiting for it again. They look every second.
-COURTESY, MOST_COURTESY, PROMPT = 1.2, 4, 5.0
+MOST_COURTESY = 4  # shards held, for each of which the others are left a while (`Limits.courtesy`) before we ask again
+PROMPT = (
+    5.0  # seconds: a shard that we get only later has been somebody's meanwhile, and others are waiting for it again
+)
 
 T = TypeVar("T")
 
@@ -57,14 +57,15 @@ class TooManyServers(Exception):
 
 class Starts:
     """New sessions of this process, and what they have in common: see `turn`. `reads_content`: whether to ask for the
-    message-content intent, until Discord has refused it."""
+    message-content intent, until Discord has refused it. `pause`: seconds between two that follow each other."""
 
-    def __init__(self, rest: Rest, duties: Duties, application: str, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, rest: Rest, duties: Duties, application: str, tasks: asyncio.TaskGroup, pause: float) -> None:
         self.reads_content = True
         self._rest = rest
         self._duties = duties
         self._application = application
         self._tasks = tasks
+        self._pause = pause
         self._one_by_one: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @asynccontextmanager
@@ -91,7 +92,7 @@ class Starts:
         async def occupy() -> None:
             granted.set()
             await sent.wait()
-            await asyncio.sleep(IDENTIFY_SECONDS)
+            await asyncio.sleep(self._pause)
 
         async with self._one_by_one[remainder]:
             await self._duties.perform(f"discord/{self._application}/identify/{remainder}", occupy)
@@ -111,10 +112,11 @@ class Shards:
     changes when Discord refuses a shard for too many servers, or when the note is emptied; all processes then begin anew within
     a minute. Until then some servers are heard twice, by the shards of either number, which are duties of their own."""
 
-    def __init__(self, rest: Rest, cursors: Cursors, duties: Duties) -> None:
+    def __init__(self, rest: Rest, cursors: Cursors, duties: Duties, limits: Limits) -> None:
         self._rest = rest
         self._cursors = cursors
         self._duties = duties
+        self._limits = limits
         self._held = 0
 
     async def run(self, serve: Callable[[Tenure], Awaitable[None]]) -> None:
@@ -126,7 +128,7 @@ class Shards:
             refused = 0
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    starts = Starts(self._rest, self._duties, application, tasks)
+                    starts = Starts(self._rest, self._duties, application, tasks, self._limits.identify)
                     tasks.create_task(self._watch(application, count))
                     for id in range(count):
                         tasks.create_task(self._hold(application, Shard(id, count), starts, serve))
@@ -167,7 +169,7 @@ class Shards:
 
     async def _watch(self, application: str, count: int) -> None:
         while True:
-            await asyncio.sleep(RENUMBERED_SECONDS)
+            await asyncio.sleep(self._limits.renumbered)
             try:
                 noted = await self._noted(application)
             except StorageError as error:
@@ -201,7 +203,7 @@ class Shards:
             asked = time.monotonic()
             await self._duties.perform(name, work)
             spared = self._held
-            await asyncio.sleep(COURTESY * min(spared, MOST_COURTESY))
+            await asyncio.sleep(self._limits.courtesy * min(spared, MOST_COURTESY))
 
 
 class _Renumbered(Exception):

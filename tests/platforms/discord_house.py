@@ -13,6 +13,7 @@ from bot.errors import StorageError
 from bot.messages import Address, ChatKey, Event, Incoming, Message, Pressed
 from bot.phrases import Phrase
 from bot.platforms.discord import DiscordPlatform
+from bot.platforms.discord_limits import Limits
 from bot.ports import Duties, MenuEntry
 from bot.turns.fleet import Alone
 from tests.servers.discord import DiscordServer
@@ -230,6 +231,7 @@ async def house(
     notes: Notes | None = None,
     inbox: Inbox | None = None,
     duties: Duties | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[House]:
     door, inbox, kept, pictures = Door(), inbox or Inbox(), notes or Notes(), Pictures()
     duties = duties or Alone()
@@ -243,6 +245,7 @@ async def house(
             menu=MENU,
             session=session,
             duties=duties,
+            limits=limits,
         )
         yield House(server, platform, door, inbox, kept, pictures, duties)
 

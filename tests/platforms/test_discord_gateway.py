@@ -3,21 +3,18 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
 from bot.errors import Revoked
-from bot.platforms import discord_gateway, discord_inbox, discord_shards
+from bot.platforms.discord_limits import Limits
 from tests.platforms.discord_house import House, Notes, house
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel, User
 
 HISTORY = "GET /channels/{channel}/messages"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discord_shards, "IDENTIFY_SECONDS", 0.1)  # a pace, not code
+QUICK = Limits(identify=0.1)
 
 
 @pytest.fixture
@@ -28,7 +25,7 @@ async def server() -> AsyncIterator[DiscordServer]:
 
 @pytest.fixture
 async def home(server: DiscordServer) -> AsyncIterator[House]:
-    async with house(server) as home:
+    async with house(server, limits=QUICK) as home:
         yield home
 
 
@@ -105,7 +102,8 @@ async def test_what_is_older_than_a_day_is_not_caught_up() -> None:
         server.say(dm, ann, "a little later")
         server.world.clock.advance(30 * 3600)
         server.say(dm, ann, "today")
-        async with house(server, notes=Notes({f"discord/mark/{dm.id}": str(first.id)})) as home, home.listening():
+        notes = Notes({f"discord/mark/{dm.id}": str(first.id)})
+        async with house(server, notes=notes, limits=QUICK) as home, home.listening():
             await home.heard()
             assert texts(home) == ["today"]
 
@@ -187,12 +185,10 @@ async def test_a_gateway_that_hangs_up_before_its_greeting_is_tried_again_withou
 
 
 async def test_a_connection_that_died_without_a_word_is_given_up_and_its_session_resumed(
-    home: House, server: DiscordServer, ann: User, monkeypatch: pytest.MonkeyPatch
+    server: DiscordServer, ann: User
 ) -> None:
-    monkeypatch.setattr(discord_gateway, "BEAT_SECONDS", 0.2)  # limits, not code
-    monkeypatch.setattr(discord_gateway, "SILENCE_SECONDS", 0.5)
     dm = server.dm(ann)
-    async with home.listening():
+    async with house(server, limits=replace(QUICK, beat=0.2, silence=0.5)) as home, home.listening():
         server.say(dm, ann, "one")
         await home.heard()
         await asyncio.sleep(1.5)  # quiet, and still alive: heartbeats are acknowledged
@@ -232,7 +228,7 @@ async def test_a_token_revoked_while_it_runs_is_told(home: House, server: Discor
 
 
 async def test_without_the_content_intent_it_says_so_once_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    async with DiscordServer(privileged=0) as server, house(server) as home:
+    async with DiscordServer(privileged=0) as server, house(server, limits=QUICK) as home:
         ann = server.user("ann")
         general = server.channel(server.guild("home", members=[ann]), "general")
         with caplog.at_level(logging.ERROR):
@@ -289,19 +285,17 @@ async def test_an_edit_of_what_was_said_before_we_were_there_is_not_found_again_
     assert [event.edits for event in home.inbox.accepted] == [True, False]
 
 
-async def test_what_memory_cannot_hold_is_read_again(
-    home: House, server: DiscordServer, ann: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(discord_inbox, "MOST_WAITING", 3)  # a limit, not code
+async def test_what_memory_cannot_hold_is_read_again(server: DiscordServer, ann: User) -> None:
     dm = server.dm(ann)
-    async with home.listening():
+    async with house(server, limits=replace(QUICK, waiting=3)) as home, home.listening():
         server.say(dm, ann, "0")
         await home.heard()
         await server.wait_for(server.commands)
         home.inbox.open.clear()
         for number in range(1, 10):
             server.say(dm, ann, str(number))
-        await server.autocomplete(dm, ann, "model", "name", "g")  # answered in order: the messages before it are taken
+        # Answered in order: the messages before it are taken.
+        await server.autocomplete(dm, ann, "model", "name", "g")
         home.inbox.open.set()
         await home.heard(10)
     assert texts(home) == [str(number) for number in range(10)]

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from bot.errors import Rejected
 from bot.messages import Piece
-from bot.platforms import discord_inbox, discord_shards
-from bot.platforms.discord_shards import Shard
+from bot.platforms.discord_limits import Limits
+from bot.platforms.discord_shards import SPARED_STARTS, Shard
 from tests.platforms.discord_house import House, Inbox, Notes, Rota, Worker, address, house
 from tests.servers.discord import APPLICATION_ID, DiscordServer
 from tests.servers.discord_gateway import HELLO, IDENTIFY, Frame
@@ -20,14 +21,7 @@ HISTORY = "GET /channels/{channel}/messages"
 COMMANDS = "PUT /applications/{application}/commands"
 CALLBACK = "POST /interactions/{interaction}/{token}/callback"
 NUMBER = f"discord/shards/{APPLICATION_ID}"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paces, not code."""
-    monkeypatch.setattr(discord_shards, "IDENTIFY_SECONDS", 0.2)
-    monkeypatch.setattr(discord_shards, "COURTESY", 0.1)
-    monkeypatch.setattr(discord_shards, "RENUMBERED_SECONDS", 0.1)
+QUICK = Limits(identify=0.2, courtesy=0.1, renumbered=0.1, mark=0.05)
 
 
 class Fleet:
@@ -43,7 +37,9 @@ class Fleet:
     async def start(self) -> tuple[House, Worker]:
         worker = Worker(self.rota)
         inbox = Inbox() if self._apart else self.inbox
-        home = await self._stack.enter_async_context(house(self.server, notes=self.notes, inbox=inbox, duties=worker))
+        home = await self._stack.enter_async_context(
+            house(self.server, notes=self.notes, inbox=inbox, duties=worker, limits=QUICK)
+        )
         self._listening[worker] = asyncio.create_task(home.platform.listen(inbox))
         self._stack.push_async_callback(self.stop, worker)
         return home, worker
@@ -217,10 +213,7 @@ async def test_only_what_the_shard_hears_is_caught_up(server: DiscordServer, ann
         assert {call.channel_id for call in server.calls(HISTORY)} == {other.id}
 
 
-async def test_a_new_holder_begins_where_the_last_one_was(
-    server: DiscordServer, ann: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(discord_inbox, "MARK_SECONDS", 0.05)  # a pace, not code
+async def test_a_new_holder_begins_where_the_last_one_was(server: DiscordServer, ann: User) -> None:
     dm = server.dm(ann)
     async with fleet(server) as processes:
         home, first = await processes.start()
@@ -390,12 +383,9 @@ async def test_another_process_answers_what_this_one_acknowledged(server: Discor
         assert [(one.content, one.thinking) for one in shown] == [("edited there", False), ("and edited here", False)]
 
 
-async def test_what_nobody_acknowledges_is_answered_by_a_message(
-    server: DiscordServer, ann: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.platforms.discord_read.FRESH_SECONDS", 0.5)  # a pace, not code
+async def test_what_nobody_acknowledges_is_answered_by_a_message(server: DiscordServer, ann: User) -> None:
     general = room(server, 0, 2, ann)
-    async with fleet(server) as processes, house(server) as elsewhere:
+    async with fleet(server) as processes, house(server, limits=replace(QUICK, fresh=0.5)) as elsewhere:
         home, worker = await processes.start()
         await processes.hold((worker, 2))
         await server.wait_for(server.commands)
@@ -445,7 +435,7 @@ async def test_the_number_changes_for_all_of_them(
 
 
 async def test_a_number_that_discord_finds_too_small_and_recommends_ends_it(ann: User) -> None:
-    async with DiscordServer() as server, house(server) as home:
+    async with DiscordServer() as server, house(server, limits=QUICK) as home:
         for _ in range(2):
             server.guild("home", members=[ann])
         server.gateway.most_guilds = 1
@@ -454,8 +444,8 @@ async def test_a_number_that_discord_finds_too_small_and_recommends_ends_it(ann:
 
 
 async def test_the_last_sessions_of_the_day_are_left_alone(caplog: pytest.LogCaptureFixture) -> None:
-    async with DiscordServer() as server, house(server) as home:
-        server.gateway.starts_per_day = discord_shards.SPARED_STARTS
+    async with DiscordServer() as server, house(server, limits=QUICK) as home:
+        server.gateway.starts_per_day = SPARED_STARTS
         listening = asyncio.create_task(home.platform.listen(home.inbox))
         await server.wait_for(lambda: len(server.calls("GET /gateway/bot")) >= 3)  # to agree, and two attempts
         assert server.gateway.identifies == 0
