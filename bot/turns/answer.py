@@ -146,7 +146,9 @@ class Answer:
             thinking = not final and not slot.text.strip()
             # a voice note is sent whole, once: no platform lets a message become one
             shown = [media for media in slot.media if final or not media.voice]
-            pieces = [replace(layout(media.caption)[0], media=media) for media in shown]
+            # what has no caption stands without a word: by itself nothing would be laid out as a sign that there is nothing
+            bare = Piece("")
+            pieces = [replace(layout(media.caption)[0] if media.caption else bare, media=media) for media in shown]
             if markdown.strip() or thoughts:
                 pieces.extend(layout(markdown, newest(thoughts, GLIMPSE) if thinking else thoughts, thinking))
             places.update({(number, index): piece for index, piece in enumerate(pieces)})

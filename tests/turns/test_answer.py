@@ -45,6 +45,14 @@ def test_nothing_is_shown_of_nothing() -> None:
     assert answer_of(Text(" \n")).final(layout, {}) == {}
 
 
+def test_what_has_no_caption_stands_without_a_word() -> None:
+    def signed(markdown: str, thoughts: str = "", thinking: bool = False, /) -> tuple[Piece, ...]:
+        return layout(markdown or "…", thoughts, thinking)  # as where an empty message is refused
+
+    bare = replace(FOX, caption="")
+    assert answer_of(FOX, bare).final(signed, {}) == {(0, 0): Piece("a fox", media=FOX), (0, 1): Piece("", media=bare)}
+
+
 def test_that_it_thinks_is_said_until_there_is_text_and_never_in_the_end() -> None:
     thought = answer_of(Thought("hm"))
     assert "".join(piece.body for _, piece in sorted(thought.preview(layout, STOP).items())) == THINKING + CURSOR
