@@ -14,6 +14,7 @@ from storage.transaction import Record, Transaction, Value, statements
 
 JOBS = statements("jobs.sql")
 INBOX = statements("inbox.sql")
+OUTBOX = statements("outbox.sql")
 
 LONGEST_PAUSE = 120.0  # seconds between two steps
 SHARE = 8  # jobs of a chat that may be at a step at a time
@@ -117,6 +118,8 @@ def end(worker: str, job: Job, state: JobState, result: str, cost: int | None, n
     if state is JobState.CANCELLED:
         return
     chat = yield from home(held["chat"])
+    told = yield OUTBOX["shown_pieces"], {"turn": job.id}
+    where = f"@{told[0]['message']}" if told else ""
     values: dict[str, Value] = {
         "platform": ChatKey.parse(chat).platform,
         "bot": "",
@@ -127,7 +130,7 @@ def end(worker: str, job: Job, state: JobState, result: str, cost: int | None, n
         "joins": "",
         "message": "",
         "digest": "",
-        "payload": f"{ENDED}{job.id} {held['ordered']}",
+        "payload": f"{ENDED}{job.id}{where} {held['ordered']}",
         "said": now,
         "now": now,
     }

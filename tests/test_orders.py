@@ -70,9 +70,18 @@ def test_no_result_yet_reads_as_an_empty_one() -> None:
 
 @given(orders, st.integers(0, 2**53))
 def test_the_event_of_an_end_names_its_job_and_speaks_to_whoever_ordered_it(order: WorkOrder, job: int) -> None:
-    # What it was said with is of that moment.
-    where = replace(order.address, via="")
-    assert ended(f"{ENDED}{job} {order.dump()}") == Ended(job, order.author, where, order.language)
+    spoken = replace(order, address=replace(order.address, via=""))
+    for payload in (f"{ENDED}{job} {spoken.dump()}", f"{ENDED}{job}@77 {spoken.dump()}"):
+        assert ended(payload) == Ended(job, order.author, spoken.address, order.language)
+
+
+@given(orders, st.integers(0, 2**53))
+def test_the_end_of_what_an_interaction_ordered_replies_to_what_was_said_to_it(order: WorkOrder, job: int) -> None:
+    pressed = replace(order, address=replace(order.address, via="application:1:token"))
+    where = replace(order.address, reply_to="77", via="")
+    assert ended(f"{ENDED}{job}@77 {pressed.dump()}") == Ended(job, order.author, where, order.language)
+    nowhere = replace(where, reply_to="")  # it was not shown yet
+    assert ended(f"{ENDED}{job} {pressed.dump()}") == Ended(job, order.author, nowhere, order.language)
 
 
 @given(words.filter(lambda text: not text.startswith(ENDED)))

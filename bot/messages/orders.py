@@ -94,9 +94,11 @@ def ended(payload: str) -> Ended | None:
     """What an event says that a job ended; None for any other payload. Raises Unreadable."""
     if not payload.startswith(ENDED):
         return None
-    number, _, text = payload.removeprefix(ENDED).partition(" ")
+    name, _, text = payload.removeprefix(ENDED).partition(" ")
+    number, _, shown = name.partition("@")
     if not number.isdecimal():
         raise Unreadable("an event of a job without its number")
     order = WorkOrder.load(text)
-    # What it is said with (an interaction's token, a message to edit) is of the order's moment.
-    return Ended(int(number), order.author, replace(order.address, via=""), order.language)
+    # An interaction's token is of the order's moment. Nothing can reply to an interaction, but to what was said to it.
+    address = replace(order.address, reply_to=shown, via="") if order.address.via else order.address
+    return Ended(int(number), order.author, address, order.language)

@@ -148,7 +148,8 @@ class Moved:
     new: ChatKey
 
 
-ENDED = "job "  # begins the payload of an `Ended`: its number and its order follow
+# Begins the payload of an `Ended`; its number follows, `@` and the message that told of it where there is one, and its order.
+ENDED = "job "
 
 
 @dataclass(frozen=True, slots=True)

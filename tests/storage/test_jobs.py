@@ -12,7 +12,7 @@ from bot.messages import ENDED, Cancelled, ChatKey, Ordered
 from bot.ports import Job, JobState
 from storage import Store, open_store
 from storage.jobs import SHARE
-from tests.storage.saying import AWAY, HOME, only_claim, opened, outcome, reset, said, stop
+from tests.storage.saying import AWAY, HOME, only_claim, opened, outcome, pieces, reset, said, stop
 
 DAY = "2026-11-22"
 ORDER = Ordered(kind="image", model="cogview-4", order='{"text": "a cat"}', patience=600.0)
@@ -127,6 +127,15 @@ async def test_how_it_ended_is_told_to_its_chat_once(store: Store) -> None:
     assert [row.payload for row in claim.rows] == [f"{ENDED}{id} {ORDER.order}"]
     found = await store.job(id)
     assert found and (found.state, found.result) == (JobState.DONE, '{"text": "done"}') and found.ended
+
+
+async def test_its_end_names_the_message_that_told_of_it(store: Store) -> None:
+    await store.accept([said("1", command=True)])
+    claim = await only_claim(store)
+    await store.sent(claim.chat, claim.turn, 0, 0, "m9")
+    await store.complete(claim, outcome(ORDER, pieces=pieces(claim, "Task 1")))
+    await store.end_job(await held(store), JobState.DONE, "", cost=0)
+    assert [row.payload for row in (await only_claim(store)).rows] == [f"{ENDED}{claim.turn}@m9 {ORDER.order}"]
 
 
 async def test_of_an_end_whose_price_nobody_knows_the_estimate_stays(store: Store) -> None:

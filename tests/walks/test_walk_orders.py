@@ -213,7 +213,7 @@ async def test_discord_shows_pictures_videos_and_later_answers(tmp_path: Path) -
         ann = here.member()
         await ann.ask("/image x2 a fox")
         await ann.hears(2)
-        assert [len(one.attachments) for one in ann.shown] == [1, 1]
+        assert [(len(one.attachments), one.content) for one in ann.shown] == [(1, "a fox"), (1, "")]
         changed = await ann.ask("/image make it blue", reply_to=ann.shown[1])
         assert len(changed.attachments) == 1
         film = await ann.ask("/video a fox runs")
@@ -221,6 +221,14 @@ async def test_discord_shows_pictures_videos_and_later_answers(tmp_path: Path) -
         await ann.ask("/later why?")
         await ann.hears(6)
         assert ann.texts[-1] == "You said: why?"
+
+
+async def test_on_discord_an_answer_for_later_replies_to_what_announced_it(tmp_path: Path) -> None:
+    async with house_on_discord(tmp_path, script=repeat) as here:
+        ann = here.member()
+        told = await ann.slash("later", question="why?")
+        await ann.hears(2)
+        assert (ann.texts[-1], ann.shown[-1].reply_to) == ("You said: why?", told.id)
 
 
 async def test_the_page_shows_pictures_videos_and_later_answers(tmp_path: Path) -> None:
