@@ -10,17 +10,19 @@ import argparse
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from aiohttp import web
 
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_gateway import DISPATCH, HEARTBEAT, HEARTBEAT_ACK, Frame
-from tests.servers.discord_state import Channel, JsonObject, Message, User
+from tests.servers.discord_state import Channel, JsonObject, Message, Upload, User
 from tests.servers.discord_view import Shown
 
 HELP = """Play the users ann and bob, for example:
   curl -d '{{"channel": "ann", "user": "ann", "text": "hello"}}' {url}/message      a private chat; prints the ids
   curl -d '{{"channel": "general", "user": "bob", "text": "hi", "mention": true}}' {url}/message
+      its files: "files": ["/path/of/one.pdf"]; a voice message: "voice": "/path/of/one.ogg", "seconds": 3
   curl -d '{{"channel": "general", "user": "bob", "name": "help"}}' {url}/slash     its options: "options": {{"name": "value"}}
   curl -d '{{"message": 7, "button": "Stop", "user": "ann"}}' {url}/press
   curl -d '{{"message": 7, "text": "hello again"}}' {url}/edit
@@ -47,7 +49,7 @@ class Control:
         async def handler(request: web.Request) -> web.StreamResponse:
             try:
                 return web.json_response(act(json.loads(await request.text())))
-            except (ValueError, KeyError) as error:
+            except (ValueError, KeyError, OSError) as error:
                 return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
 
         return handler
@@ -61,6 +63,7 @@ class Control:
             body.get("text", ""),
             mention_bot=bool(body.get("mention")),
             reply_to=reply_to,
+            attachments=[*map(_upload, body.get("files", ())), *_voice(body)],
         )
         return {"id": str(said.id), "channel": str(channel.id)}
 
@@ -117,12 +120,27 @@ class Control:
         return message
 
 
+def _upload(path: str) -> Upload:
+    return Upload(filename=Path(path).name, data=Path(path).read_bytes())
+
+
+def _voice(body: JsonObject) -> list[Upload]:
+    if not body.get("voice"):
+        return []
+    data = Path(body["voice"]).read_bytes()
+    seconds = float(body.get("seconds", 1))
+    return [
+        Upload(filename="voice-message.ogg", data=data, content_type="audio/ogg", duration=seconds, waveform="AAAA")
+    ]
+
+
 def _plain(shown: Shown) -> JsonObject:
     return {
         "id": str(shown.id),
         "author": shown.author.name,
         "content": shown.content,
-        "attachments": [upload.filename for upload in shown.attachments],
+        "attachments": [f"{upload.filename} {len(upload.data)}" for upload in shown.attachments],
+        "voice": shown.voice,
         "buttons": [button.label for button in shown.buttons],
         "edits": shown.edits,
         "ephemeral": shown.ephemeral,
