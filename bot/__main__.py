@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="magpie", description="A chat bot for Telegram, Discord and the browser.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", help="without one: run")
     commands.add_parser("run", help="serve")
-    commands.add_parser("doctor", help="check settings, storage, tokens and keys")
+    commands.add_parser("doctor", help="check settings, storage, tokens, keys and tool servers")
     commands.add_parser("models", help="list the models that are known, with abilities and prices")
     backup = commands.add_parser("backup", help="copy the database into FILE, also while Magpie runs")
     backup.add_argument("file", metavar="FILE", type=Path)

@@ -1,10 +1,12 @@
 """`magpie doctor`: is everything that is set up fit to run? It says so line by line, with what to do, and changes nothing.
 
-Only the models cost anything: each vendor is asked one short question, of a free model where it has one.
+Only the models cost anything: each vendor is asked one short question, of a free model where it has one. Tool servers are
+connected as Magpie would connect them: those that are programs are started, and ended again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from collections.abc import Sequence
@@ -25,11 +27,14 @@ from bot.platforms import discord_account, telegram_account
 from bot.platforms.telegram_webhook import same_url
 from bot.ports import Ledger, Line, ModelCard, Prompt
 from bot.settings import MILLIONTHS, Settings
+from bot.tools.mcp import McpToolbox, ServerState
+from bot.tools.mcp_servers import Server, load_servers
 from storage import Store, open_store
 from storage.address import shown
 
 LEAST_SPACE = 200_000_000  # bytes: pictures of some days, and room for the database to write its log
 PATIENCE = Limits(first=30.0, thinking=30.0, idle=15.0, total=45.0, tries=0.0)
+MOST_NAMED = 10  # tools of a server, or things that are wrong with them
 PROBE_TOKENS = 16  # some services refuse to write fewer
 VENDORS = (
     ("glm", "GLM", "ZHIPUAI_API_KEY"),
@@ -89,8 +94,10 @@ class Unbooked:
 
 
 async def examine(settings: Settings, out: TextIO | None = None) -> int:
-    """The exit code: 0 when nothing is wrong, else 1."""
-    report = Report(settings.secrets, out or sys.stdout)
+    """The exit code: 0 when nothing is wrong, else 1. Raises SettingsError when MCP_CONFIG cannot be read."""
+    servers = load_servers(settings.mcp_config) if settings.mcp_config else ()
+    secrets = (*settings.secrets, *(secret for server in servers for secret in server.secrets))
+    report = Report(secrets, out or sys.stdout)
     report.good("Settings: all can be read.")
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
@@ -98,6 +105,7 @@ async def examine(settings: Settings, out: TextIO | None = None) -> int:
         await _telegram(report, settings, session)
         await _discord(report, settings, session)
         _people(report, settings)
+        await _tool_servers(report, servers)
         await _models(report, settings, session, store or Unbooked())
     if report.failures:
         report.bad(f"{report.failures} to mend before Magpie can do all that it is set up for.")
@@ -240,6 +248,38 @@ def _people(report: Report, settings: Settings) -> None:
         report.note("People: nobody may use it yet: write to the bot, it tells you your id for ADMINS.")
     else:
         report.good(f"People: {len(settings.admins)} in ADMINS, {len(settings.allowed)} in ALLOWED.")
+
+
+# --- tool servers ------------------------------------------------------------------------------------------------------
+
+
+async def _tool_servers(report: Report, servers: Sequence[Server]) -> None:
+    if not servers:
+        report.note("Tool servers: none; MCP_CONFIG adds some.")
+        return
+    box = McpToolbox(servers)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(box.run())
+        await box.tried()
+        states = box.states()
+        running.cancel()
+    for state in states:
+        _tool_server(report, state)
+
+
+def _tool_server(report: Report, state: ServerState) -> None:
+    about = f"Tool server {state.name!r}"
+    if not state.up:
+        report.bad(f"{about}: {state.trouble or 'it broke off at once'}: look at what MCP_CONFIG says of it.")
+        return
+    asking = len(state.asking)
+    if asking:
+        named = ", ".join(map(repr, state.asking[:MOST_NAMED])) + (", …" if asking > MOST_NAMED else "")
+        report.good(f"{about}: {state.tools} tools; {asking} of them ask a person before each call: {named}.")
+    else:
+        report.good(f"{about}: {state.tools} tools, none of which asks a person before a call.")
+    for complaint in state.complaints[:MOST_NAMED]:
+        report.note(f"{about}: {complaint}.")
 
 
 # --- models ------------------------------------------------------------------------------------------------------------

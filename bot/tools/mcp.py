@@ -25,12 +25,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """For the owner. `tools`: how many it offers now; `trouble`: why it is not up, "" when it is, or is being connected."""
+    """For the owner.
+
+    tools, asking  how many it offers now; the server's own names of those that ask a person before each call
+    trouble        why it is not up; "" when it is, or is being connected
+    complaints     what is wrong with its list of tools, or with what the file says of them
+    """
 
     name: str
     up: bool
     tools: int = 0
+    asking: tuple[str, ...] = ()
     trouble: str = ""
+    complaints: tuple[str, ...] = ()
 
 
 class McpToolbox:
@@ -55,7 +62,14 @@ class McpToolbox:
                 for link in self._links:
                     link.ending = True
 
+    async def tried(self) -> None:
+        """Wait, while it runs, until each server has been connected once, or could not be: `Times.start` at most, and what the
+        end of a program takes."""
+        for link in self._links:
+            await link.tried.wait()
+
     def states(self) -> Sequence[ServerState]:
+        """In the order of the servers."""
         return [link.state() for link in self._links]
 
     def cards(self) -> Sequence[ToolCard]:
@@ -109,6 +123,7 @@ def _import_session() -> None:
 class _Link:
     """One server: now connected, now not.
 
+    tried    it has been there, or could not be reached
     offered  the names of its tools when it was last there
     ending   do not connect again: where a connection breaks while we are cancelled, the failure takes the place of the
              cancellation, in asyncio's groups as in anyio's, and there is no second one
@@ -118,6 +133,7 @@ class _Link:
         self.server = server
         self._times = times
         self._trouble = ""
+        self.tried = asyncio.Event()
         self.ending = False
         self.connection: Connection | None = None
         self.offered: frozenset[str] = frozenset()
@@ -127,8 +143,11 @@ class _Link:
         return self.connection.tools if self.connection and self.connection.usable else ()
 
     def state(self) -> ServerState:
-        up = self.connection is not None and self.connection.usable
-        return ServerState(self.server.name, up, len(self.tools()), "" if up else self._trouble)
+        name, tools = self.server.name, self.tools()
+        if self.connection is None or not self.connection.usable:
+            return ServerState(name, up=False, trouble=self._trouble)
+        asking = tuple(tool.name for tool in tools if not tool.card.read_only)
+        return ServerState(name, up=True, tools=len(tools), asking=asking, complaints=self.connection.complaints)
 
     async def run(self) -> None:
         from bot.tools.mcp_session import keep
@@ -142,6 +161,7 @@ class _Link:
                 self._tell(str(lost))
             finally:
                 self.connection = None
+            self.tried.set()
             if self.ending:
                 return
             if time.monotonic() - began > self._times.steady:
@@ -153,6 +173,7 @@ class _Link:
         self.connection = connection
         self.offered = frozenset(tool.card.name for tool in connection.tools)
         self._trouble = ""
+        self.tried.set()
         log.info("MCP server %r is there: %d tools", self.server.name, len(connection.tools))
 
     def _tell(self, trouble: str) -> None:

@@ -56,7 +56,8 @@ class _Said(BaseModel):
 
 
 class Connection:
-    """`tools` is what the server offers now; `reason` why it was lost, when that was found out here."""
+    """`tools` is what the server offers now, `complaints` what is wrong with its list; `reason` why it was lost, when that was
+    found out here."""
 
     def __init__(self, server: Server, times: Times) -> None:
         self._server, self._times = server, times
@@ -64,10 +65,10 @@ class Connection:
         self._news = asyncio.Event()
         self._limits: set[asyncio.Timeout] = set()
         self._forgotten: asyncio.Queue[int] = asyncio.Queue(MOST_FORGOTTEN)
-        self._complaints: tuple[str, ...] = ()
         self._closed = False
         self._doubtful = False
         self.tools: tuple[ServerTool, ...] = ()
+        self.complaints: tuple[str, ...] = ()
         self.reason = ""
 
     @property
@@ -174,11 +175,11 @@ class Connection:
             if not cursor or len(listed) > MOST_TOOLS:
                 break
         self.tools, complaints = read_tools(self._server, listed)
-        if complaints != self._complaints:
+        if complaints != self.complaints:
             log.warning(
                 "MCP server %r: %s", self._server.name, "; ".join(complaints[:5]) or "its tools are in order now"
             )
-        self._complaints = complaints
+        self.complaints = complaints
 
     async def call(self, tool: ServerTool, arguments: Mapping[str, object]) -> ToolResult:
         name = self._server.name

@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -14,9 +16,11 @@ from bot.operator import doctor
 from bot.settings import load_settings
 from bot.simulator import Fault, Simulator
 from storage import open_store
-from tests.process import Magpie, free_port
+from tests.process import ROOT, Magpie, free_port
 from tests.product import until
 from tests.servers.discord import DiscordServer
+from tests.servers.mcp_speaker import TOOLS
+from tests.servers.mcp_stdio import OWN
 from tests.servers.openai import OpenAIServer
 from tests.servers.telegram import TelegramServer
 
@@ -48,6 +52,17 @@ def qwen(simulator: Simulator) -> dict[str, str]:
     return {"DASHSCOPE_API_KEY": simulator.api_key, "DASHSCOPE_HTTP_BASE_URL": simulator.dashscope_url}
 
 
+def speaker(mode: str = "good") -> dict[str, object]:
+    """An entry of MCP_CONFIG."""
+    return {"command": sys.executable, "args": ["-m", "tests.servers.mcp_stdio", mode], "cwd": str(ROOT)}
+
+
+def mcp_config(directory: Path, **servers: dict[str, object]) -> str:
+    path = directory / "mcp.json"
+    path.write_text(json.dumps({"mcpServers": servers}))
+    return str(path)
+
+
 async def spent(data_dir: Path) -> int:
     async with open_store(f"sqlite:///{data_dir / 'magpie.db'}") as store:
         return await store.spent(date.today().isoformat())
@@ -58,7 +73,7 @@ async def test_without_any_setting_all_is_well_and_it_says_what_is_off(tmp_path:
 
     assert code == 0
     assert "✗" not in said
-    for variable in ("TELEGRAM_BOT_TOKEN", "DISCORD_BOT_TOKEN", "ZHIPUAI_API_KEY"):
+    for variable in ("TELEGRAM_BOT_TOKEN", "DISCORD_BOT_TOKEN", "ZHIPUAI_API_KEY", "MCP_CONFIG"):
         assert variable in said
     assert "GB free" in said
 
@@ -249,6 +264,37 @@ async def test_a_running_magpie_is_left_in_peace(tmp_path: Path) -> None:
 
     assert code == 0, said
     assert "in use by the Magpie that is running here" in said
+
+
+async def test_tool_servers_are_told_one_by_one(tmp_path: Path) -> None:
+    config = mcp_config(
+        tmp_path,
+        files=speaker() | {"confirm": ["echo", "ecco"]},
+        readers=speaker() | {"trust": ["*"]},
+        broken=speaker("exit"),
+        missing={"command": "/no/such/program"},
+    )
+
+    code, said = await examine(tmp_path, MCP_CONFIG=config)
+
+    assert code == 1
+    assert f"✓ Tool server 'files': {len({**TOOLS, **OWN})} tools; " in said
+    assert "of them ask a person before each call: 'echo', 'note', " in said
+    assert "– Tool server 'files': the file names 'ecco', and there is no such tool." in said
+    assert f"✓ Tool server 'readers': {len({**TOOLS, **OWN})} tools, none of which asks" in said
+    assert "✗ Tool server 'broken': it ended with exit code 1: look at what MCP_CONFIG says of it." in said
+    assert "✗ Tool server 'missing': it cannot be started: No such file or directory: look" in said
+    assert "2 to mend" in said
+
+
+async def test_a_tool_servers_secret_is_not_told_wherever_it_stands(tmp_path: Path) -> None:
+    config = mcp_config(tmp_path, s=speaker() | {"env": {"TOKEN": "canary"}, "confirm": ["canary"]})
+
+    code, said = await examine(tmp_path, MCP_CONFIG=config)
+
+    assert code == 0
+    assert "– Tool server 's': the file names '[secret]', and there is no such tool." in said
+    assert "canary" not in said
 
 
 async def test_an_unknown_model_is_told_under_its_variable(tmp_path: Path, simulator: Simulator) -> None:

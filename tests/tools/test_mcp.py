@@ -76,6 +76,22 @@ async def test_a_server_that_is_not_there_holds_up_neither_the_start_nor_the_oth
     assert states["missing"].trouble == "it cannot be started: No such file or directory"
 
 
+async def test_what_became_of_the_first_try_is_known_for_good_and_bad_servers() -> None:
+    missing = Server(name="missing", reach=Program("/no/such/program"))
+    dumb = replace(child("hang"), name="dumb")
+    async with running(missing, dumb, child(), times=replace(PATIENT, start=2)) as box, asyncio.timeout(10):
+        await box.tried()
+        states = box.states()
+
+    assert [(state.name, state.up, bool(state.trouble)) for state in states] == [
+        ("missing", False, True),
+        ("dumb", False, True),
+        ("s", True, False),
+    ]
+    assert "note" in states[2].asking and "echo" not in states[2].asking
+    assert len(states[2].asking) < states[2].tools
+
+
 async def test_a_changed_description_changes_the_fingerprint() -> None:
     async with running(child()) as box:
         await up(box)
