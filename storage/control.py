@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.messages import ChatKey
+from bot.messages import ChatKey, Piece
 from bot.ports import Claim, Overtaken, Replying, Row
 from storage.inbox import INBOX, OUTBOX, guard, load_row
 from storage.jobs import JOBS
 from storage.moving import home, move
 from storage.records import dump_address, dump_piece
-from storage.transaction import Transaction, Value
+from storage.transaction import Record, Transaction, Value
 
 
 def waiting(limit: int) -> Transaction[list[tuple[Row, ChatKey]]]:
@@ -19,24 +20,27 @@ def waiting(limit: int) -> Transaction[list[tuple[Row, ChatKey]]]:
 
 
 def stop(
-    worker: str, row: int, chat: str, key: str, person: str, reply: Replying, now: float
+    worker: str, row: int, chat: str, key: str, person: str, reply: Replying, cancelled: Piece | None, now: float
 ) -> Transaction[Overtaken]:
     if not (yield from _close(row)):
         return Overtaken()
     chat = yield from home(chat)
     done = yield from _stop_running(chat, key, person)
     if not (done.turn or key):
-        done = yield from _cancel_latest(chat, now)
+        done = yield from _cancel_latest(chat, cancelled, now)
     return (yield from _reply(worker, chat, reply, done, now))
 
 
-def reset(worker: str, row: int, chat: str, reply: Replying, now: float) -> Transaction[Overtaken]:
+def reset(
+    worker: str, row: int, chat: str, reply: Replying, cancelled: Piece | None, now: float
+) -> Transaction[Overtaken]:
     if not (yield from _close(row)):
         return Overtaken()
     chat = yield from home(chat)
     running = yield from _stop_running(chat)
     closed = yield INBOX["close_waiting"], {"chat": chat, "before": row}
     unwanted = yield JOBS["cancel_answers"], {"chat": chat, "now": now}
+    yield from _rewrite_lines(unwanted, cancelled)
     yield INBOX["begin_epoch"], {"chat": chat, "closed": len(closed)}
     done = Overtaken(turn=running.turn, closed=len(closed) + len(unwanted), jobs=bool(unwanted))
     return (yield from _reply(worker, chat, reply, done, now))
@@ -56,13 +60,20 @@ def _stop_running(chat: str, key: str = "", person: str = "") -> Transaction[Ove
     return Overtaken(turn=running[0]["id"])
 
 
-def _cancel_latest(chat: str, now: float) -> Transaction[Overtaken]:
+def _cancel_latest(chat: str, cancelled: Piece | None, now: float) -> Transaction[Overtaken]:
     """Nothing runs that people wait for: what goes on in the background is meant."""
     open_jobs = yield JOBS["latest_open_job"], {"chat": chat}
     if not open_jobs:
         return Overtaken()
     yield JOBS["cancel_job"], {"id": open_jobs[0]["id"], "chat": chat, "now": now}
+    yield from _rewrite_lines(open_jobs, cancelled)
     return Overtaken(jobs=True)
+
+
+def _rewrite_lines(jobs: Sequence[Record], cancelled: Piece | None) -> Transaction[None]:
+    """What waits for their results, buttons and all, says that none will come."""
+    for job in jobs if cancelled else ():
+        yield OUTBOX["rewrite_last"], {"turn": job["id"], "piece": dump_piece(cancelled)}
 
 
 def _reply(worker: str, chat: str, reply: Replying, done: Overtaken, now: float) -> Transaction[Overtaken]:

@@ -33,7 +33,7 @@ def shown(worker: str, chat: str, finals: Sequence[Final]) -> Transaction[None]:
         if final.surplus:
             yield OUTBOX["piece_removed"], where
         else:
-            yield OUTBOX["piece_shown"], {**where, "message": final.id}
+            yield OUTBOX["piece_shown"], {**where, "message": final.id, "generation": final.generation}
     yield OUTBOX["all_shown"], {"chat": chat}
 
 

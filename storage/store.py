@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Protocol, TypeVar
 
-from bot.messages import Address, ChatKey, Event, Shown
+from bot.messages import Address, ChatKey, Event, Piece, Shown
 from bot.metrics import Backlog
 from bot.ports import (
     Beat,
@@ -117,12 +117,14 @@ class Store:
     async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
         return await self._run(partial(control.waiting, limit))
 
-    async def stop(self, row: Row, chat: ChatKey, key: str, person: str, reply: Replying) -> Overtaken:
-        stop = partial(control.stop, self._worker, row.id, str(chat), key, person, reply, self._now)
+    async def stop(
+        self, row: Row, chat: ChatKey, key: str, person: str, reply: Replying, cancelled: Piece | None = None
+    ) -> Overtaken:
+        stop = partial(control.stop, self._worker, row.id, str(chat), key, person, reply, cancelled, self._now)
         return await self._run(stop, chats=[str(chat)], tells=[Topic.STOP, Topic.SHOW])
 
-    async def reset(self, row: Row, chat: ChatKey, reply: Replying) -> Overtaken:
-        reset = partial(control.reset, self._worker, row.id, str(chat), reply, self._now)
+    async def reset(self, row: Row, chat: ChatKey, reply: Replying, cancelled: Piece | None = None) -> Overtaken:
+        reset = partial(control.reset, self._worker, row.id, str(chat), reply, cancelled, self._now)
         return await self._run(reset, chats=[str(chat)], tells=[Topic.STOP, Topic.SHOW])
 
     async def dismiss(self, row: Row, why: str) -> None:

@@ -60,7 +60,7 @@ async def cancel(desk: Asking, turn: Turn, rest: str) -> Parts:
 async def _cancelled(turn: Turn, job: Job, *, told: bool) -> Parts:
     yield Replaces(job.id)
     yield Cancelled(job.id)
-    yield Text(f"*({phrases.jobs.STATES['cancelled'].to(turn.language)})*")
+    yield Text(phrases.jobs.CANCELLED_LINE.to(turn.language))
     if told:
         yield Text(phrases.jobs.TASK_CANCELLED_ID.format(id=job.id).to(turn.language), slot=1)
     yield Finished(reason=Finish.COMMAND)

@@ -138,6 +138,7 @@ ASK_AGAIN = Phrase("Ask again", "重新提问")
 
 # Tasks
 CANCEL = Phrase("Cancel", "取消")
+CANCELLED_LINE = Phrase("*(cancelled)*", "*(已取消)*")  # where the result would have stood
 TASK_CANCELLED = Phrase("Cancelled.", "已取消。")
 TASK_CANCELLED_ID = Phrase("Task {id} is cancelled.", "任务 {id} 已取消。")
 TASK_OVER = Phrase("Task {id} is over already: {state}.", "任务 {id} 已经结束：{state}。")

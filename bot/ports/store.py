@@ -105,9 +105,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """What a control event did: the turn that must end now (0: none), how many waiting messages (and questions in the
-    background) were closed, whether `jobs` were cancelled, and whether there is a reply that is ours to show (else there is
-    none, or another worker shows this chat)."""
+    """What a control event did: the turn that must end now (0: none), how many waiting messages and questions in the background
+    it closed, whether it cancelled `jobs`, and whether its reply is ours to show (there may be none, or another shows it)."""
 
     turn: int = 0
     closed: int = 0
@@ -151,16 +150,19 @@ class Inbox(Protocol):
 
 
 class Control(Protocol):
-    """For the engine: what overtakes. Each closes its row in the same commit and queues `reply(overtaken)`."""
+    """For the engine: what overtakes. Each closes its row in the same commit and queues `reply(overtaken)`. `cancelled` is
+    shown in place of the line that waited for what it cancels."""
 
     async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
         """The waiting events of the control lane, oldest first."""
 
-    async def stop(self, row: Row, chat: ChatKey, key: str, person: str, reply: Replying) -> Overtaken:
+    async def stop(
+        self, row: Row, chat: ChatKey, key: str, person: str, reply: Replying, cancelled: Piece | None = None
+    ) -> Overtaken:
         """Stop the running turn of the chat; with a `key`, only the turn whose [Stop] button carried it, and with a `person`,
         only that person's."""
 
-    async def reset(self, row: Row, chat: ChatKey, reply: Replying) -> Overtaken:
+    async def reset(self, row: Row, chat: ChatKey, reply: Replying, cancelled: Piece | None = None) -> Overtaken:
         """Begin a new conversation: epoch + 1, an empty head, what waits from before closed, a running turn stopped."""
 
     async def dismiss(self, row: Row, why: str) -> None:
@@ -170,8 +172,7 @@ class Control(Protocol):
         """Nobody is there any more: stop the running turn, drop what was to be shown."""
 
     async def move(self, old: ChatKey, new: ChatKey, claim: Claim | None = None) -> None:
-        """Everything of the old key belongs to the new one from now on. May be repeated. Ends the claim of the event that
-        told of it, in the same commit."""
+        """All of the old key is the new one's from now on, and the claim of the event that told of it ends. May be repeated."""
 
 
 class Replying(Protocol):

@@ -83,13 +83,14 @@ class Delivery:
 
     async def retouch(self, address: Address, turn: int, piece: Piece) -> None:
         """Show something else in the first message of a finished answer, if it can be shown right now: it is no part of it, and
-        the next one may be. Its buttons stay. Raises StorageError."""
+        the next one may be. Its buttons stay; without any it is over, and stays as it is. Raises StorageError."""
         with self.throttle(address) as throttle:
             async with throttle.lock:
                 if throttle.wait() > 0 or not self.may_act():
                     return
                 for final in (await self._outbox.standing(turn))[:1]:
-                    await self._touch(address, throttle, final, replace(piece, buttons=final.piece.buttons))
+                    if final.piece.buttons:
+                        await self._touch(address, throttle, final, replace(piece, buttons=final.piece.buttons))
 
     async def show_again(self, address: Address, turn: int, wait: float = SECOND_LOOK) -> None:
         """Once more what stands of an answer that was taken over from another worker: a preview that it was about to send when

@@ -100,6 +100,7 @@ class Overtaker:
 
     async def _command(self, row: Row, chat: ChatKey, address: Address, message: Message) -> Overtaken:
         layout = self._platforms[chat.platform].layout
+        cancelled = layout(phrases.jobs.CANCELLED_LINE.to(message.language))[0]
 
         def after_reset(overtaken: Overtaken) -> tuple[Address, tuple[Piece, ...]]:
             closed = overtaken.closed
@@ -114,8 +115,8 @@ class Overtaker:
 
         command = command_of(message.text)
         if command and command[0] == "reset":
-            return await self._control.reset(row, chat, after_reset)
-        return await self._control.stop(row, chat, "", "", after_stop)
+            return await self._control.reset(row, chat, after_reset, cancelled)
+        return await self._control.stop(row, chat, "", "", after_stop, cancelled)
 
 
 def _silence(address: Address) -> Replying:

@@ -16,6 +16,13 @@ INSERT INTO outbox (chat, turn, slot, number, piece, state) VALUES (:chat, :turn
 ON CONFLICT (turn, slot, number) DO UPDATE SET piece = excluded.piece, state = 'queued'
 RETURNING message, generation;
 
+-- name: rewrite_last
+-- The message that bears the buttons, unless a later turn has taken it over. A generation of its own: whoever is showing what it
+-- said before must not take this for shown.
+UPDATE outbox SET piece = :piece, state = 'queued', generation = generation + 1
+WHERE turn = :turn AND slot = 0 AND state IN ('queued', 'sent')
+    AND number = (SELECT max(number) FROM outbox AS last WHERE last.turn = :turn AND last.slot = 0);
+
 -- name: mark_surplus
 -- Previews (also of an earlier answer that this one replaces) for which the final answer has no piece.
 UPDATE outbox SET state = 'surplus' WHERE turn = :turn AND piece IS NULL AND state = 'preview'
@@ -29,7 +36,8 @@ UPDATE outbox SET turn = :turn, piece = NULL, state = 'preview' WHERE turn = :ea
 DELETE FROM outbox WHERE turn = :earlier AND message = '';
 
 -- name: piece_shown
-UPDATE outbox SET state = 'sent', message = :message WHERE turn = :turn AND slot = :slot AND number = :number;
+UPDATE outbox SET state = CASE WHEN generation = :generation THEN 'sent' ELSE state END, message = :message
+WHERE turn = :turn AND slot = :slot AND number = :number;
 
 -- name: piece_removed
 DELETE FROM outbox WHERE turn = :turn AND slot = :slot AND number = :number AND state = 'surplus';

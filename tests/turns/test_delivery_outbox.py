@@ -214,3 +214,12 @@ async def test_how_far_work_is_stands_in_the_message_that_waits_with_its_buttons
         assert (piece.body, [button.label for row in piece.buttons for button in row]) == ("half of it", ["Cancel"])
         await home.delivery.retouch(Address(HOME), turn + 1, Piece("somebody else's"))
         assert home.window.standing(HOME) == ["half of it"]
+
+
+async def test_how_far_work_is_stands_in_no_message_that_waits_no_more(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        await home.say(HOME, "q")
+        await home.shows(HOME, "re: q")
+        [(turn,)] = home.query("SELECT turn FROM outbox")
+        await home.delivery.retouch(Address(HOME), turn, Piece("half of it"))
+        assert home.window.standing(HOME) == ["re: q"]

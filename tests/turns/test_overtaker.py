@@ -11,7 +11,22 @@ import pytest
 
 from bot import phrases
 from bot.lanes import STOP_PREFIX, Lane, lane_of
-from bot.messages import Address, Answered, Author, ChatKey, Finish, Finished, Notice, Ordered, Text
+from bot.messages import (
+    Address,
+    Answered,
+    Author,
+    Buttons,
+    Change,
+    ChatKey,
+    Choice,
+    Finish,
+    Finished,
+    Notice,
+    Ordered,
+    Part,
+    Replaces,
+    Text,
+)
 from bot.messages.orders import WorkOrder
 from bot.ports import JobState
 from tests.stage import Gate, House, house, until
@@ -21,6 +36,7 @@ HOME = ChatKey("window", "1")
 AWAY = ChatKey("window", "2")
 STOPPED = f"*({phrases.STOPPED.en})*"
 RESET = phrases.RESET.en
+CANCELLED = phrases.jobs.CANCELLED_LINE.en
 WIDE = 400
 ORDER = WorkOrder(author=Author("1", "Ann"), address=Address(HOME), language="en", text="a fox", model="m")
 
@@ -120,8 +136,53 @@ async def test_stop_with_nothing_running_cancels_what_was_last_ordered(tmp_path:
         await home.say(HOME, "second")
         await home.shows(HOME, "ordered", "ordered")
         await home.say(HOME, "/stop")
-        await home.shows(HOME, "ordered", "ordered", phrases.jobs.TASK_CANCELLED.en)
+        await home.shows(HOME, "ordered", CANCELLED, phrases.jobs.TASK_CANCELLED.en)
         assert home.query("SELECT state FROM jobs ORDER BY id") == [("queued",), ("cancelling",)]
+
+
+def waited_for(kind: Literal["chat", "image"]) -> list[Part | Change]:
+    """What is shown of an order: a line with its button."""
+    return [Notice("being made …"), Buttons(((Choice("Cancel", "cancel:1"),),)), *order(kind)]
+
+
+@pytest.mark.parametrize(("said", "reply"), [("/stop", phrases.jobs.TASK_CANCELLED.en), ("/reset", closed(1))])
+async def test_the_line_of_a_task_that_is_cancelled_says_so_and_has_no_button(
+    tmp_path: Path, said: str, reply: str
+) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        home.script.on("why?", *waited_for("chat"))
+        await home.say(HOME, "why?")
+        await home.shows(HOME, "being made …")
+        assert home.window.pieces(HOME)[0].buttons
+        line = home.window.ids(HOME)[0]
+        await home.say(HOME, said)
+        await home.shows(HOME, CANCELLED, reply)
+        assert home.window.ids(HOME)[0] == line
+        assert not home.window.pieces(HOME)[0].buttons
+
+
+async def test_a_line_that_is_just_being_sent_says_in_the_end_that_it_was_cancelled(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.script.on("draw", *waited_for("image"))
+        sending = home.window.hold("send", lambda call: call.body == "being made …")
+        await home.say(HOME, "draw")
+        await sending.caught.wait()
+        await home.say(HOME, "/stop")
+        await until(lambda: home.query("SELECT state FROM jobs") == [("cancelling",)])
+        sending.release.set()
+        await home.shows(HOME, CANCELLED, phrases.jobs.TASK_CANCELLED.en)
+
+
+async def test_a_line_that_another_turn_has_taken_over_stays_that_turns(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.script.on("draw", *waited_for("image"))
+        home.script.on("again", Replaces(1), Text("something else"), Finished(reason=Finish.COMMAND))
+        await home.say(HOME, "draw")
+        await home.shows(HOME, "being made …")
+        await home.say(HOME, "again")
+        await home.shows(HOME, "something else")
+        await home.say(HOME, "/stop")
+        await home.shows(HOME, "something else", phrases.jobs.TASK_CANCELLED.en)
 
 
 async def test_a_turn_that_is_stopped_orders_nothing(tmp_path: Path) -> None:
@@ -144,7 +205,7 @@ async def test_reset_counts_the_answers_that_are_awaited(tmp_path: Path) -> None
         await home.say(HOME, "a fox")
         await home.shows(HOME, "ordered why?", "ordered a fox")
         await home.say(HOME, "/reset")
-        await home.shows(HOME, "ordered why?", "ordered a fox", closed(1))
+        await home.shows(HOME, CANCELLED, "ordered a fox", closed(1))
         assert home.query("SELECT state FROM jobs ORDER BY id") == [("cancelling",), ("queued",)]
 
 

@@ -147,16 +147,20 @@ async def test_a_task_is_listed_and_cancelled_and_nothing_comes_of_it(tmp_path: 
         await ann.sees(lambda texts: texts[-1] == "Nothing is running.")
 
 
-async def test_stop_cancels_what_is_made_in_the_background(tmp_path: Path) -> None:
+async def test_stop_and_reset_cancel_what_is_made_in_the_background(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         ann = here.person()
-        here.models.fail(Fault(vendor="glm", path="videos", task="never"))
+        here.models.fail(Fault(task="never", times=None))
         ann.say("/video a fox")
         await ann.sees(lambda texts: texts and texts[0].startswith("making a video"))
         ann.say("/stop")
-        await ann.sees(lambda texts: texts[-1] == "Cancelled.")
-        ann.press(ann.shown[0], "Cancel")
-        await ann.sees(lambda texts: texts[0] == "(cancelled)")
+        await ann.sees(lambda texts: (texts[0], texts[-1]) == ("(cancelled)", "Cancelled."))
+        assert not ann.shown[0].buttons
+        ann.say("/later why?")
+        await ann.sees(lambda texts: len(texts) == 3 and texts[2].startswith("Task "))
+        ann.say("/reset")
+        await ann.sees(lambda texts: len(texts) == 4 and texts[2] == "(cancelled)")
+        assert not ann.shown[2].buttons
 
 
 # --- restarts ----------------------------------------------------------------------------------------------------------
