@@ -19,7 +19,7 @@ from bot.settings import Settings, load_settings, passwords
 def main() -> None:
     given = _parser().parse_args()
     given.command = given.command or "run"
-    os.umask(0o077)  # whatever is written here (chats, pictures, the page's password) is for this account alone
+    os.umask(0o077)  # whatever is written here (chats, files, the page's password) is for this account alone
     serving = given.command in ("run", "doctor")
     title = "Magpie cannot start:" if serving else f"magpie {given.command}:"
     try:
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     copy = commands.add_parser("copy", help="copy everything from one store into another, empty one; Magpie is stopped")
     copy.add_argument("source", metavar="FROM", help="sqlite:///path or postgresql://user:password@host/database")
     copy.add_argument("target", metavar="TO", help="likewise")
-    copy.add_argument("--files", metavar="DIR", type=Path, help="a SQLite's pictures, if not in `files` beside it")
+    copy.add_argument("--files", metavar="DIR", type=Path, help="a SQLite's kept files, if not in `files` beside it")
     dead = commands.add_parser("dead", help="list the messages that were given up, or try them again")
     dead.add_argument("--show", action="store_true", help="also what was said in them")
     retry = dead.add_subparsers(dest="action", metavar="retry").add_parser("retry", help="queue them again")
@@ -137,9 +137,9 @@ def _backup(settings: Settings, file: Path, *, replace: bool) -> int:
     from storage.backup import backup
 
     print(*backup(settings.storage_url, file, replace=replace), sep="\n")
-    pictures = settings.data_dir / "files"
-    if pictures.is_dir():
-        print(f"Pictures are not in it. Copy what is new of them now: cp -Rnp {pictures} {file.parent}")
+    files = settings.data_dir / "files"
+    if files.is_dir():
+        print(f"Kept files are not in it. Copy what is new of them now: cp -Rnp {files} {file.parent}")
     return 0
 
 
@@ -147,7 +147,7 @@ def _restore(settings: Settings, file: Path) -> int:
     from storage.backup import restore
 
     print(*asyncio.run(restore(settings.storage_url, file)), sep="\n")
-    print(f"Pictures belong into {settings.data_dir / 'files'}: copy those of the backup there. Then start Magpie.")
+    print(f"Kept files belong into {settings.data_dir / 'files'}: copy those of the backup there. Then start Magpie.")
     return 0
 
 
@@ -162,9 +162,9 @@ def _copy(source: str, target: str, directory: Path | None) -> int:
     database = ours or theirs
     folder = Folder(directory or database.with_name("files")) if database and not (ours and theirs) else None
     if directory and not (folder and (theirs or directory.is_dir())):
-        raise SettingsError((f"--files: {directory} is no directory of pictures that could be copied.",))
+        raise SettingsError((f"--files: {directory} is no directory of files that could be copied.",))
     if folder:
-        print(f"pictures: {'from' if ours else 'into'} {folder.path}")
+        print(f"files: {'from' if ours else 'into'} {folder.path}")
     asyncio.run(copy(source, target, print, folder))
     if theirs:
         files = (folder.path, *folder.path.iterdir()) if folder and folder.path.is_dir() else ()
@@ -172,7 +172,7 @@ def _copy(source: str, target: str, directory: Path | None) -> int:
             hand_over(made)
     print("Done. Now write TO into STORAGE_URL and start Magpie.")
     if ours and theirs:
-        print("Pictures stay where they are, in DATA_DIR/files.")
+        print("Kept files stay where they are, in DATA_DIR/files.")
     return 0
 
 

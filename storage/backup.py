@@ -1,8 +1,8 @@
 """`magpie backup` and `magpie restore`: the whole SQLite database as one file, and back. PostgreSQL has its own tools for that.
 
-Pictures are not in it. They lie in DATA_DIR/files, named by their content: one is written before the message that names it and
-never changes, so a copy of that directory that is made after the backup holds all that the backup names, and only what is new
-has to be copied each time.
+Kept files (pictures, videos, voice notes) are not in it. They lie in DATA_DIR/files, named by their content: one is written
+before the message that names it and never changes, so a copy of that directory that is made after the backup holds all that
+the backup names, and only what is new has to be copied each time.
 """
 
 from __future__ import annotations

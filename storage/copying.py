@@ -29,7 +29,7 @@ from storage.transaction import Statement, Transaction, Value, Values, statement
 COPYING = statements("copying.sql")
 
 LIVE = frozenset({"workers", "duties"})  # who is alive and does what: it means nothing elsewhere
-PICTURES = "files"  # this table has a way of its own, `copying_files`
+FILES = "files"  # this table has a way of its own, `copying_files`
 ROWS = 500  # of one commit
 VALUES = 900  # of one statement: SQLite before 3.32 takes 999
 PROGRESS = "copying/"  # begins the names of our notes
@@ -76,12 +76,12 @@ class Table:
 
 
 def tables() -> list[Table]:
-    """Those of the newest schema, but for what is `LIVE`, and the pictures."""
+    """Those of the newest schema, but for what is `LIVE`, and the kept files."""
     with closing(sqlite3.connect(":memory:")) as blank:
         for file in migrations():
             blank.executescript(file.read_text("utf-8"))
         names = [name for (name,) in blank.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-        return [_table(blank, name) for name in names if name not in LIVE | {PICTURES}]
+        return [_table(blank, name) for name in names if name not in LIVE | {FILES}]
 
 
 def _table(blank: sqlite3.Connection, name: str) -> Table:
@@ -98,8 +98,8 @@ def _table(blank: sqlite3.Connection, name: str) -> Table:
 # --- the copy ----------------------------------------------------------------------------------------------------------
 
 
-async def copy(source_url: str, target_url: str, tell: Tell, pictures: Folder | None = None) -> None:
-    """Both are brought to the newest schema first. `pictures`: those of the side that is a SQLite; None: they stay where they
+async def copy(source_url: str, target_url: str, tell: Tell, files: Folder | None = None) -> None:
+    """Both are brought to the newest schema first. `files`: those of the side that is a SQLite; None: they stay where they
     are, as they do when both are. Raises StorageRefused, with the source as it was: while a Magpie runs on
     either, when the target holds anything else, and when what arrived is not what is there. Raises SettingsError for a wrong
     URL."""
@@ -121,16 +121,16 @@ async def copy(source_url: str, target_url: str, tell: Tell, pictures: Folder | 
         for table in every:
             await _fill(source, target, table, progress.get(table.name))
             tell(f"{table.name}: copied")
-        ours, theirs = (_pictures(url, side, pictures) for url, side in ((source_url, source), (target_url, target)))
+        ours, theirs = (_files(url, side, files) for url, side in ((source_url, source), (target_url, target)))
         if ours and theirs:
-            tell(f"pictures: {await copy_files(ours, theirs)}, the same on both sides")
+            tell(f"files: {await copy_files(ours, theirs)}, the same on both sides")
         for table in every:
             tell(f"{table.name}: {await _compare(source, target, table)} rows, the same on both sides")
         counting = sqlite_path(target_url) is None
         await target.run(partial(_finish, [table for table in every if table.numbered and counting]), chats=None)
 
 
-def _pictures(url: str, side: Database, folder: Folder | None) -> Side | None:
+def _files(url: str, side: Database, folder: Folder | None) -> Side | None:
     if sqlite_path(url) is None:
         return InTable(side)
     return OnDisk(folder) if folder else None

@@ -1,4 +1,4 @@
-"""The pictures' part of `magpie copy`: those of a SQLite lie in a directory, those of PostgreSQL in its table.
+"""The kept files' part of `magpie copy`: those of a SQLite lie in a directory, those of PostgreSQL in its table.
 
 Each is written whole under a name that stands for its content, so a copy that was killed needs no notes to go on.
 """
@@ -19,7 +19,7 @@ NAMES = 500  # of one page
 
 
 class Folder(Protocol):
-    """A directory of pictures. All raise OSError. `write` leaves one that is there as it is."""
+    """A directory of kept files. All raise OSError. `write` leaves one that is there as it is."""
 
     def names(self) -> Sequence[str]: ...
 
@@ -73,7 +73,7 @@ async def _on_disk(work: Callable[[], T]) -> T:
     try:
         return await asyncio.to_thread(work)
     except OSError as error:
-        raise StorageRefused(f"Pictures: {error}. Mend that and copy again: it goes on where it stopped.") from error
+        raise StorageRefused(f"Kept files: {error}. Mend that and copy again: it goes on where it stopped.") from error
 
 
 async def copy_files(source: Side, target: Side) -> int:
@@ -86,7 +86,7 @@ async def copy_files(source: Side, target: Side) -> int:
             theirs = await target.read(name)
         if ours is None or ours != theirs:
             raise StorageRefused(
-                f"The picture {name} of TO is not the one of FROM: one of them is damaged, or FROM changed."
+                f"The file {name} of TO is not the one of FROM: one of them is damaged, or FROM changed."
             )
         count += 1
     return count

@@ -1,4 +1,5 @@
-"""Pictures in the database, for processes that share it. On disk, and what they are, is `bot/files.py`'s matter."""
+"""Kept files (pictures, videos, sound) in the database, for processes that share it. On disk, and what they are, is the matter
+of `bot/files.py`."""
 
 from __future__ import annotations
 

@@ -209,8 +209,8 @@ async def test_everything_goes_to_postgresql_and_the_bot_runs_on_it(data: Path, 
         picture = await FileStore(data / "files").keep(b"\x89PNG\r\n\x1a\n" + bytes(5000), "image/png")
         code, said = await asyncio.to_thread(magpie, data, "copy", f"sqlite:///{data / 'magpie.db'}", target)
         assert code == 0
-        assert f"pictures: from {data / 'files'}" in said
-        assert "pictures: 1, the same on both sides" in said
+        assert f"files: from {data / 'files'}" in said
+        assert "files: 1, the same on both sides" in said
         assert f"inbox: {rows(data / 'magpie.db')} rows, the same on both sides" in said
         assert "write TO into STORAGE_URL" in said
         elsewhere = data.parent / "elsewhere"
@@ -236,15 +236,15 @@ async def test_everything_goes_to_postgresql_and_the_bot_runs_on_it(data: Path, 
         assert there == dict.fromkeys(("magpie.db", "magpie.db.lock", "files", picture), theirs.stat().st_uid)
 
 
-def test_pictures_that_lie_elsewhere_are_named(data: Path) -> None:
+def test_files_that_lie_elsewhere_are_named(data: Path) -> None:
     ours, target = f"sqlite:///{data / 'magpie.db'}", "postgresql://me:hush@127.0.0.1:9/magpie"
 
     code, said = magpie(data, "copy", ours, target, "--files", data / "nowhere")
-    assert (code, f"--files: {data / 'nowhere'} is no directory of pictures" in said) == (2, True)
+    assert (code, f"--files: {data / 'nowhere'} is no directory of files" in said) == (2, True)
     code, said = magpie(data, "copy", ours, f"{ours}2", "--files", data)
-    assert (code, f"--files: {data} is no directory of pictures" in said) == (2, True)
+    assert (code, f"--files: {data} is no directory of files" in said) == (2, True)
     code, said = magpie(data, "copy", ours, f"{ours}2")
-    assert (code, "Pictures stay where they are, in DATA_DIR/files." in said) == (0, True)
+    assert (code, "Kept files stay where they are, in DATA_DIR/files." in said) == (0, True)
 
 
 @pytest.mark.parametrize("wrong", ["mysql://me:hush@localhost/x", "magpie.db", "sqlite://magpie.db"])

@@ -18,7 +18,7 @@ from bot.errors import SettingsError, StorageError, StorageRefused
 from bot.files import FileStore, Folder
 from bot.messages import ChatKey
 from storage import open_store
-from storage.copying import LIVE, PICTURES, ROWS, Table, copy, tables
+from storage.copying import FILES, LIVE, ROWS, Table, copy, tables
 from tests.postgres import Postgres
 from tests.storage.killing import kills
 from tests.storage.rich import fill
@@ -98,7 +98,7 @@ def test_every_table_of_the_schema_is_copied_or_named_as_one_that_lives(source: 
             assert tuple(column[0] for column in cursor.description) == table.columns
             assert table.key
             assert table.name == "alarms" or cursor.fetchone(), f"nothing in {table.name} tests its copy"
-    assert there == LIVE | {PICTURES}
+    assert there == LIVE | {FILES}
 
 
 async def test_both_databases_have_the_tables_and_columns_that_are_copied(postgres_server: Postgres) -> None:
@@ -110,17 +110,17 @@ async def test_both_databases_have_the_tables_and_columns_that_are_copied(postgr
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
         )
         await connection.close()
-    there = {(name, column) for name, column in found if name not in {*LIVE, PICTURES, "schema_version"}}
+    there = {(name, column) for name, column in found if name not in {*LIVE, FILES, "schema_version"}}
     assert there == {(table.name, column) for table in tables() for column in table.columns}
 
 
-# --- pictures ----------------------------------------------------------------------------------------------------------
+# --- kept files --------------------------------------------------------------------------------------------------------
 
 
 DRAWN = [b"\x89PNG\r\n\x1a\n" + bytes([number, 0, 255]) * 500_000 for number in range(3)]
 
 
-async def test_pictures_go_from_the_disk_into_the_table_and_back(
+async def test_kept_files_go_from_the_disk_into_the_table_and_back(
     tmp_path: Path, source: str, postgres_server: Postgres
 ) -> None:
     await _filled(source)
@@ -130,7 +130,7 @@ async def test_pictures_go_from_the_disk_into_the_table_and_back(
     told = list[str]()
     async with postgres_server.database() as middle, postgres_server.database() as other:
         await copy(source, middle, told.append, Folder(ours))
-        assert "pictures: 3, the same on both sides" in told
+        assert "files: 3, the same on both sides" in told
         async with open_store(middle) as store:
             for data in DRAWN:
                 assert await store.load_file(await FileStore(tmp_path / "any").keep(data, "image/png")) == data
@@ -141,9 +141,7 @@ async def test_pictures_go_from_the_disk_into_the_table_and_back(
         assert (theirs / name).read_bytes() == (ours / name).read_bytes()
 
 
-async def test_a_copy_of_pictures_that_breaks_off_goes_on(
-    tmp_path: Path, source: str, postgres_server: Postgres
-) -> None:
+async def test_a_copy_of_files_that_breaks_off_goes_on(tmp_path: Path, source: str, postgres_server: Postgres) -> None:
     class Breaking(Folder):
         left = 0
 
@@ -172,13 +170,13 @@ async def test_a_copy_of_pictures_that_breaks_off_goes_on(
             ]
 
 
-async def test_a_picture_that_differs_is_told(tmp_path: Path, source: str, postgres_server: Postgres) -> None:
+async def test_a_file_that_differs_is_told(tmp_path: Path, source: str, postgres_server: Postgres) -> None:
     await _filled(source)
     name = await FileStore(tmp_path / "files").keep(DRAWN[0], "image/png")
     async with postgres_server.database() as middle:
         await copy(source, middle, quiet, Folder(tmp_path / "files"))
         (tmp_path / "files" / name).write_bytes(b"damaged")
-        with pytest.raises(StorageRefused, match=f"The picture {name} of TO is not the one of FROM"):
+        with pytest.raises(StorageRefused, match=f"The file {name} of TO is not the one of FROM"):
             await copy(middle, f"sqlite:///{tmp_path / 'back.db'}", quiet, Folder(tmp_path / "files"))
         with pytest.raises(StorageRefused, match="half of a copy"):
             await _start(f"sqlite:///{tmp_path / 'back.db'}")

@@ -1,4 +1,4 @@
-"""Pictures in the store: as they are, under a name that stands for them; and every process of a shared one has them all."""
+"""Kept files in the store: as they are, under a name that stands for them; and every process of a shared one has them all."""
 
 from __future__ import annotations
 
