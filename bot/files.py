@@ -13,13 +13,19 @@ import logging
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.errors import StorageError, TooLarge, Unreadable
 from bot.phrases import NO_PICTURE, PICTURE_TOO_LARGE
 from bot.ports import SharedFiles
 from bot.turns.insist import insist
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +95,18 @@ class FileStore:
         await self._keep(name, fit)
         return name
 
+    async def picture_size(self, name: str) -> tuple[int, int]:
+        data = await self.load(name)
+        return await asyncio.to_thread(size_of, data)
+
+    async def resized(self, name: str, width: int, height: int) -> str:
+        data = await self.load(name)
+        async with self._unpacking:
+            changed, mime = await asyncio.to_thread(resized, data, width, height)
+        name = _name(changed, mime)
+        await self._keep(name, changed)
+        return name
+
     async def load(self, name: str) -> bytes:
         if not NAME.fullmatch(name):
             raise Unreadable(f"{name!r} names no kept file")
@@ -130,8 +148,35 @@ def _name(data: bytes, mime: str) -> str:
 
 def fit_for_models(data: bytes) -> tuple[bytes, str]:
     """A picture as the vendors take it, and its MIME type: upright, at most 2048 px a side, PNG when it has transparency,
-    else JPEG. Raises TooLarge, Unreadable; nothing is unpacked before its size is known to be harmless."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    else JPEG. Raises TooLarge, Unreadable."""
+    from PIL import ImageOps, UnidentifiedImageError
+
+    with _opened(data) as picture:
+        if min(picture.size) < SMALLEST_SIDE:
+            raise UnidentifiedImageError("too small")
+        picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))  # before anything that copies it
+        return _written(ImageOps.exif_transpose(picture))
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Raises TooLarge, Unreadable."""
+    with _opened(data) as picture:
+        return picture.size
+
+
+def resized(data: bytes, width: int, height: int) -> tuple[bytes, str]:
+    """As `fit_for_models`, but so large. Raises TooLarge, Unreadable."""
+    with _opened(data) as picture:
+        mode = "RGBA" if picture.has_transparency_data else "RGB"
+        return _written(picture.convert(mode).resize((width, height)))
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """Nothing is unpacked before its size is known to be harmless. Raises TooLarge, Unreadable, also for what goes wrong
+    within."""
+    from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = (
         None  # Pillow's own limit warns, and later refuses without telling the size; ours comes first
@@ -143,19 +188,17 @@ def fit_for_models(data: bytes) -> tuple[bytes, str]:
                 too_large = TooLarge(len(data))
                 too_large.phrase = PICTURE_TOO_LARGE.format(width=width, height=height)
                 raise too_large
-            if min(width, height) < SMALLEST_SIDE:
-                raise UnidentifiedImageError("too small")
-            picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-            picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))  # before anything that copies it
-            upright = ImageOps.exif_transpose(picture)
-            clear = upright.has_transparency_data
-            out = io.BytesIO()
-            if clear:
-                upright.convert("RGBA").save(out, "PNG")
-                return out.getvalue(), "image/png"
-            upright.convert("RGB").save(out, "JPEG", quality=QUALITY)
-            return out.getvalue(), "image/jpeg"
+            yield picture
     except (OSError, SyntaxError, ValueError) as error:
         unreadable = Unreadable(f"no picture: {type(error).__name__}")
         unreadable.phrase = NO_PICTURE
         raise unreadable from error
+
+
+def _written(picture: Image.Image) -> tuple[bytes, str]:
+    out = io.BytesIO()
+    if picture.has_transparency_data:
+        picture.convert("RGBA").save(out, "PNG")
+        return out.getvalue(), "image/png"
+    picture.convert("RGB").save(out, "JPEG", quality=QUALITY)
+    return out.getvalue(), "image/jpeg"

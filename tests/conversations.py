@@ -106,9 +106,13 @@ QWEN_IMAGE = ModelCard(
     sizes=("1328x1328", "1664x928"),
     seed=True,
 )
-QWEN_EDIT = ModelCard(name="qwen-edit", vendor="qwen", kind="image", per_picture=0.2, edits=2, vision=True)
+QWEN_EDIT = ModelCard(
+    name="qwen-edit", vendor="qwen", kind="image", per_picture=0.2, edits=2, vision=True, sides=(384, 3072), prompt_limit=800,
+    truncates=True,
+)  # fmt: skip
 GLM_VIDEO = ModelCard(
-    name="glm-video", vendor="glm", kind="video", default=True, animates=True, sizes=("1280x720", "720x1280"), seconds=(5, 10)
+    name="glm-video", vendor="glm", kind="video", default=True, animates=True, sizes=("1280x720", "720x1280"), seconds=(5, 10),
+    prompt_limit=512,
 )  # fmt: skip
 QWEN_VIDEO = ModelCard(name="qwen-video", vendor="qwen", kind="video", per_second=0.6, default=True, seconds=(5,))
 ALL = (GLM, GLM_VISION, GLM_IMAGE, QWEN, QWEN_IMAGE)
@@ -187,6 +191,7 @@ class KeptFiles:
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
+        self.sizes: dict[str, tuple[int, int]] = {}  # of pictures, in pixels, where not the usual
 
     async def keep(self, data: bytes, mime: str) -> str:
         name = f"{len(self.kept)}.{mime.rpartition('/')[2]}"
@@ -199,6 +204,14 @@ class KeptFiles:
         if data.startswith(b"text"):
             raise Unreadable("no picture")
         return await self.keep(data, "image/png")
+
+    async def picture_size(self, name: str) -> tuple[int, int]:
+        return self.sizes.get(name, (1024, 1024))
+
+    async def resized(self, name: str, width: int, height: int) -> str:
+        copy = await self.keep(self.kept[name], "image/png")
+        self.sizes[copy] = width, height
+        return copy
 
     async def load(self, name: str) -> bytes:
         return self.kept[name]

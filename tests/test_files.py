@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.errors import StorageError, TooLarge, Unreadable
-from bot.files import LONGEST_SIDE, NAME, FileStore, fit_for_models
+from bot.files import LONGEST_SIDE, NAME, FileStore, fit_for_models, resized, size_of
 
 
 def drawn(size: tuple[int, int], mode: str = "RGB", form: str = "PNG", **options: object) -> bytes:
@@ -195,6 +195,31 @@ def test_a_picture_that_would_unpack_to_gigabytes_is_refused_with_its_size() -> 
 def test_what_is_no_whole_picture_is_unreadable(data: bytes) -> None:
     with pytest.raises(Unreadable):
         fit_for_models(data)
+
+
+@pytest.mark.parametrize(("mode", "mime"), [("RGB", "image/jpeg"), ("RGBA", "image/png"), ("L", "image/jpeg")])
+async def test_a_kept_picture_has_a_copy_of_another_size(tmp_path: Path, mode: str, mime: str) -> None:
+    store = FileStore(tmp_path / "files")
+    name = await store.keep_picture(drawn((60, 40), mode))
+    assert await store.picture_size(name) == (60, 40)
+
+    copy = await store.resized(name, 600, 400)
+
+    assert await store.picture_size(copy) == (600, 400)
+    assert await store.picture_size(name) == (60, 40)
+    assert resized(await store.load(name), 30, 20)[1] == mime
+
+
+async def test_what_is_no_picture_has_no_size(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "files")
+    name = await store.keep(b"a video", "video/mp4")
+
+    with pytest.raises(Unreadable):
+        await store.picture_size(name)
+    with pytest.raises(Unreadable):
+        await store.resized(name, 10, 10)
+    with pytest.raises(TooLarge):
+        size_of(claiming(30_000, 30_000))
 
 
 PNG, JPEG = drawn((24, 24)), drawn((24, 24), form="JPEG")

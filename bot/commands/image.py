@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from bot import phrases
 from bot.commands.command import reply
-from bot.commands.ordering import asked, cards, named, names, pictures_of, place, read_wish, takes
-from bot.commands.wishes import Wish, counted, sized
+from bot.commands.ordering import asked, cards, fitted, named, names, pictures_of, place, read_wish, takes
+from bot.commands.wishes import Wish, counted, sized, worded
 from bot.conversation.asking import Asking, Parts
 from bot.conversation.questions import Declined
 from bot.messages import Message, Turn
@@ -28,23 +28,25 @@ async def draw_said(desk: Asking, turn: Turn, message: Message, argument: str, t
     wish = read_wish(desk, message, argument, "image")
     if not wish.prompt:
         return reply(turn, phrases.jobs.IMAGE_WHAT)
-    return draw(desk, turn, wish, await pictures_of(desk, turn, message), tip)
+    return await draw(desk, turn, wish, await pictures_of(desk, turn, message), tip)
 
 
-def draw(
+async def draw(
     desk: Asking, turn: Turn, wish: Wish, pictures: tuple[str, ...], tip: int | None, stored: int | None = None
 ) -> Parts:
     """Order it. `tip` and `stored` as in asking.Request. Raises Declined before anything is shown or paid."""
     card = _card(desk, turn, wish.model, len(pictures))
+    aside = worded(card, wish.prompt)
     order = replace(
         WorkOrder.of(turn, wish.prompt, card.name),
         size=sized(card, wish.size),
         count=counted(card, wish.count),
-        pictures=pictures,
+        pictures=await fitted(desk, card, pictures),
         seed=random.randrange(1, 2**31) if card.seed else None,
         parent=turn.head,
     )
-    return place(desk, turn, "image", order, asked(turn, wish, "image", pictures, card.name, tip, stored), PATIENCE)
+    question = asked(turn, wish, "image", pictures, card.name, tip, stored)
+    return place(desk, turn, "image", order, question, PATIENCE, aside)
 
 
 def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot import phrases
-from bot.commands.wishes import Kind, NamelessModel, Wish
+from bot.commands.wishes import Kind, NamelessModel, Wish, fitting
 from bot.conversation import context
 from bot.conversation.asking import Asking, Parts
 from bot.conversation.questions import MAX_PICTURES, Declined, is_picture
@@ -97,15 +97,34 @@ def takes(card: ModelCard, pictures: int) -> bool:
     return pictures <= (card.edits if card.kind == "image" else int(card.animates))
 
 
+async def fitted(desk: Asking, card: ModelCard, pictures: Sequence[str]) -> tuple[str, ...]:
+    """The same pictures as large as it takes them: names of kept ones. Raises Declined, Unreadable."""
+    return tuple([await _fitted(desk, card, name) for name in pictures])
+
+
+async def _fitted(desk: Asking, card: ModelCard, name: str) -> str:
+    if card.sides is None:
+        return name
+    size = await desk.files.picture_size(name)
+    wanted = fitting(card.sides, *size)
+    if wanted is None:
+        (low, high), (width, height) = card.sides, size
+        raise Declined(phrases.jobs.SIDES.format(model=card.name, low=low, high=high, width=width, height=height))
+    return name if wanted == size else await desk.files.resized(name, *wanted)
+
+
 # --- the turn ----------------------------------------------------------------------------------------------------------
 
 
-async def place(desk: Asking, turn: Turn, kind: Kind, order: WorkOrder, asked: Asked, patience: float) -> Parts:
-    """Order it, and show a line that will become what was ordered. `patience` is in seconds. Raises Declined."""
+async def place(
+    desk: Asking, turn: Turn, kind: Kind, order: WorkOrder, asked: Asked, patience: float, aside: Phrase | None = None
+) -> Parts:
+    """Order it, and show a line that will become what was ordered, with an aside. `patience` is in seconds. Raises Declined."""
     await check_room(desk, turn)
     yield asked
     yield Ordered(kind=kind, model=order.model, order=order.dump(), patience=patience)
-    yield Notice(waiting(turn.id, kind, order).to(turn.language))
+    said = [waiting(turn.id, kind, order).to(turn.language), *([f"*{aside.to(turn.language)}*"] if aside else [])]
+    yield Notice("\n\n".join(said))
     yield cancelling(turn)
     yield Finished(reason=Finish.COMMAND)
 

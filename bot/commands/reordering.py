@@ -42,7 +42,7 @@ async def order_again(desk: Asking, turn: Turn, entry: Entry, kind: Kind, tip: i
     else:  # it was not ordered yet: said long ago, and only kept
         command = command_of(entry.text)
         wish = Wish.read(command[1] if command else entry.text, kind)
-    return _place(desk, turn, kind, wish, entry.files, tip, stored)
+    return await _place(desk, turn, kind, wish, entry.files, tip, stored)
 
 
 async def order_like(desk: Asking, turn: Turn, rest: str) -> Parts:
@@ -58,7 +58,7 @@ async def order_like(desk: Asking, turn: Turn, rest: str) -> Parts:
         if not isinstance(card, ModelCard):
             return reply(turn, phrases.BUTTON_OLD)
         wish = suited(card, wish)
-    return _place(desk, turn, kind, wish, order.pictures, turn.head, None)
+    return await _place(desk, turn, kind, wish, order.pictures, turn.head, None)
 
 
 async def choose_other(desk: Asking, turn: Turn, rest: str) -> Parts:
@@ -83,7 +83,7 @@ async def _made(desk: Asking, turn: Turn, id: str) -> tuple[Kind, WorkOrder] | N
     return job.kind, WorkOrder.load(job.order, turn.chat)
 
 
-def _place(
+async def _place(
     desk: Asking, turn: Turn, kind: Kind, wish: Wish, pictures: tuple[str, ...], tip: int | None, stored: int | None
 ) -> Parts:
-    return (film if kind == "video" else draw)(desk, turn, wish, pictures, tip, stored)
+    return await (film if kind == "video" else draw)(desk, turn, wish, pictures, tip, stored)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from bot import phrases
 from bot.commands.command import reply
-from bot.commands.ordering import asked, cards, named, names, pictures_of, place, read_wish, takes
-from bot.commands.wishes import Wish, lasting, sized
+from bot.commands.ordering import asked, cards, fitted, named, names, pictures_of, place, read_wish, takes
+from bot.commands.wishes import Wish, lasting, sized, worded
 from bot.conversation.asking import Asking, Parts
 from bot.conversation.questions import Declined
 from bot.messages import Message, Turn
@@ -27,24 +27,26 @@ async def film_said(desk: Asking, turn: Turn, message: Message, argument: str, t
     pictures = await pictures_of(desk, turn, message)
     if pictures and not wish.prompt:
         wish = replace(wish, prompt=phrases.jobs.VIDEO_PROMPT.to(turn.language))
-    return film(desk, turn, wish, pictures, tip) if wish.prompt else reply(turn, phrases.jobs.VIDEO_WHAT)
+    return await film(desk, turn, wish, pictures, tip) if wish.prompt else reply(turn, phrases.jobs.VIDEO_WHAT)
 
 
-def film(
+async def film(
     desk: Asking, turn: Turn, wish: Wish, pictures: tuple[str, ...], tip: int | None, stored: int | None = None
 ) -> Parts:
     """Order it. `tip` and `stored` as in asking.Request. Raises Declined before anything is shown or paid."""
     if wish.count not in (None, 1):
         raise Declined(phrases.jobs.ONE_VIDEO)
     card = _card(desk, turn, wish.model, len(pictures))
+    aside = worded(card, wish.prompt)
     order = replace(
         WorkOrder.of(turn, wish.prompt, card.name),
         size=sized(card, wish.size),
         seconds=lasting(card, wish.seconds),
-        pictures=pictures,
+        pictures=await fitted(desk, card, pictures),
         parent=turn.head,
     )
-    return place(desk, turn, "video", order, asked(turn, wish, "video", pictures, card.name, tip, stored), PATIENCE)
+    question = asked(turn, wish, "video", pictures, card.name, tip, stored)
+    return place(desk, turn, "video", order, question, PATIENCE, aside)
 
 
 def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:

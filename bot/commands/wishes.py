@@ -173,6 +173,27 @@ def shaped(card: ModelCard, shape: str) -> str:
     return f"{width}x{height}" if _within(card.size_rule, width, height) else ""
 
 
+def fitting(sides: tuple[int, int], width: int, height: int) -> tuple[int, int] | None:
+    """The size nearest to a picture's that has its shape, and sides within these; None: there is none."""
+    low, high = sides
+    scale = max(1.0, low / min(width, height))
+    scale = min(scale, high / max(width, height))
+    if round(min(width, height) * scale) < low:
+        return None
+    return min(high, round(width * scale)), min(high, round(height * scale))
+
+
+def worded(card: ModelCard, words: str) -> Phrase | None:
+    """What is to be said about a description that is longer than the model reads. Raises Declined where it is refused."""
+    if not card.prompt_limit or len(words) <= card.prompt_limit:
+        return None
+    told = phrases.jobs.PROMPT_CUT if card.truncates else phrases.jobs.PROMPT_TOO_LONG
+    phrase = told.format(model=card.name, most=card.prompt_limit, count=len(words))
+    if not card.truncates:
+        raise Declined(phrase)
+    return phrase
+
+
 def shape_of(size: str) -> str:
     width, height = _sides(size)
     return "wide" if width > height else "tall" if width < height else "square"

@@ -20,7 +20,7 @@ VENDORS = ("glm", "qwen", "openai")
 _KINDS = get_args(Kind)
 _THINKS = ("never", "switch", "always")
 _FIELDS = {field.name: str(field.type) for field in fields(ModelCard)}
-SWITCHES = ("vision", "seed", "default", "tools", "searches", "later", "task", "animates")
+SWITCHES = ("vision", "seed", "default", "tools", "searches", "later", "task", "animates", "truncates")
 _APIS = {("qwen", "chat"): ("text", "multimodal"), ("qwen", "image"): ("multimodal", "task")}
 
 
@@ -101,6 +101,8 @@ def _card(entry: Mapping[str, Any]) -> ModelCard:
     values["voices"] = tuple(str(one) for one in _list(values.get("voices", []), "voices"))
     values["sizes"] = _sizes(values.get("sizes", []))
     values["size_rule"] = _size_rule(values.get("size_rule"))
+    values["sides"] = _range(values.get("sides"))
+    values["prompt_limit"] = _count(values.get("prompt_limit", 0), "prompt_limit", least=0)
     if values["kind"] == "chat":
         _check_tokens(values)
     apis = _APIS.get((values["vendor"], values["kind"]))
@@ -162,6 +164,16 @@ def _size_rule(value: object) -> tuple[int, int, int, int] | None:
     if not isinstance(value, list) or len(value) != 4 or not all(type(one) is int and one > 0 for one in value):
         raise ValueError("size_rule must be [min side, max side, multiple of, max pixels]")
     return value[0], value[1], value[2], value[3]
+
+
+def _range(value: object) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not all(type(one) is int and one > 0 for one in value):
+        raise ValueError("sides must be [least, most] in pixels")
+    if value[0] > value[1]:
+        raise ValueError("sides must be [least, most] in pixels, the least first")
+    return value[0], value[1]
 
 
 def _check_tokens(values: Mapping[str, Any]) -> None:

@@ -75,6 +75,19 @@ TOO_MANY_TO_EDIT = Phrase(
 TOO_MANY_TO_ANIMATE = Phrase(
     "A video begins with one picture, not {count}.", "视频只能从一张图片开始，不能是 {count} 张。"
 )
+SIDES = Phrase(
+    "{model} takes pictures with sides of {low} to {high} px. Yours has {width}×{height} px: it is too long and narrow to be "
+    "scaled to that. Crop it, please.",
+    "{model} 接受的图片每边为 {low} 到 {high} 像素。你的图片为 {width}×{height} 像素，过于狭长，无法缩放到该范围，请先裁剪。",
+)
+PROMPT_TOO_LONG = Phrase(
+    "{model} takes a description of at most {most} characters; yours has {count}.",
+    "{model} 的描述最多 {most} 个字符，你的有 {count} 个。",
+)
+PROMPT_CUT = Phrase(
+    "Of your {count} characters, {model} may read no more than the first {most}: its vendor cuts off the rest.",
+    "你的描述有 {count} 个字符，{model} 可能只读前 {most} 个：其余会被服务商截断。",
+)
 
 # While it is made
 DRAWING_SOME = Phrase("drawing {count} pictures with {model} …", "正在用 {model} 画 {count} 张图……")

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from bot.messages import Change, Part, Turn
+from bot.ports.files import Files, SharedFiles
 from bot.ports.jobs import Call, Calls, Job, Jobs, JobState, Works
 from bot.ports.models import (
     Background,
@@ -56,7 +57,6 @@ from bot.ports.store import (
     Cursors,
     Entry,
     Exchange,
-    Files,
     Final,
     History,
     Inbox,
@@ -67,7 +67,6 @@ from bot.ports.store import (
     Replying,
     Report,
     Row,
-    SharedFiles,
     Topic,
     Workers,
 )

@@ -36,6 +36,9 @@ class ModelCard:
     most            image models: how many pictures one call draws
     task            image models: it draws as a task that is asked after; video models always do
     animates        video models: takes a picture to begin with
+    sides           image and video models: (least, most) pixels of each side of a picture that is given to it, None: any
+    prompt_limit    image and video models: characters of a description that it reads, 0: nobody tells
+    truncates       what is longer its vendor cuts off; else it is refused
     seconds         video models: lengths that it makes, the first is its default
     voices          speech models: their names, the first is the default
     seed            whether the vendor takes a seed for it
@@ -65,6 +68,9 @@ class ModelCard:
     most: int = 1
     task: bool = False
     animates: bool = False
+    sides: tuple[int, int] | None = None
+    prompt_limit: int = 0
+    truncates: bool = False
     seconds: tuple[int, ...] = ()
     voices: tuple[str, ...] = ()
     note: str = ""

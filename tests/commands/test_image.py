@@ -8,7 +8,18 @@ from bot.messages import Asked, Attachment, Finish, Finished, Notice, Ordered
 from bot.messages.orders import WorkOrder, WorkResult
 from bot.ports import JobState, ModelCard
 from storage.store import Store
-from tests.conversations import ALL, GLM, OWNER, QWEN_EDIT, STUDIO, Album, Conversation, ScriptedModels, picture
+from tests.conversations import (
+    ALL,
+    GLM,
+    OWNER,
+    QWEN_EDIT,
+    STUDIO,
+    Album,
+    Conversation,
+    KeptFiles,
+    ScriptedModels,
+    picture,
+)
 
 
 def of(order: WorkOrder | None) -> WorkOrder:
@@ -142,6 +153,37 @@ async def test_a_reply_to_what_cannot_be_seen_is_explained(chat: Conversation) -
     answer = await chat.say(chat.message("/image make it blue", replies_to="elsewhere"))
     assert answer.text == "I cannot see what you reply to: send the picture together with the command."
     assert not answer.changes
+
+
+async def test_a_picture_that_is_too_small_or_large_is_scaled_before_it_is_ordered(
+    store: Store, models: ScriptedModels
+) -> None:
+    files = KeptFiles()
+    chat = Conversation(store, models, files=files)
+    files.sizes["0.png"] = 100, 80
+    answer = await chat.say(chat.message("/image make it blue", attachments=(picture(),)))
+    (scaled,) = of(answer.ordered).pictures
+    assert files.sizes[scaled] == (480, 384)
+    (asked,) = [item for item in answer.items if isinstance(item, Asked)]
+    assert asked.files == ("0.png",), "the history keeps what was sent"
+
+
+async def test_one_that_no_scaling_makes_fit_costs_nothing_and_is_explained(
+    store: Store, models: ScriptedModels
+) -> None:
+    files = KeptFiles()
+    chat = Conversation(store, models, files=files)
+    files.sizes["0.png"] = 2000, 100
+    answer = await chat.say(chat.message("/image make it blue", attachments=(picture(),)))
+    assert "qwen-edit takes pictures with sides of 384 to 3072 px. Yours has 2000×100 px" in answer.text
+    assert not answer.changes
+
+
+async def test_what_the_vendor_would_cut_off_is_said(chat: Conversation) -> None:
+    words = "blue " * 200
+    answer = await chat.say(chat.message(f"/image {words}", attachments=(picture(),)))
+    assert of(answer.ordered).text == words.strip()
+    assert "Of your 999 characters, qwen-edit may read no more than the first 800" in answer.notices[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.wishes import MOST, RATIOS, Kind, Wish, counted, shape_of, shaped, sized, suited
+from bot.commands.wishes import MOST, RATIOS, Kind, Wish, counted, fitting, shape_of, shaped, sized, suited, worded
 from bot.conversation.questions import Declined
 from bot.ports import ModelCard
 from tests.conversations import GLM_IMAGE, GLM_VIDEO, QWEN_EDIT, QWEN_IMAGE
@@ -165,3 +165,35 @@ def test_another_model_is_asked_only_for_what_it_can(said: str) -> None:
         counted(card, fit.count)
         if fit.size not in RATIOS:
             sized(card, fit.size)
+
+
+SIDES = st.integers(10, 10_000)
+
+
+@given(st.integers(1, 500), st.integers(0, 5_000), SIDES, SIDES)
+def test_a_picture_is_scaled_into_what_a_model_takes_or_nothing_can_be_done(
+    low: int, more: int, width: int, height: int
+) -> None:
+    high = low + more
+    found = fitting((low, high), width, height)
+    if low <= min(width, height) and max(width, height) <= high:
+        assert found == (width, height), "it fits"
+    elif found is None:
+        assert max(width, height) / min(width, height) > high / (low + 1)
+    else:
+        assert all(low <= side <= high for side in found)
+        assert abs(found[0] * height - found[1] * width) <= max(width, height), "its shape stays, but for half a pixel"
+
+
+def test_a_small_picture_grows_and_a_large_one_shrinks() -> None:
+    assert fitting((384, 3072), 100, 80) == (480, 384)
+    assert fitting((360, 2000), 2048, 1024) == (2000, 1000)
+    assert fitting((384, 3072), 2000, 100) is None
+
+
+def test_a_long_description_is_refused_where_its_vendor_refuses_it_and_else_remarked_on() -> None:
+    assert worded(QWEN_EDIT, "x" * 800) is None and worded(GLM_IMAGE, "x" * 9_000) is None
+    remark = worded(QWEN_EDIT, "x" * 801)
+    assert remark and remark.en.startswith("Of your 801 characters, qwen-edit may read no more than the first 800")
+    with pytest.raises(Declined, match="glm-video takes a description of at most 512 characters; yours has 513"):
+        worded(GLM_VIDEO, "x" * 513)

@@ -108,6 +108,10 @@ def test_the_owners_file_changes_field_by_field_and_adds(tmp_path: Path) -> None
         ('[[model]]\nname = "qwen-plus"\napi = "http"', "api must be one of"),
         ('[[model]]\nname = "qwen-plus"\noutput = 2000000', "smaller than window"),
         ('[[model]]\nname = "cogview-3-flash"\nsizes = ["big"]', "WIDTHxHEIGHT"),
+        ('[[model]]\nname = "qwen-image-edit"\nsides = [384]', "sides must be [least, most]"),
+        ('[[model]]\nname = "qwen-image-edit"\nsides = [384, 1]', "the least first"),
+        ('[[model]]\nname = "qwen-image-edit"\nprompt_limit = -1', "prompt_limit must be a whole number, 0 or more"),
+        ('[[model]]\nname = "qwen-image-edit"\ntruncates = 1', "true or false"),
         ('[[model]]\nname = "cogview-3-flash"\nsize_rule = [1]', "size_rule"),
     ],
 )

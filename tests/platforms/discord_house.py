@@ -16,6 +16,7 @@ from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_limits import Limits
 from bot.ports import Duties, MenuEntry
 from bot.turns.fleet import Alone
+from tests.conversations import KeptFiles
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_state import Channel
 
@@ -101,22 +102,6 @@ class Notes:
 
 
 @dataclass
-class Pictures:
-    kept: dict[str, bytes] = field(default_factory=dict)
-
-    async def keep(self, data: bytes, mime: str) -> str:
-        name = f"{len(self.kept)}.{mime.partition('/')[2]}"
-        self.kept[name] = data
-        return name
-
-    async def keep_picture(self, data: bytes) -> str:
-        return await self.keep(data, "image/png")
-
-    async def load(self, name: str) -> bytes:
-        return self.kept[name]
-
-
-@dataclass
 class Rota:
     """Who of several processes has which duty."""
 
@@ -189,7 +174,7 @@ class House:
     door: Door
     inbox: Inbox
     notes: Notes
-    pictures: Pictures
+    pictures: KeptFiles
     duties: Duties
 
     def read(self) -> list[Incoming]:
@@ -233,7 +218,7 @@ async def house(
     duties: Duties | None = None,
     limits: Limits | None = None,
 ) -> AsyncIterator[House]:
-    door, inbox, kept, pictures = Door(), inbox or Inbox(), notes or Notes(), Pictures()
+    door, inbox, kept, pictures = Door(), inbox or Inbox(), notes or Notes(), KeptFiles()
     duties = duties or Alone()
     async with aiohttp.ClientSession() as session:
         platform = DiscordPlatform(

@@ -49,6 +49,17 @@ async def test_a_photo_with_the_command_is_changed(tmp_path: Path) -> None:
         assert (here.asked[-1].model, pictures(here.asked[-1])) == ("qwen-image-edit-plus", 1)
 
 
+async def test_a_picture_smaller_than_the_model_takes_is_changed_all_the_same(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        ann = here.person()
+        here.telegram.send_photo(ann.chat, ann.user, picture(160, 120), "/image make it blue")
+        await ann.hears()
+        assert (ann.shown[0].caption, here.asked[-1].status) == ("make it blue", 200)
+        here.telegram.send_photo(ann.chat, ann.user, picture(1200, 60), "/image make it blue")
+        assert "sides of 384 to 3072 px. Yours has 1200×60 px" in (await ann.hears(2))[-1]
+        assert len(here.asked) == 1
+
+
 async def test_four_pictures_are_four_messages_and_one_of_them_can_be_changed(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         ann = here.person()
