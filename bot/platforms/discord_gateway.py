@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,7 @@ from bot.platforms.discord_shards import Tenure, TooManyServers
 log = logging.getLogger(__name__)
 
 BAD_TOKEN, SHARDING_REQUIRED, INTENTS_REFUSED = 4004, 4011, 4014
+GOODBYE, KEEPING = 1000, 4000  # the session ends at once; any code but 1000 and 1001 leaves it to be resumed
 HOPELESS = {4010: "bad shard", 4012: "API version", 4013: "bad intents"}
 CONNECT_SECONDS, GOODBYE_SECONDS = 12.0, 2.0
 NOT_OURS_SECONDS = 0.5  # between two looks whether the shard is ours again
@@ -59,9 +60,18 @@ class _Session:
 class _Client(discord.Client):
     """Identifies itself only while the shard is ours; when it may is settled before it connects."""
 
-    def __init__(self, tenure: Tenure, intents: discord.Intents, proxy: str | None) -> None:
+    def __init__(
+        self, tenure: Tenure, intents: discord.Intents, connector: aiohttp.TCPConnector, proxy: str | None
+    ) -> None:
         shard = tenure.shard
-        super().__init__(intents=intents, shard_id=shard.id, shard_count=shard.count, max_messages=None, proxy=proxy)
+        super().__init__(
+            intents=intents,
+            shard_id=shard.id,
+            shard_count=shard.count,
+            max_messages=None,
+            connector=connector,
+            proxy=proxy,
+        )
         self._holds = tenure.holds
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
@@ -70,14 +80,25 @@ class _Client(discord.Client):
 
 
 class _Socket(DiscordWebSocket):
-    """Leaves no heartbeat thread behind when it is given up before it is ours: nobody else knows of it yet."""
+    """Leaves no connection and no heartbeats behind when it is given up before it is ours: nobody else knows of it yet."""
+
+    ours = False
+
+    async def poll_event(self) -> None:
+        await self._or_close(super().poll_event())
 
     async def identify(self) -> None:
+        await self._or_close(super().identify())
+
+    async def resume(self) -> None:
+        await self._or_close(super().resume())
+
+    async def _or_close(self, step: Awaitable[None]) -> None:
         try:
-            await super().identify()
-        except BaseException:
-            if self._keep_alive:
-                self._keep_alive.stop()
+            await step
+        except (Exception, asyncio.CancelledError):
+            if not self.ours:
+                await _close(self, KEEPING)
             raise
 
 
@@ -125,9 +146,11 @@ class Gateway:
         content = self._tenure.starts.reads_content
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=content)
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here, so no advice about it
-        client = _Client(self._tenure, intents, _proxy(self._rest.api_url))
+        # of our own, as discord.py leaves its connections open when its end is interrupted (we are cancelled twice)
+        connector = aiohttp.TCPConnector(limit=0)
+        client = _Client(self._tenure, intents, connector, _proxy(self._rest.api_url))
         Route.BASE = self._rest.api_url
-        async with client:
+        async with connector, client:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await client.login(self._token)
             # replaces discord.py's own parsers, which fill its cache and end the connection when an event surprises them
@@ -185,14 +208,14 @@ class Gateway:
         except ReconnectWebSocket as wanted:
             keep = wanted.resume
         except asyncio.CancelledError:
-            await _close(socket, 1000)  # goodbye: the session ends at once
+            await _close(socket, GOODBYE)
             raise
         finally:
             session.id, session.sequence, session.url = (
                 (socket.session_id, socket.sequence, socket.gateway) if keep else (None, None, None)
             )
             if socket.open:
-                await _close(socket, 4000)  # any code but 1000 and 1001 leaves the session to be resumed
+                await _close(socket, KEEPING)
 
     async def _open(self, client: discord.Client, session: _Session) -> DiscordWebSocket:
         async with asyncio.timeout(None) as deadline, AsyncExitStack() as turn:
@@ -212,6 +235,7 @@ class Gateway:
             except ReconnectWebSocket as error:  # discord.py means: connect again
                 raise Unreachable("Discord ended the connection before its greeting") from error
         _beat_often(socket, self._limits.beat)
+        socket.ours = True
         return socket
 
     def _guarded(self, name: str, handler: Handler) -> Handler:

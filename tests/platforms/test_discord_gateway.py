@@ -11,6 +11,7 @@ from bot.errors import Revoked
 from bot.platforms.discord_limits import Limits
 from tests.platforms.discord_house import House, Notes, house
 from tests.servers.discord import DiscordServer
+from tests.servers.discord_gateway import Frame
 from tests.servers.discord_state import Channel, User
 
 HISTORY = "GET /channels/{channel}/messages"
@@ -182,6 +183,20 @@ async def test_a_gateway_that_hangs_up_before_its_greeting_is_tried_again_withou
         server.gateway.hanging_up = False
         await home.heard(2)
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_connection_given_up_before_its_greeting_is_closed(
+    home: House, server: DiscordServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.mute()
+    caplog.set_level(logging.DEBUG, "discord.gateway")
+    listening = asyncio.create_task(home.platform.listen(home.inbox))
+    async with asyncio.timeout(10):
+        while "Created websocket" not in caplog.text:  # noqa: ASYNC110 # a log has no event to wait for
+            await asyncio.sleep(0.01)
+    listening.cancel()
+    await asyncio.wait([listening])
+    await server.wait_for(lambda: Frame("close", 4000, None, None) in server.frames)
 
 
 async def test_a_connection_that_died_without_a_word_is_given_up_and_its_session_resumed(

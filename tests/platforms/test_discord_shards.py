@@ -1,6 +1,8 @@
 """Shards on several processes: each holds its share, another takes over, and nothing is lost or taken twice meanwhile."""
 
 import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -317,9 +319,25 @@ async def test_who_was_paused_does_not_identify(server: DiscordServer) -> None:
         await asyncio.sleep(0.3)  # nothing happens: there is no condition to wait for
         assert server.gateway.identifies == 2
         worker.lose()
+        # nobody is left to close it later
+        await server.wait_for(lambda: Frame("close", 4000, None, None) in server.frames)
         worker.come_back()
         await processes.hold((worker, 2))
         assert server.gateway.identifies == 4
+
+
+async def test_work_that_is_cancelled_again_while_it_ends_leaves_nothing_open(server: DiscordServer) -> None:
+    gc.collect()  # what others left is not meant
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always", ResourceWarning)
+        async with fleet(server) as processes:
+            _, worker = await processes.start()
+            await processes.hold((worker, 2))
+            for _ in range(20):
+                worker.lose()
+                await asyncio.sleep(0)
+        gc.collect()
+    assert not [str(complaint.message) for complaint in complaints]
 
 
 async def test_a_connection_that_breaks_before_it_is_ready_waits_for_its_turn_again() -> None:
