@@ -3,7 +3,8 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -56,11 +57,12 @@ class Reply:
 
 @dataclass
 class Http:
-    """A bot that speaks bare HTTP."""
+    """A bot that speaks bare HTTP; what it opens in `sockets` is closed with it."""
 
     server: DiscordServer
     session: aiohttp.ClientSession
-    headers: dict[str, str] = field(default_factory=dict)
+    sockets: AsyncExitStack
+    headers: dict[str, str]
 
     async def call(self, method: str, path: str, body: object = None, *, form: aiohttp.FormData | None = None) -> Reply:
         sent: dict[str, Any] = {"data": form} if form else {} if body is None else {"json": body}
@@ -80,6 +82,12 @@ class Http:
         return await self.call(method, path, body or None)
 
 
+@asynccontextmanager
+async def speaking(server: DiscordServer) -> AsyncIterator[Http]:
+    async with aiohttp.ClientSession() as session, AsyncExitStack() as sockets:
+        yield Http(server, session, sockets, {"Authorization": f"Bot {server.token}"})
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[DiscordServer]:
     async with DiscordServer() as started:
@@ -88,8 +96,8 @@ async def server() -> AsyncIterator[DiscordServer]:
 
 @pytest.fixture
 async def bot(server: DiscordServer) -> AsyncIterator[Http]:
-    async with aiohttp.ClientSession() as session:
-        yield Http(server, session, {"Authorization": f"Bot {server.token}"})
+    async with speaking(server) as bot:
+        yield bot
 
 
 @pytest.fixture
@@ -241,8 +249,7 @@ async def test_history_is_newest_first_and_bounded(
 
 
 async def test_without_approval_history_hides_content_as_well() -> None:
-    async with DiscordServer(privileged=0) as server, aiohttp.ClientSession() as session:
-        bot = Http(server, session, {"Authorization": f"Bot {server.token}"})
+    async with DiscordServer(privileged=0) as server, speaking(server) as bot:
         ann = server.user("ann")
         general = server.channel(server.guild("house", members=[ann]), "general")
         server.say(general, ann, "secret")
@@ -359,8 +366,7 @@ async def test_autocomplete_takes_twenty_five_choices(
 
 
 async def test_the_sixth_message_in_five_seconds_is_one_too_many() -> None:
-    async with DiscordServer(limits=True) as server, aiohttp.ClientSession() as session:
-        bot = Http(server, session, {"Authorization": f"Bot {server.token}"})
+    async with DiscordServer(limits=True) as server, speaking(server) as bot:
         dm, other = server.dm(server.user("ann")), server.dm(server.user("bob"))
         assert [(await bot.send(dm, content="x")).headers["X-RateLimit-Remaining"] for _ in range(5)] == list("43210")
         refused = await bot.send(dm, content="x")
@@ -428,7 +434,8 @@ class Socket:
 
 async def connect(bot: Http, op: int = IDENTIFY, **changes: object) -> Socket:
     """A connection that has read HELLO and sent IDENTIFY (or another `op`)."""
-    socket = Socket(await bot.session.ws_connect(f"{bot.server.gateway_url}?v=10&encoding=json"))
+    opening = bot.session.ws_connect(f"{bot.server.gateway_url}?v=10&encoding=json")
+    socket = Socket(await bot.sockets.enter_async_context(opening))
     assert (await socket.frame())["op"] == HELLO
     await socket.send(op, {"token": bot.server.token, "intents": INTENTS, "properties": {}} | changes)
     return socket
@@ -472,12 +479,11 @@ async def test_events_are_numbered_and_a_resume_replays_the_missed_ones(
     assert (refused["op"], refused["d"]) == (INVALID_SESSION, False)
     await last.send(IDENTIFY, {"token": server.token, "intents": INTENTS})
     assert (await last.frame())["t"] == "READY"
-    await last.socket.close()
 
 
 async def test_a_client_that_stops_beating_is_closed_with_4009() -> None:
-    async with DiscordServer(heartbeat_interval=0.1) as server, aiohttp.ClientSession() as session:
-        assert await (await connect(Http(server, session))).closed() == 4009
+    async with DiscordServer(heartbeat_interval=0.1) as server, speaking(server) as bot:
+        assert await (await connect(bot)).closed() == 4009
 
 
 async def test_a_zombie_connection_says_nothing_and_a_refused_one_is_503(server: DiscordServer, bot: Http) -> None:
@@ -490,7 +496,6 @@ async def test_a_zombie_connection_says_nothing_and_a_refused_one_is_503(server:
     server.refuse_gateway()
     with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
         await connect(bot)
-    await socket.socket.close()
 
 
 async def test_a_raw_event_reaches_the_bot_as_it_is(server: DiscordServer, bot: Http) -> None:

@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_gateway import IDENTIFY, INVALID_SESSION, RESUME
 from tests.servers.discord_state import Guild, User
-from tests.servers.test_discord_rules import INTENTS, Http, Socket, connect
+from tests.servers.test_discord_rules import INTENTS, Http, Socket, connect, speaking
 
 
 @pytest.fixture
@@ -20,8 +19,8 @@ async def server() -> AsyncIterator[DiscordServer]:
 
 @pytest.fixture
 async def bot(server: DiscordServer) -> AsyncIterator[Http]:
-    async with aiohttp.ClientSession() as session:
-        yield Http(server, session, {"Authorization": f"Bot {server.token}"})
+    async with speaking(server) as bot:
+        yield bot
 
 
 @pytest.fixture
