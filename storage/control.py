@@ -25,9 +25,9 @@ def stop(
     if not (yield from _close(row)):
         return Overtaken()
     chat = yield from home(chat)
-    done = yield from _stop_running(chat, key, person)
+    done = yield from _stop_running(chat, key, person if key else "")
     if not (done.turn or key):
-        done = yield from _cancel_latest(chat, cancelled, now)
+        done = yield from _cancel_latest(chat, person, cancelled, now)
     return (yield from _reply(worker, chat, reply, done, now))
 
 
@@ -60,9 +60,9 @@ def _stop_running(chat: str, key: str = "", person: str = "") -> Transaction[Ove
     return Overtaken(turn=running[0]["id"])
 
 
-def _cancel_latest(chat: str, cancelled: Piece | None, now: float) -> Transaction[Overtaken]:
+def _cancel_latest(chat: str, person: str, cancelled: Piece | None, now: float) -> Transaction[Overtaken]:
     """Nothing runs that people wait for: what goes on in the background is meant."""
-    open_jobs = yield JOBS["latest_open_job"], {"chat": chat}
+    open_jobs = yield JOBS["latest_open_job"], {"chat": chat, "person": person}
     if not open_jobs:
         return Overtaken()
     yield JOBS["cancel_job"], {"id": open_jobs[0]["id"], "chat": chat, "now": now}

@@ -205,7 +205,9 @@ HELP_ASK = Phrase("ask without the conversation", "单独提问，不带上下�
 HELP_SYSTEM = Phrase("this chat's instructions; “off” clears them", "本聊天的指令；输入 off 可清除")
 HELP_RETRY = Phrase("answer the last question again", "重新回答上一个问题")
 HELP_UNDO = Phrase("take back the last question and its answer", "撤回上一个问题和回答")
-HELP_STOP = Phrase("stop the running answer", "停止正在进行的回答")
+HELP_STOP = Phrase(
+    "stop the running answer; where none runs, cancel your latest task", "停止正在进行的回答；没有时取消你最近的任务"
+)
 HELP_INFO = Phrase("model, tokens, time and cost of the last answer", "上一个回答的模型、用量、耗时和费用")
 ARG_MODEL = Phrase("[name]", "[名称]")
 ARG_ASK = Phrase("question", "问题")

@@ -151,7 +151,7 @@ class Inbox(Protocol):
 
 class Control(Protocol):
     """For the engine: what overtakes. Each closes its row in the same commit and queues `reply(overtaken)`. `cancelled` is
-    shown in place of the line that waited for what it cancels."""
+    shown in place of the line that waited for what it cancels. `person` "" is anybody."""
 
     async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
         """The waiting events of the control lane, oldest first."""
@@ -159,8 +159,8 @@ class Control(Protocol):
     async def stop(
         self, row: Row, chat: ChatKey, key: str, person: str, reply: Replying, cancelled: Piece | None = None
     ) -> Overtaken:
-        """Stop the running turn of the chat; with a `key`, only the turn whose [Stop] button carried it, and with a `person`,
-        only that person's."""
+        """Stop the running turn of the chat, else cancel the latest task of this person. With a `key`: only the turn whose
+        [Stop] button carried it, and only if it is this person's."""
 
     async def reset(self, row: Row, chat: ChatKey, reply: Replying, cancelled: Piece | None = None) -> Overtaken:
         """Begin a new conversation: epoch + 1, an empty head, what waits from before closed, a running turn stopped."""

@@ -102,6 +102,8 @@ class Overtaker:
         layout = self._platforms[chat.platform].layout
         cancelled = layout(phrases.jobs.CANCELLED_LINE.to(message.language))[0]
 
+        person = "" if message.author.owner else message.author.id  # whose tasks end
+
         def after_reset(overtaken: Overtaken) -> tuple[Address, tuple[Piece, ...]]:
             closed = overtaken.closed
             phrase = phrases.RESET_CLOSED.format(count=closed) if closed else phrases.RESET
@@ -110,13 +112,14 @@ class Overtaker:
         def after_stop(overtaken: Overtaken) -> tuple[Address, tuple[Piece, ...]]:
             if overtaken.turn:  # a stopped answer shows it itself
                 return address, ()
-            phrase = phrases.jobs.TASK_CANCELLED if overtaken.jobs else phrases.NOTHING_RUNS
+            nothing = phrases.jobs.NOTHING_OF_YOURS if person and address.group else phrases.NOTHING_RUNS
+            phrase = phrases.jobs.TASK_CANCELLED if overtaken.jobs else nothing
             return address, layout(phrase.to(message.language))
 
         command = command_of(message.text)
         if command and command[0] == "reset":
             return await self._control.reset(row, chat, after_reset, cancelled)
-        return await self._control.stop(row, chat, "", "", after_stop, cancelled)
+        return await self._control.stop(row, chat, "", person, after_stop, cancelled)
 
 
 def _silence(address: Address) -> Replying:

@@ -73,7 +73,8 @@ UPDATE jobs SET worker = NULL, state = :state, result = :result, ended = :now WH
 UPDATE jobs SET state = 'cancelling', due = :now WHERE id = :id AND chat = :chat AND ended IS NULL RETURNING id;
 
 -- name: latest_open_job
-SELECT id FROM jobs WHERE chat = :chat AND ended IS NULL AND state <> 'cancelling' ORDER BY id DESC LIMIT 1;
+SELECT id FROM jobs WHERE chat = :chat AND ended IS NULL AND state <> 'cancelling' AND (:person = '' OR author = :person)
+ORDER BY id DESC LIMIT 1;
 
 -- name: cancel_answers
 -- What an old conversation asked for: its answer must not reach the new one.

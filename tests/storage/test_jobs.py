@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 
@@ -12,17 +13,19 @@ from bot.messages import ENDED, Cancelled, ChatKey, Ordered
 from bot.ports import Job, JobState
 from storage import Store, open_store
 from storage.jobs import SHARE
-from tests.storage.saying import AWAY, HOME, only_claim, opened, outcome, pieces, reset, said, stop
+from tests.storage.saying import ANN, AWAY, BOB, HOME, only_claim, opened, outcome, pieces, reset, said, stop
 
 DAY = "2026-11-22"
 ORDER = Ordered(kind="image", model="cogview-4", order='{"text": "a cat"}', patience=600.0)
 
 
-async def ordered(store: Store, event: str = "1", order: Ordered = ORDER, chat: ChatKey = HOME) -> int:
+async def ordered(
+    store: Store, event: str = "1", order: Ordered = ORDER, chat: ChatKey = HOME, author: str = ANN
+) -> int:
     """A turn orders it: the number of both."""
     await store.accept([said(event, command=True, chat=chat)])
     claim = await only_claim(store)
-    await store.complete(claim, outcome(order))
+    await store.complete(claim, replace(outcome(order), author=author))
     return claim.turn
 
 
@@ -215,6 +218,16 @@ async def test_a_stop_where_nothing_runs_cancels_what_was_ordered_last(store: St
     first, last = await ordered(store), await ordered(store, "2")
     assert (await stop(store, "3")).jobs
     assert [await state(store, id) for id in (first, last)] == [JobState.QUEUED, JobState.CANCELLING]
+
+
+async def test_a_persons_stop_cancels_what_that_person_ordered_last(store: Store) -> None:
+    ids = [await ordered(store, event, author=author) for event, author in (("1", ANN), ("2", ANN), ("3", BOB))]
+    assert not (await stop(store, "4", person="99")).jobs
+    assert (await stop(store, "5", person=ANN)).jobs
+    assert [await state(store, id) for id in ids] == [JobState.QUEUED, JobState.CANCELLING, JobState.QUEUED]
+    await store.accept([said("6", author=BOB)])
+    running = await only_claim(store)
+    assert (await stop(store, "7", person=ANN)).turn == running.turn, "an answer is stopped by anybody"
 
 
 async def test_a_chat_that_is_left_wants_nothing_any_more(store: Store) -> None:

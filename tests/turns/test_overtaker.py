@@ -185,6 +185,23 @@ async def test_a_line_that_another_turn_has_taken_over_stays_that_turns(tmp_path
         await home.shows(HOME, "something else", phrases.jobs.TASK_CANCELLED.en)
 
 
+@pytest.mark.parametrize("person", ["1", "owner"])
+async def test_in_a_group_the_orderer_and_the_owner_cancel_a_task_and_nobody_else(tmp_path: Path, person: str) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        home.script.on("a fox", *waited_for("image"))
+        home.script.on("a cat", *waited_for("image"))
+        await home.say(HOME, "a fox", author="1", group=True)
+        await home.shows(HOME, "being made …")
+        await home.say(HOME, "/stop", author="2", group=True)
+        await home.shows(HOME, "being made …", phrases.jobs.NOTHING_OF_YOURS.en)
+        await home.say(HOME, "a cat", author="3" if person == "1" else "1", group=True)
+        await home.shows(HOME, "being made …", phrases.jobs.NOTHING_OF_YOURS.en, "being made …")
+        await home.say(HOME, "/stop", author=person, group=True)
+        await until(lambda: phrases.jobs.TASK_CANCELLED.en in home.window.standing(HOME))
+        states = home.query("SELECT state FROM jobs ORDER BY id")
+        assert states == ([("cancelling",), ("queued",)] if person == "1" else [("queued",), ("cancelling",)])
+
+
 async def test_a_turn_that_is_stopped_orders_nothing(tmp_path: Path) -> None:
     async with house(tmp_path, Window(width=WIDE)) as home:
         ordered, finished = order("image")
