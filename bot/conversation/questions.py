@@ -15,13 +15,12 @@ from bot.conversation.speech import Ears, is_recording, quote
 from bot.documents import Unopened, is_document, read_document
 from bot.documents.framing import Framed
 from bot.errors import MagpieError, PlatformError, TooLarge
-from bot.messages import Attachment, Message, Turn
+from bot.messages import MAX_FILE, Attachment, Message, Turn
 from bot.phrases import Language, Phrase
 from bot.ports import Files
 
 log = logging.getLogger(__name__)
 
-MAX_FILE = 20_000_000  # bytes: as much as Telegram lets a bot fetch
 MAX_PICTURES = 10  # an album
 MAX_DOCUMENTS = 5
 MAX_RECORDINGS = 5

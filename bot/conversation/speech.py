@@ -15,7 +15,7 @@ from bot import phrases
 from bot.conversation import sound
 from bot.conversation.sound import Clip, Inaudible
 from bot.errors import BudgetSpent, ModelError, StorageError, TooLarge, Trouble
-from bot.messages import Attachment, Media, Notice, Text, Turn
+from bot.messages import MAX_FILE, Attachment, Media, Notice, Text, Turn
 from bot.phrases import Phrase
 from bot.ports import Files, Kind, ModelCard, Models, Offers, SpeechPrompt
 from bot.text import abridged
@@ -23,7 +23,6 @@ from bot.text import abridged
 log = logging.getLogger(__name__)
 
 LONGEST = 600.0  # seconds of a recording
-MOST_BYTES = 20_000_000  # of one: as much as Telegram lets a bot fetch
 AT_ONCE = 2  # recordings being unpacked: ten minutes are 20 MB of samples
 # What a call takes: GLM-ASR 30 s of WAV or MP3; Qwen3-ASR 5 minutes and 10 MB in base64, also of what phones record.
 LONGEST_PIECE = {"glm": 30.0, "qwen": 280.0}
@@ -58,8 +57,8 @@ class Ears:
             raise Inaudible(phrases.voice.NO_EARS)
         if attachment.seconds > LONGEST:
             raise Inaudible(phrases.voice.TOO_LONG.format(minutes=round(LONGEST / 60)))
-        if attachment.size > MOST_BYTES:
-            raise TooLarge(MOST_BYTES)
+        if attachment.size > MAX_FILE:
+            raise TooLarge(MAX_FILE)
 
     async def hear(self, turn: Turn, data: bytes, mime: str) -> str:
         """What is said in it. Raises Inaudible."""

@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from bot.errors import MagpieError
+from bot.messages import MAX_FILE
 from bot.phrases import Phrase
 
 LONGEST_NAME = 80  # characters
@@ -34,7 +35,7 @@ class Limits:
     """Sizes in bytes, times in seconds. Within `patience` a reader stops by itself and keeps what it has; the harder limits
     are for files that hold it up where it cannot."""
 
-    size: int = 20_000_000  # what Telegram lets a bot fetch
+    size: int = MAX_FILE
     unpacked: int = 200_000_000  # of an Office file; honest ones unpack to 5 to 30 times their size
     characters: int = 400_000  # of text: as much as the widest windows take, in English
     memory: int = 512 * 1024 * 1024  # of the child's addresses; the libraries alone take 100 to 200 MB of them

@@ -35,6 +35,7 @@ from bot.messages.parts import (
 )
 from bot.messages.said import (
     ENDED,
+    MAX_FILE,
     Address,
     Attachment,
     Author,
@@ -56,6 +57,7 @@ from bot.messages.turn import (
 __all__ = [
     "CHANGES",
     "ENDED",
+    "MAX_FILE",
     "Address",
     "Answered",
     "Asked",

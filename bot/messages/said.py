@@ -67,6 +67,9 @@ class Event:
     moves_to: ChatKey | None = None
 
 
+MAX_FILE = 20_000_000  # bytes of an attachment that we read: as much as Telegram lets a bot fetch
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """A file that came with a message, still at the platform: `Platform.fetch` brings its bytes.

@@ -24,6 +24,7 @@ from starlette.types import Send
 
 from bot import metrics, phrases
 from bot.errors import MagpieError, StorageError, TooLarge, Unreadable
+from bot.messages import MAX_FILE
 from bot.phrases import Phrase
 from bot.platforms import web_payload as payload
 from bot.platforms.web_assets import Asset
@@ -35,7 +36,6 @@ from bot.ports import Board, Card, Files, Intake, MenuEntry
 
 JSON_LIMIT = 2_000_000  # bytes
 LOGIN_LIMIT = 4_000  # bytes: anyone may send these, on all connections at once
-FILE_LIMIT = 20_000_000  # bytes of a picture, of a document, or of a recording: ten minutes of ours
 BODY_SECONDS = 60.0  # for a whole body to arrive
 DOCUMENT = "application/octet-stream"  # how the page sends a file that is to be read, and how it is kept
 CHOICES = 12  # completions shown at once
@@ -234,7 +234,7 @@ class Api:
         kind = content.partition("/")[0]
         if kind not in ("image", "audio"):
             return problem(415, phrases.WEB_NO_PICTURE)
-        data = await _body(request, FILE_LIMIT)
+        data = await _body(request, MAX_FILE)
         if kind == "image":
             name = await self.files.keep_picture(data)
             return JSONResponse({"name": name, "mime": guess_type(name)[0] or ""})
@@ -244,7 +244,7 @@ class Api:
 
     async def _upload_document(self, request: Request) -> Response:
         """`?name=report.csv&mime=text/csv`, as the browser calls it: what it is said to be never decides how it is served."""
-        data = await _body(request, FILE_LIMIT)  # before any refusal, which a browser that still sends would not hear
+        data = await _body(request, MAX_FILE)  # before any refusal, which a browser that still sends would not hear
         name, mime = request.query_params.get("name", ""), payload.mime_of(request.query_params.get("mime", ""))
         if not self.readable(name, mime):
             return problem(415, phrases.documents.UNKNOWN_KIND)

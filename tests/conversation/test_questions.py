@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.conversation.questions import MAX_DOCUMENTS, MAX_FILE, MAX_PICTURES, is_picture
+import bot
+from bot.conversation.questions import MAX_DOCUMENTS, MAX_PICTURES, is_picture
 from bot.errors import PlatformError
-from bot.messages import Asked, Attachment
+from bot.messages import MAX_FILE, Asked, Attachment
 from storage import open_store
 from storage.store import Store
 from tests.conversations import GLM, GLM_VISION, Album, Conversation, ScriptedModels, picture
@@ -81,6 +82,15 @@ async def test_a_document_over_the_limit_is_not_fetched(store: Store, models: Sc
     chat = chat_with(store, models, notes=AssertionError("fetched"))
     answer = await chat.say(chat.message("?", attachments=(document(size=MAX_FILE + 1),)))
     assert "20 MB" in answer.text
+
+
+def test_how_large_a_file_may_be_is_written_once_and_as_the_page_has_it() -> None:
+    room = Path(bot.__file__).parent
+    written = {str(path.relative_to(room)) for path in room.rglob("*.py") if "= 20_000_000" in path.read_text("utf-8")}
+    assert written == {"messages/said.py", "platforms/telegram.py", "documents/package.py"}, (
+        "the last are other matters"
+    )
+    assert f"FILE_LIMIT = {MAX_FILE:_};" in (room / "platforms" / "page" / "composer.js").read_text("utf-8")
 
 
 async def test_so_many_documents_and_pictures_are_read_and_the_rest_is_told(
