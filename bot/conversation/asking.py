@@ -16,6 +16,7 @@ from datetime import date
 from bot import phrases
 from bot.conversation import context, long_reading, thinking
 from bot.conversation.answering import Answering
+from bot.conversation.choosing import beside_chat, chat_card
 from bot.conversation.context import Question
 from bot.conversation.questions import Declined, Fetching, Heard, Questions
 from bot.conversation.speech import Ears, Mouth
@@ -113,17 +114,14 @@ class Asking:
         self._jobs = jobs
 
     def card(self, turn: Turn) -> ModelCard | None:
-        """The model of this chat; the default, when its choice is no longer set up here."""
-        chosen = self.models.find(turn.model) if turn.model else None
-        return chosen if isinstance(chosen, ModelCard) else self.models.pick("chat")
+        return chat_card(self.models, turn)
 
     def image_card(self, turn: Turn) -> ModelCard | None:
         """The model that draws for this chat: IMAGE_MODEL, else one of the vendor that the chat is on, else any."""
         wanted = self.models.find(self._image_model, "image") if self._image_model else None
         if isinstance(wanted, ModelCard):
             return wanted
-        chat = self.card(turn)
-        return self.models.pick("image", vendor=chat.vendor if chat else "") or self.models.pick("image")
+        return next(beside_chat(self.models, turn, "image"), None)
 
     async def read(self, turn: Turn, messages: Sequence[Message]) -> Heard:
         """Raises Declined."""

@@ -13,11 +13,12 @@ from collections.abc import AsyncGenerator, Iterator
 
 from bot import phrases
 from bot.conversation import sound
+from bot.conversation.choosing import beside_chat
 from bot.conversation.sound import Clip, Inaudible
 from bot.errors import BudgetSpent, ModelError, StorageError, TooLarge, Trouble
 from bot.messages import MAX_FILE, Attachment, Media, Notice, Text, Turn
 from bot.phrases import Phrase
-from bot.ports import Files, Kind, ModelCard, Models, Offers, SpeechPrompt
+from bot.ports import Files, ModelCard, Models, Offers, SpeechPrompt
 from bot.text import abridged
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Ears:
         async with self._unpacking:
             clip = await sound.prepared(data, LONGEST)
         trouble: Phrase = phrases.voice.NO_EARS
-        for card in _cards(self._models, turn, "hear"):
+        for card in beside_chat(self._models, turn, "hear"):
             try:
                 text = await self._transcribed(turn, card, clip, data, mime)
             except BudgetSpent as error:
@@ -146,7 +147,7 @@ class Mouth:
         chosen = find_voice(self._models, turn.voice)
         if chosen:
             yield chosen
-        for card in _cards(self._models, turn, "speak"):
+        for card in beside_chat(self._models, turn, "speak"):
             if not chosen or card.vendor != chosen[0].vendor:
                 yield card, next(iter(card.voices), "")
 
@@ -166,21 +167,7 @@ def find_voice(models: Models, name: str) -> tuple[ModelCard, str] | None:
 
 def speaker(models: Models, turn: Turn) -> ModelCard | None:
     """The model that speaks where nobody chose a voice."""
-    return next(_cards(models, turn, "speak"), None)
-
-
-def _cards(models: Models, turn: Turn, kind: Kind) -> Iterator[ModelCard]:
-    """The vendor's that the chat is on, then the others'."""
-    chosen = models.find(turn.model) if turn.model else None
-    chat = chosen if isinstance(chosen, ModelCard) else models.pick("chat")
-    first = (models.pick(kind, vendor=chat.vendor) if chat else None) or models.pick(kind)
-    if first is None:
-        return
-    yield first
-    for vendor in dict.fromkeys(card.vendor for card in models.cards()):
-        other = models.pick(kind, vendor=vendor)
-        if other and vendor != first.vendor:
-            yield other
+    return next(beside_chat(models, turn, "speak"), None)
 
 
 # --- what can be said aloud --------------------------------------------------------------------------------------------
