@@ -23,7 +23,7 @@ from bot.platforms.listener import bind, serving
 from bot.platforms.web_api import Api, Banner
 from bot.platforms.web_assets import load_assets
 from bot.platforms.web_guard import Addresses, Guard, Login
-from bot.platforms.web_render import figure, fold, render
+from bot.platforms.web_render import figure, fold, quotation, render
 from bot.platforms.web_stream import Streams
 from bot.ports import Board, Card, Files, Intake, MenuEntry, Traits
 
@@ -31,6 +31,7 @@ __all__ = ["Banner", "WebPlatform"]
 
 # Previews may be frequent: a send costs one small commit, and a browser gets the newest state only.
 NO_BANNER = Banner()
+REPLY = re.compile(r'<blockquote class="replied"[^>]*>[^<]*</blockquote>\n')  # web_render.quotation
 NONCE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 TRAITS = Traits(idempotent=True, private=(0.25, 4), group=(0.25, 4))
 
@@ -129,14 +130,17 @@ class WebPlatform:
 
     async def send(self, to: Address, piece: Piece, nonce: str) -> str:
         """The nonce is the message's id, so a repeat is the same message."""
-        await self._put(_card(to, piece, nonce, time.time()))
+        asked = await self._get(to, to.reply_to) if to.reply_to else None
+        reply = quotation(asked.body) if asked and asked.role == "person" else ""
+        await self._put(_card(to, piece, nonce, time.time(), reply))
         return nonce
 
     async def edit(self, to: Address, message: str, piece: Piece) -> None:
         card = await self._get(to, message)
         if card is None or card.removed:
             raise Gone(f"{to.chat} {message}")
-        await self._put(_card(to, piece, message, card.created), card)
+        reply = REPLY.match(card.body)
+        await self._put(_card(to, piece, message, card.created, reply[0] if reply else ""), card)
 
     async def remove(self, to: Address, message: str) -> None:
         card = await self._get(to, message)
@@ -181,14 +185,14 @@ def _turn_of(id: str) -> int:
     return int(id.partition(".")[0]) if NONCE.fullmatch(id) else 0
 
 
-def _card(to: Address, piece: Piece, id: str, created: float) -> Card:
-    """An answer is being made as long as it has a [Stop] button."""
+def _card(to: Address, piece: Piece, id: str, created: float, reply: str) -> Card:
+    """An answer is being made as long as it has a [Stop] button. `reply` quotes what it replies to."""
     buttons = tuple(tuple((button.label, button.id) for button in row) for row in piece.buttons)
     return Card(
         chat=to.chat.chat,
         id=id,
         role="bot",
-        body=(figure(piece.media) if piece.media else "") + piece.body,
+        body=reply + (figure(piece.media) if piece.media else "") + piece.body,
         created=created,
         media=piece.media.file if piece.media else "",
         mime=piece.media.mime if piece.media else "",

@@ -23,6 +23,7 @@ from bot.text import abridged, well_formed
 
 MARKDOWN_LIMIT = 100_000  # characters; beyond, a text is shown as it is: no model answers at such length
 THOUGHTS_LIMIT = 20_000  # characters
+QUOTED = 120  # characters of what an answer replies to
 MARKS_LIMIT = {"[": 4_000, "://": 500}  # the parser looks at pairs of these: its time grows with the square
 HIGHLIGHT_LIMIT = 8_000  # characters of one code block: 10 to 20 ms for Pygments
 REMEMBERED = 64  # texts that are growing at the same time
@@ -53,6 +54,13 @@ def figure(media: Media) -> str:
         return f"<figure>{player}</figure>\n"
     image = f'<img src="{source}" alt="{caption}" decoding="async">'
     return f'<figure><a href="{source}" target="_blank" rel="noopener">{image}</a></figure>\n'
+
+
+def quotation(text: str) -> str:
+    """The first words of the message that an answer replies to, as plain text; "" for none."""
+    words = " ".join(well_formed(text).split())
+    short = words if len(words) <= QUOTED else f"{words[:QUOTED].rstrip()}…"
+    return f'<blockquote class="replied" dir="auto">{escape(short)}</blockquote>\n' if words else ""
 
 
 def fold(thoughts: str, *, unfolded: bool) -> str:

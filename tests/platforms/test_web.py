@@ -6,6 +6,7 @@ import io
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -308,6 +309,21 @@ async def test_an_answer_is_one_card_however_often_it_is_sent_or_edited(stage: S
         assert stage.board.version == version
         card = stage.board.cards["chat1", "1.0.0.0"]
         assert (card.body, card.done, card.buttons) == ("<p>ab</p>\n", True, ((("Again", "b1"),),))
+
+
+async def test_an_answer_that_comes_later_quotes_what_it_replies_to(stage: Stage) -> None:
+    async with client(stage) as page:
+        await page.say("/later why are <foxes>\nred?" + " really" * 40)
+        to = replace(stage.address("chat1"), reply_to="message-0001")
+        await page.web.send(to, Piece("<p>a</p>\n"), "1.0.0.0")
+        quoted, _, answer = stage.board.cards["chat1", "1.0.0.0"].body.partition("\n")
+        assert "/later why are &lt;foxes&gt; red? really" in quoted and quoted.endswith("…</blockquote>")
+        assert answer == "<p>a</p>\n"
+        await page.web.edit(stage.address("chat1"), "1.0.0.0", Piece("<p>ab</p>\n"))
+        assert stage.board.cards["chat1", "1.0.0.0"].body == f"{quoted}\n<p>ab</p>\n"
+        for number, other in enumerate(("message-9999", "1.0.0.0"), 2):  # gone, or an answer: nothing to quote
+            await page.web.send(replace(to, reply_to=other), Piece("<p>c</p>\n"), f"{number}.0.0.0")
+            assert stage.board.cards["chat1", f"{number}.0.0.0"].body == "<p>c</p>\n"
 
 
 async def test_a_removed_message_is_gone(stage: Stage) -> None:

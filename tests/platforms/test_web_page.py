@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,19 @@ pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
 
 
 # --- talking -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_late_answer_quotes_its_question_which_is_not_copied_with_it(chromium: Browser, tmp_path: Path) -> None:
+    async with visit(chromium, tmp_path, permissions=["clipboard-read", "clipboard-write"]) as visitor:
+        page = await visitor.open()
+        said = await visitor.say(page, "/later why are foxes red?")
+        await visitor.say(page, "hello meanwhile")
+        to = replace(said.address, reply_to=said.id)
+        await visitor.web.send(to, visitor.web.layout("So that they are seen.")[0], "1.0.0.0")
+        await expect(page.locator(".bot .replied")).to_have_text("/later why are foxes red?")
+        await expect(page.locator("#announcer")).to_have_text("Magpie answered: So that they are seen.")
+        await page.click(".bot [data-action=copy]")
+        assert await page.evaluate("navigator.clipboard.readText()") == "So that they are seen."
 
 
 async def test_a_question_is_answered_and_a_reload_and_a_second_tab_show_the_same(

@@ -175,6 +175,9 @@ class TestPlaying:
                 player = page.locator(f"#log .bot {kind}")
                 await expect(player).to_have_count(1)
                 await until(page, f"document.querySelector('#log {kind}').readyState > 1")
+                assert (
+                    await player.evaluate("one => one.clientWidth") >= 320
+                )  # room for its controls, however small the film
                 assert await player.evaluate("one => one.duration") == pytest.approx(seconds, abs=0.2)
                 await player.evaluate("one => { one.muted = true; return one.play(); }")
                 await until(page, f"document.querySelector('#log {kind}').currentTime > 0.3")

@@ -73,9 +73,10 @@ function patch(body, html) {
   for (const old of shown.slice(fresh.length)) old.remove();
 }
 
-// What an answer says, without what was thought before it.
+// What an answer says, without what was thought before it and what it replies to.
+const BEFORE = ".thoughts, .replied";
 const said = (item) =>
-  [...item.querySelector(".body").children].filter((block) => !block.matches(".thoughts")).map((block) => block.innerText).join("\n");
+  [...item.querySelector(".body").children].filter((block) => !block.matches(BEFORE)).map((block) => block.innerText).join("\n");
 
 // --- recordings ---
 
@@ -330,7 +331,7 @@ export class Log {
 // As text and, where the browser can, with its form. Without https there is no clipboard API: the old way works there.
 async function copy(button, [source]) {
   const clone = source.cloneNode(true);
-  for (const other of clone.querySelectorAll(".bar, .thoughts")) other.remove();
+  for (const other of clone.querySelectorAll(`.bar, ${BEFORE}`)) other.remove();
   const box = make("div", { className: "unseen copied" }, clone);
   document.body.append(box);
   const text = clone.innerText.trim();
