@@ -134,7 +134,7 @@ async def house_on_discord(
         Simulator(script=script, first_token=first_token, per_token=per_token, picture=0.0) as models,
         magpie(directory, on_discord(server), with_glm(models), with_qwen(models), *environment) as page,
     ):
-        await server.wait_for(lambda: server.connected, ENOUGH)
+        await server.wait_for(lambda: server.connected and server.commands(), ENOUGH)
         yield DiscordHouse(server, models, page)
 
 

@@ -62,14 +62,44 @@ COMMANDS = (
     Command(name="model", help=phrases.HELP_MODEL, run=model, argument=phrases.ARG_MODEL, choices=model_names),
     Command(name="think", help=phrases.thinking.HELP, run=think, argument=phrases.thinking.ARGUMENT, choices=settings),
     Command(name="voice", help=phrases.voice.HELP, run=voice, argument=phrases.voice.ARGUMENT, choices=voices),
-    Command(name="image", help=phrases.HELP_IMAGE, run=image, argument=phrases.jobs.ARG_IMAGE, required=True),
-    Command(name="video", help=phrases.jobs.HELP_VIDEO, run=video, argument=phrases.jobs.ARG_VIDEO, required=True),
-    Command(name="later", help=phrases.jobs.HELP_LATER, run=later, argument=phrases.ARG_ASK, required=True),
+    Command(
+        name="image",
+        help=phrases.HELP_IMAGE,
+        run=image,
+        argument=phrases.jobs.ARG_IMAGE,
+        required=True,
+        attachment=phrases.ARG_PICTURE,
+    ),
+    Command(
+        name="video",
+        help=phrases.jobs.HELP_VIDEO,
+        run=video,
+        argument=phrases.jobs.ARG_VIDEO,
+        required=True,
+        attachment=phrases.ARG_PICTURE,
+    ),
+    Command(
+        name="later",
+        help=phrases.jobs.HELP_LATER,
+        run=later,
+        argument=phrases.ARG_ASK,
+        required=True,
+        attachment=phrases.ARG_FILE,
+    ),
     Command(name="tasks", help=phrases.jobs.HELP_TASKS, run=tasks),
     Command(name="task", help=phrases.jobs.HELP_TASK, run=task, argument=phrases.jobs.ARG_TASK, required=True),
-    Command(name="compare", help=phrases.compare.HELP, run=compare, argument=phrases.ARG_ASK, required=True),
+    Command(
+        name="compare",
+        help=phrases.compare.HELP,
+        run=compare,
+        argument=phrases.ARG_ASK,
+        required=True,
+        attachment=phrases.ARG_FILE,
+    ),
     Command(name="search", help=phrases.compare.HELP_SEARCH, run=search, argument=phrases.ARG_ASK, required=True),
-    Command(name="ask", help=phrases.HELP_ASK, run=ask, argument=phrases.ARG_ASK, required=True),
+    Command(
+        name="ask", help=phrases.HELP_ASK, run=ask, argument=phrases.ARG_ASK, required=True, attachment=phrases.ARG_FILE
+    ),
     Command(name="system", help=phrases.HELP_SYSTEM, run=system, argument=phrases.ARG_SYSTEM),
     Command(name="retry", help=phrases.HELP_RETRY, run=retry),
     Command(name="undo", help=phrases.HELP_UNDO, run=undo),
@@ -93,6 +123,7 @@ def menu(models: Models) -> tuple[MenuEntry, ...]:
             command.argument,
             command.required,
             _nearest(command.choices, models) if command.choices else None,
+            command.attachment,
         )
         for command in COMMANDS
     )

@@ -28,6 +28,7 @@ class Command:
     argument: Phrase | None = None
     required: bool = False
     choices: Callable[[Models], Sequence[str]] | None = None
+    attachment: Phrase | None = None
 
 
 async def reply(turn: Turn, phrase: Phrase | str, *before: Change, rows: Sequence[Sequence[Choice]] = ()) -> Parts:

@@ -8,13 +8,13 @@ import re
 from collections.abc import Sequence
 
 from bot.phrases import Phrase
-from bot.platforms.discord_read import JsonObject
+from bot.platforms.discord_read import ATTACHMENT, STRING, JsonObject
 from bot.platforms.discord_rest import Rest
 from bot.ports import Cursors, MenuEntry
 
 NOTE = "discord/commands"
 MOST_CHOICES, LONGEST_CHOICE, LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_VALUE = 25, 100, 100, 32, 6000
-CHAT_INPUT, STRING = 1, 3  # a command's and an option's type
+CHAT_INPUT = 1  # a command's type
 EVERY_PLACE = [0, 1]  # contexts: servers and the bot's private chats, not those between others
 CHINESE = ("zh-CN", "zh-TW")
 
@@ -29,14 +29,18 @@ def commands(menu: Sequence[MenuEntry]) -> list[JsonObject]:
 
 def _command(entry: MenuEntry) -> JsonObject:
     command: JsonObject = {"name": entry.name, "type": CHAT_INPUT, "contexts": EVERY_PLACE} | _described(entry.help)
+    options: list[JsonObject] = []
     if entry.argument is not None:
-        option: JsonObject = {"type": STRING, "name": _name(entry.argument.en), "required": entry.required}
-        option |= _described(entry.argument) | {"max_length": LONGEST_VALUE}
-        option |= {"name_localizations": {locale: _name(entry.argument.zh) for locale in CHINESE}}
-        if entry.choices is not None:
-            option["autocomplete"] = True
-        command["options"] = [option]
-    return command
+        option = _option(STRING, entry.argument) | {"required": entry.required, "max_length": LONGEST_VALUE}
+        options.append(option | ({"autocomplete": True} if entry.choices is not None else {}))
+    if entry.attachment is not None:  # Discord takes no file with a command that does not say so
+        options.append(_option(ATTACHMENT, entry.attachment) | {"required": False})
+    return command | ({"options": options} if options else {})
+
+
+def _option(kind: int, named: Phrase) -> JsonObject:
+    names = {locale: _name(named.zh) for locale in CHINESE}
+    return {"type": kind, "name": _name(named.en), "name_localizations": names} | _described(named)
 
 
 def _described(phrase: Phrase) -> JsonObject:

@@ -27,6 +27,7 @@ VERSION = 1
 DISCORD_EPOCH = 1_420_070_400.0  # 2015-01-01: the zero of a snowflake
 TOKEN_SECONDS = 15 * 60 - 15  # an interaction's token lives 15 minutes; the rest is for clocks that differ
 QUOTED = 2000  # characters of a quoted message, which has no more unless its author paid
+STRING, ATTACHMENT = 3, 11  # types of a command's option
 _SAID = (0, 19)  # message types: a message, a reply; all others are notes of Discord itself
 _VOICE = 1 << 13  # message flag
 _FOREVER = 10**9  # seconds
@@ -157,12 +158,16 @@ def changed(data: JsonObject, me: Me, place: Place) -> Event | None:
 
 
 def commanded(data: JsonObject, me: Me, place: Place) -> Event:
-    """A slash command as the text that a person would have typed."""
-    words = [str(option["value"]) for option in data["data"].get("options", ())]
+    """A slash command as the text that a person would have typed, and the files that came with it."""
+    options = data["data"].get("options") or ()
+    words = [str(option["value"]) for option in options if option.get("type") != ATTACHMENT]
+    sent = (data["data"].get("resolved") or {}).get("attachments") or {}
+    attached = [sent[option["value"]] for option in options if option.get("type") == ATTACHMENT]
     text = " ".join([f"/{data['data']['name']}", *words]).strip()
     application, token = snowflake(data["application_id"]), _matching(_TOKEN, data["token"])
     via = Via(application, token, moment(data["id"]) + TOKEN_SECONDS)
     body = _interaction(data, place) | {"kind": "command", "text": text, "via": str(via)}
+    body["files"] = _files({"attachments": attached})
     return _acted(data, me, place, data["id"], text, body)
 
 

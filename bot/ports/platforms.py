@@ -130,10 +130,12 @@ class Confiding(Protocol):
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
     """A command as native menus show it. `argument` names what follows it (None: nothing does), `required` or not;
-    `choices` gives what may follow, nearest to what was typed so far."""
+    `choices` gives what may follow, nearest to what was typed so far; `attachment` names the file that may come with it, for
+    menus that have to be told."""
 
     name: str
     help: Phrase
     argument: Phrase | None = None
     required: bool = False
     choices: Callable[[str], Sequence[str]] | None = None
+    attachment: Phrase | None = None

@@ -23,7 +23,13 @@ from tests.servers.discord_state import Channel
 MODELS = ("glm-4-flash", "glm-4-plus", "qwen-plus")
 MENU = (
     MenuEntry("help", Phrase("What I can do", "我会什么")),
-    MenuEntry("image", Phrase("Draw a picture", "画一张图"), Phrase("[WxH] prompt", "[宽x高] 描述"), required=True),
+    MenuEntry(
+        "image",
+        Phrase("Draw a picture", "画一张图"),
+        Phrase("[WxH] prompt", "[宽x高] 描述"),
+        required=True,
+        attachment=Phrase("picture", "图片"),
+    ),
     MenuEntry(
         "model",
         Phrase("Choose the model", "选择模型"),

@@ -10,8 +10,9 @@ from bot.messages import Address, Button, ChatKey, Media, Piece
 from bot.platforms.discord import DiscordPlatform
 from tests.platforms.discord_house import MENU, House, Notes, address, house
 from tests.servers.discord import DiscordServer
+from tests.servers.discord_commands import ATTACHMENT
 from tests.servers.discord_interactions import DEFERRED, DEFERRED_UPDATE, MESSAGE
-from tests.servers.discord_state import Channel, Interaction, User
+from tests.servers.discord_state import Channel, Interaction, Upload, User
 
 COMMANDS = "PUT /applications/{application}/commands"
 SEND, EDIT = "POST /channels/{channel}/messages", "PATCH /channels/{channel}/messages/{message}"
@@ -57,8 +58,10 @@ async def test_commands_are_registered_once_in_both_languages(server: DiscordSer
     assert list(names) == [entry.name for entry in MENU]
     assert names["help"]["description"] == "What I can do"
     assert names["help"]["description_localizations"]["zh-CN"] == "我会什么"
-    [option] = names["image"]["options"]
-    assert (option["name"], option["required"]) == ("prompt", True)
+    prompt, picture = names["image"]["options"]
+    assert (prompt["name"], prompt["required"]) == ("prompt", True)
+    assert (picture["name"], picture["type"], picture["required"]) == ("picture", ATTACHMENT, False)
+    assert picture["name_localizations"]["zh-CN"] == "图片"
 
 
 async def test_a_command_is_committed_then_deferred(
@@ -70,6 +73,16 @@ async def test_a_command_is_committed_then_deferred(
     assert (event.event, event.joins, event.author) == (str(interaction.id), "", str(ann.id))
     assert event.at == pytest.approx(interaction.created, abs=0.01)
     assert (message.text, message.address.reply_to, message.address.group) == ("/image 512x512 a red fox", "", True)
+
+
+async def test_a_file_comes_with_a_command(home: House, server: DiscordServer, general: Channel, ann: User) -> None:
+    red = Upload(filename="red.png", data=PNG)
+    interaction = server.slash(general, ann, "image", {"picture": red, "prompt": "make it blue"})
+    assert await answered(server, interaction) == DEFERRED
+    [message] = home.messages()
+    [file] = message.attachments
+    assert (message.text, file.kind, file.name, file.size) == ("/image make it blue", "image", "red.png", len(PNG))
+    assert await home.platform.fetch(file, 1000) == PNG
 
 
 async def test_its_first_piece_takes_the_place_of_thinking(

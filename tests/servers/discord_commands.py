@@ -5,16 +5,17 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from tests.servers.discord_checks import ApiError, Form
-from tests.servers.discord_state import JsonObject
+from tests.servers.discord_state import Attachment, JsonObject
 
 MAX_COMMANDS, MAX_OPTIONS, MAX_CHOICES = 100, 25, 25
 CHAT_INPUT = 1
-SUB_COMMAND, SUB_COMMAND_GROUP, STRING, INTEGER, BOOLEAN, USER, NUMBER = 1, 2, 3, 4, 5, 6, 10
+SUB_COMMAND, SUB_COMMAND_GROUP, STRING, INTEGER, BOOLEAN, USER, NUMBER, ATTACHMENT = 1, 2, 3, 4, 5, 6, 10, 11
 PYTHON_TYPES: Mapping[int, tuple[type, ...]] = {
     STRING: (str,),
     INTEGER: (int,),
     BOOLEAN: (bool,),
     NUMBER: (int, float),
+    ATTACHMENT: (Attachment,),
 }
 
 
@@ -168,5 +169,8 @@ def _typed(option: JsonObject, value: object, focused: bool) -> JsonObject:
             option.get("max_length") or 6000
         ):
             raise ValueError(f"the option {option['name']} is too short or too long")
-    typed: JsonObject = {"name": option["name"], "type": kind, "value": value if kind in PYTHON_TYPES else str(value)}
+    if isinstance(value, Attachment):  # the file itself stands apart, among what is resolved
+        value = value.id
+    told = value if kind in PYTHON_TYPES and kind != ATTACHMENT else str(value)
+    typed: JsonObject = {"name": option["name"], "type": kind, "value": told}
     return typed | {"focused": True} if focused else typed

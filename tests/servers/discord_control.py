@@ -19,11 +19,12 @@ from tests.servers.discord_gateway import DISPATCH, HEARTBEAT, HEARTBEAT_ACK, Fr
 from tests.servers.discord_state import Channel, JsonObject, Message, Upload, User
 from tests.servers.discord_view import Shown
 
-HELP = """Play the users ann and bob, for example:
+HELP = """Play the users ann, bob and mei (whose client speaks Chinese), for example:
   curl -d '{{"channel": "ann", "user": "ann", "text": "hello"}}' {url}/message      a private chat; prints the ids
   curl -d '{{"channel": "general", "user": "bob", "text": "hi", "mention": true}}' {url}/message
       its files: "files": ["/path/of/one.pdf"]; a voice message: "voice": "/path/of/one.ogg", "seconds": 3
   curl -d '{{"channel": "general", "user": "bob", "name": "help"}}' {url}/slash     its options: "options": {{"name": "value"}}
+      its files: "files": {{"picture": "/path/of/one.png"}}
   curl -d '{{"message": 7, "button": "Stop", "user": "ann"}}' {url}/press
   curl -d '{{"message": 7, "text": "hello again"}}' {url}/edit
   curl {url}/channel/general     what is seen there now;  {url}/log"""
@@ -69,7 +70,8 @@ class Control:
 
     def slash(self, body: JsonObject) -> JsonObject:
         channel, user = self._channel(body["channel"]), self._user(body["user"])
-        return {"id": str(self.server.slash(channel, user, body["name"], body.get("options")).id)}
+        options = {**body.get("options", {}), **{name: _upload(path) for name, path in body.get("files", {}).items()}}
+        return {"id": str(self.server.slash(channel, user, body["name"], options).id)}
 
     def press(self, body: JsonObject) -> JsonObject:
         message, user = self._message(body["message"]), self._user(body["user"])
@@ -167,9 +169,10 @@ async def _serve(port: int, token: str, shards: int) -> None:
         on_frame=_print_frame,
     )
     await server.start(Control(server).routes())
-    ann, bob = server.user("ann"), server.user("bob")
-    server.channel(server.guild("house", members=[ann, bob]), "general")
+    ann, bob, mei = server.user("ann"), server.user("bob"), server.user("mei", locale="zh-CN")
+    server.channel(server.guild("house", members=[ann, bob, mei]), "general")
     server.dm(ann)
+    server.dm(mei)
     print(f"DISCORD_API_URL={server.api_url} DISCORD_BOT_TOKEN={token}", flush=True)
     for channel in server.world.channels.values():
         print(f"channel {channel.name}: {channel.id}", flush=True)

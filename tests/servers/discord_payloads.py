@@ -261,7 +261,7 @@ def interaction_payload(world: World, interaction: Interaction) -> JsonObject:
         "data": interaction.data,
         "channel_id": str(channel.id),
         "channel": channel_payload(world, channel) | {"permissions": PERMISSIONS},
-        "locale": "en-US",
+        "locale": interaction.user.locale,
         "app_permissions": PERMISSIONS,
         "attachment_size_limit": MAX_UPLOAD_BYTES,
         "entitlements": [],

@@ -40,6 +40,7 @@ class User:
     id: int
     name: str
     bot: bool = False
+    locale: str = "en-US"  # of their client; interactions alone tell it
 
     @property
     def mention(self) -> str:

@@ -9,7 +9,7 @@ from tests.servers.discord_commands import chosen
 from tests.servers.discord_gateway import GUILDS
 from tests.servers.discord_interactions import Interactions
 from tests.servers.discord_messages import Messages
-from tests.servers.discord_payloads import channel_payload, guild_payload
+from tests.servers.discord_payloads import attachment_payload, channel_payload, guild_payload
 from tests.servers.discord_rest import Rest
 from tests.servers.discord_state import (
     AUTOCOMPLETE,
@@ -39,8 +39,8 @@ class Users:
         self.messages = messages
         self.interactions = interactions
 
-    def user(self, name: str, *, bot: bool = False) -> User:
-        user = User(self.world.new_id(), name, bot)
+    def user(self, name: str, *, bot: bool = False, locale: str = "en-US") -> User:
+        user = User(self.world.new_id(), name, bot, locale)
         self.world.users[user.id] = user
         return user
 
@@ -164,8 +164,15 @@ class Users:
     def slash(
         self, channel: Channel, user: User, name: str, options: Mapping[str, object] | None = None
     ) -> Interaction:
-        """`/name` with `options`, as registered by the bot; subcommands follow the name after a space."""
-        return self.interactions.begin(SLASH, user, channel, self._chosen(channel, name, options or {}))
+        """`/name` with `options`, as registered by the bot; subcommands follow the name after a space; files are `Upload`s."""
+        given = dict(options or {})
+        sent: JsonObject = {}
+        for option, value in given.items():
+            if isinstance(value, Upload):
+                [attached] = self.world.attach(channel, (_typed(value),))
+                given[option], sent[str(attached.id)] = attached, attachment_payload(self.world, attached)
+        data = self._chosen(channel, name, given) | ({"resolved": {"attachments": sent}} if sent else {})
+        return self.interactions.begin(SLASH, user, channel, data)
 
     def type_ahead(
         self, channel: Channel, user: User, name: str, option: str, typed: str, others: Mapping[str, object]

@@ -25,6 +25,7 @@ from tests.product import (
     with_glm,
     with_qwen,
 )
+from tests.servers.discord_state import Upload
 from tests.servers.telegram import TelegramServer, picture
 
 # --- pictures ----------------------------------------------------------------------------------------------------------
@@ -236,6 +237,18 @@ async def test_discord_shows_pictures_videos_and_later_answers(tmp_path: Path) -
         await ann.ask("/later why?")
         await ann.hears(6)
         assert ann.texts[-1] == "You said: why?"
+
+
+async def test_on_discord_a_picture_comes_with_the_slash_command(tmp_path: Path) -> None:
+    async with house_on_discord(tmp_path) as here:
+        ann = here.member()
+        red = Upload(filename="red.png", data=picture(640, 480))
+        changed = await ann.slash("image", description="make it blue", picture=red)
+        assert (changed.content, len(changed.attachments)) == ("make it blue", 1)
+        [asked] = [call for call in here.models.log if call.body]
+        assert (asked.model, pictures(asked)) == ("qwen-image-edit-plus", 1)
+        film = await ann.slash("video", description="it moves", picture=red)
+        assert film.attachments[0].filename.endswith(".mp4")
 
 
 async def test_on_discord_an_answer_for_later_replies_to_what_announced_it(tmp_path: Path) -> None:
