@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot import phrases
-from bot.commands.wishes import Kind, NamelessModel, Wish, fitting
+from bot.commands.wishes import Kind, NamelessModel, Wish, scaled
 from bot.conversation import context
 from bot.conversation.asking import Asking, Parts
 from bot.conversation.questions import MAX_PICTURES, Declined, is_picture
@@ -106,7 +106,7 @@ async def _fitted(desk: Asking, card: ModelCard, name: str) -> str:
     if card.sides is None:
         return name
     size = await desk.files.picture_size(name)
-    wanted = fitting(card.sides, *size)
+    wanted = scaled(card.sides, *size)
     if wanted is None:
         (low, high), (width, height) = card.sides, size
         raise Declined(phrases.jobs.SIDES.format(model=card.name, low=low, high=high, width=width, height=height))

@@ -173,7 +173,7 @@ def shaped(card: ModelCard, shape: str) -> str:
     return f"{width}x{height}" if _within(card.size_rule, width, height) else ""
 
 
-def fitting(sides: tuple[int, int], width: int, height: int) -> tuple[int, int] | None:
+def scaled(sides: tuple[int, int], width: int, height: int) -> tuple[int, int] | None:
     """The size nearest to a picture's that has its shape, and sides within these; None: there is none."""
     low, high = sides
     scale = max(1.0, low / min(width, height))

@@ -40,8 +40,12 @@ def check_picture_request(body: Json) -> tuple[str, int, int]:
 
 def check_film_request(body: Json) -> tuple[str, int, int, int]:
     """Prompt, width and height in pixels, seconds. Raises Refusal."""
-    model_of(body, "video")
+    name = model_of(body, "video").name
     prompt, picture = body.get("prompt"), body.get("image_url")
+    if name.endswith("-image") and not picture:
+        raise error("1213", "image_url")
+    if name.endswith("-text") and picture:
+        raise error("1210", message="模型不支持图片输入")
     if prompt is not None and not isinstance(prompt, str):
         raise error("1214", "prompt")
     if not (prompt and prompt.strip()) and not picture:
@@ -53,14 +57,15 @@ def check_film_request(body: Json) -> tuple[str, int, int, int]:
             raise error("1210", message="图片输入格式/解析错误")
     check_ids(body)
     check_flags(body, "with_audio")
-    for name, allowed in (("quality", ("speed", "quality")), ("fps", (30, 60)), ("duration", (5, 10))):
-        if body.get(name) is not None and body[name] not in allowed:
-            raise error("1214", name)
+    lengths = (4,) if name.startswith("vidu2") else (5,) if name.startswith("viduq1") else (5, 10)
+    for field, allowed in (("quality", ("speed", "quality")), ("fps", (30, 60)), ("duration", lengths)):
+        if body.get(field) is not None and body[field] not in allowed:
+            raise error("1214", field)
     size = body.get("size") or "1280x720"
     if size not in FILM_SIZES:
         raise error("1214", "size")
     width, height = parse_size(size, "x") or (0, 0)
-    return prompt or "", width, height, body.get("duration") or 5
+    return prompt or "", width, height, body.get("duration") or lengths[0]
 
 
 async def check_sound(body: Json, uploads: Sequence[Upload]) -> float:

@@ -54,6 +54,7 @@ GLM: dict[str, Model] = dict(
         *_models("glm-4v-flash", Model(window=16 * K, output=1 * K, sees=True)),
         *_models("cogview-3-flash cogview-4 cogview-4-250304 glm-image", Model(kind="image")),
         *_models("cogvideox-flash cogvideox-2 cogvideox-3", Model(kind="video")),
+        *_models("viduq1-text viduq1-image vidu2-image", Model(kind="video")),
         *_models("glm-asr-2512", Model(kind="hear")),
         *_models("glm-tts", Model(kind="speak")),
     ]

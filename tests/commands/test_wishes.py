@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.wishes import MOST, RATIOS, Kind, Wish, counted, fitting, shape_of, shaped, sized, suited, worded
+from bot.commands.wishes import MOST, RATIOS, Kind, Wish, counted, scaled, shape_of, shaped, sized, suited, worded
 from bot.conversation.questions import Declined
 from bot.ports import ModelCard
 from tests.conversations import GLM_IMAGE, GLM_VIDEO, QWEN_EDIT, QWEN_IMAGE
@@ -175,7 +175,7 @@ def test_a_picture_is_scaled_into_what_a_model_takes_or_nothing_can_be_done(
     low: int, more: int, width: int, height: int
 ) -> None:
     high = low + more
-    found = fitting((low, high), width, height)
+    found = scaled((low, high), width, height)
     if low <= min(width, height) and max(width, height) <= high:
         assert found == (width, height), "it fits"
     elif found is None:
@@ -186,9 +186,9 @@ def test_a_picture_is_scaled_into_what_a_model_takes_or_nothing_can_be_done(
 
 
 def test_a_small_picture_grows_and_a_large_one_shrinks() -> None:
-    assert fitting((384, 3072), 100, 80) == (480, 384)
-    assert fitting((360, 2000), 2048, 1024) == (2000, 1000)
-    assert fitting((384, 3072), 2000, 100) is None
+    assert scaled((384, 3072), 100, 80) == (480, 384)
+    assert scaled((360, 2000), 2048, 1024) == (2000, 1000)
+    assert scaled((384, 3072), 2000, 100) is None
 
 
 def test_a_long_description_is_refused_where_its_vendor_refuses_it_and_else_remarked_on() -> None:

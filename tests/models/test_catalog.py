@@ -53,6 +53,25 @@ def test_what_costs_money_at_the_vendor_has_a_price() -> None:
     }
 
 
+def test_it_knows_what_the_vendors_offer_a_chat() -> None:
+    """As their price lists stood on 2026-11-22: chat, vision, pictures, videos, speech."""
+    glm = (
+        "glm-5.3 glm-5.3-flash glm-5.2 glm-5.1 glm-5-turbo glm-5 glm-4.7 glm-4.6 glm-4.5-air glm-4.7-flash glm-4.7-flashx "
+        "glm-4-flash-250414 glm-4-flashx-250414 glm-4-air-250414 glm-4-plus glm-5v-turbo glm-4.6v glm-4.6v-flash "
+        "glm-4.1v-thinking-flash glm-4v-flash cogview-3-flash cogview-4-250304 glm-image cogvideox-flash cogvideox-2 "
+        "cogvideox-3 viduq1-text viduq1-image vidu2-image glm-asr-2512 glm-tts"
+    )
+    qwen = (
+        "qwen3.8-max-preview qwen3.7-max qwen3-max qwen3.6-plus qwen3.5-plus qwen3.8-flash qwen3.7-flash qwen3.5-flash "
+        "qwen-plus qwen-max qwen-turbo qwen-flash qwen-long qwen3-vl-plus qwen3-vl-flash qwen-vl-max qwen-vl-plus "
+        "qwen3-asr-flash qwen3-tts-flash qwen-image-plus qwen-image-max z-image-turbo wan2.6-t2i wan2.2-t2i-flash qwen-image-edit "
+        "wan2.6-t2v wan2.6-i2v"
+    )
+    cards = catalog.load()
+    assert {name for name in glm.split() if name not in cards or cards[name].vendor != "glm"} == set()
+    assert {name for name in qwen.split() if name not in cards or cards[name].vendor != "qwen"} == set()
+
+
 def test_the_simulator_knows_every_model_by_the_same_abilities() -> None:
     for card in catalog.load().values():
         known = (simulated.GLM if card.vendor == "glm" else simulated.DASHSCOPE)[card.name]

@@ -8,10 +8,12 @@ import pytest
 
 from bot.errors import ModelError, Trouble, Unreadable
 from bot.messages import Finish, Usage
+from bot.models import catalog
 from bot.models.vendor import Linked
 from bot.models.zhipu import Zhipu
 from bot.models.zhipu_errors import FAILED
-from bot.ports import Line, ModelCard, Order
+from bot.models.zhipu_read import later
+from bot.ports import Line, ModelCard, Order, Source
 from bot.simulator import Fault, Reply
 from tests.models.rig import Shelf, png, recorded
 from tests.models.zhipu_rig import CHATS, DRAWS, DRAWS_LATER, FILMS, chat, open_glm, picture, video
@@ -49,6 +51,13 @@ async def test_marks_are_taken_out_of_a_later_answer_and_its_thoughts_left_out()
     async with open_glm() as glm:
         glm.sim.say(Reply(text="<think>hm</think>It is <|begin_of_box|>42<|end_of_box|> [ref_1].", thought="so"))
         assert (await glm.made(chat(think=True))).text == "It is 42 [1]."
+
+
+def test_a_later_answer_tells_what_it_rests_on() -> None:
+    page = {"title": "Sky", "link": "https://example.org/sky", "refer": "ref_1"}
+    body = {"choices": [{"message": {"content": "Blue [ref_1]."}, "finish_reason": "stop"}], "web_search": [page]}
+    text, sources, _ = later(body, "glm-4.7")
+    assert (text, sources) == ("Blue [1].", (Source(1, "Sky", "https://example.org/sky"),))
 
 
 async def test_a_later_answer_sees_pictures() -> None:
@@ -205,6 +214,19 @@ async def test_a_video_that_the_vendor_refuses_costs_nothing(asked: dict[str, ob
 
 
 # --- what may go wrong -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["viduq1-text", "viduq1-image", "vidu2-image"])
+async def test_the_others_film_at_their_own_size_from_words_or_from_a_picture(name: str) -> None:
+    card = catalog.load()[name]
+    async with open_glm() as glm:
+        glm.shelf.pictures["0"] = png(64, 48)
+        order = video(card=card, picture="0" if card.animates else "", seconds=card.seconds[0])
+        assert (await glm.made(order)).links
+        assert glm.sim.log[0].body["size"] is None
+        other = await glm.refused(video(card=card, picture="" if card.animates else "0"))
+        assert other.trouble is Trouble.BAD_REQUEST and other.unbilled
+
 
 ORDERS: list[Order] = [chat(), picture(card=DRAWS_LATER), video()]
 
