@@ -64,8 +64,8 @@ def test_it_knows_what_the_vendors_offer_a_chat() -> None:
     qwen = (
         "qwen3.8-max-preview qwen3.7-max qwen3-max qwen3.6-plus qwen3.5-plus qwen3.8-flash qwen3.7-flash qwen3.5-flash "
         "qwen-plus qwen-max qwen-turbo qwen-flash qwen-long qwen3-vl-plus qwen3-vl-flash qwen-vl-max qwen-vl-plus "
-        "qwen3-asr-flash qwen3-tts-flash qwen-image-plus qwen-image-max z-image-turbo wan2.6-t2i wan2.2-t2i-flash qwen-image-edit "
-        "wan2.6-t2v wan2.6-i2v"
+        "qwen3-asr-flash qwen3-tts-flash qwen-image-plus qwen-image-max z-image-turbo wan2.6-t2i wan2.2-t2i-flash "
+        "qwen-image-edit wan2.6-t2v wan2.6-i2v"
     )
     cards = catalog.load()
     assert {name for name in glm.split() if name not in cards or cards[name].vendor != "glm"} == set()
