@@ -72,8 +72,10 @@ def _cancel_latest(chat: str, person: str, cancelled: Piece | None, now: float) 
 
 def _rewrite_lines(jobs: Sequence[Record], cancelled: Piece | None) -> Transaction[None]:
     """What waits for their results, buttons and all, says that none will come."""
-    for job in jobs if cancelled else ():
-        yield OUTBOX["rewrite_last"], {"turn": job["id"], "piece": dump_piece(cancelled)}
+    if cancelled is not None:
+        piece = dump_piece(cancelled)
+        for job in jobs:
+            yield OUTBOX["rewrite_last"], {"turn": job["id"], "piece": piece}
 
 
 def _reply(worker: str, chat: str, reply: Replying, done: Overtaken, now: float) -> Transaction[Overtaken]:
