@@ -358,7 +358,11 @@ class Conversation:
     async def ends(self, result: WorkResult, state: JobState = JobState.DONE) -> Answer:
         """The oldest work in the background ends so."""
         [job], _ = await self.store.claim_jobs(1)
-        await self.store.end_job(job, state, result.dump(), cost=result.cost)
+        if cost := result.cost:
+            await self.store.reserve(
+                turn=job.id, chat=job.chat, model=job.model, cost=cost, day="2026-11-22", limit=10**9, job=job.fence
+            )
+        await self.store.end_job(job, state, result.dump(), cost=cost)
         return await self.hears()
 
     async def works(self) -> Answer:

@@ -36,6 +36,7 @@ orders = st.builds(
 results = st.builds(
     WorkResult,
     text=words,
+    sources=st.lists(st.tuples(whole, words, words), max_size=3).map(tuple),
     files=st.lists(st.tuples(words, words), max_size=3).map(tuple),
     links=st.lists(words, max_size=3).map(tuple),
     missing=whole,
@@ -62,6 +63,11 @@ def test_an_order_follows_its_chat(order: WorkOrder, chat: ChatKey) -> None:
 @given(results)
 def test_a_result_reads_as_it_was_written(result: WorkResult) -> None:
     assert WorkResult.load(result.dump()) == result
+
+
+def test_a_result_that_was_written_before_it_had_sources_is_read() -> None:
+    old = {name: value for name, value in json.loads(WorkResult(text="so").dump()).items() if name != "sources"}
+    assert WorkResult.load(json.dumps(old)) == WorkResult(text="so")
 
 
 def test_no_result_yet_reads_as_an_empty_one() -> None:

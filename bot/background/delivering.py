@@ -12,7 +12,7 @@ from bot import phrases
 from bot.background.steps import BUDGET, DEADLINE, LOST_FILE, NO_MODEL
 from bot.commands.reordering import others
 from bot.conversation import context
-from bot.conversation.asking import SPOKEN, Asking, Parts, Request
+from bot.conversation.asking import SPOKEN, Asking, Parts, Request, sources_told
 from bot.conversation.context import Question
 from bot.errors import Trouble
 from bot.messages import (
@@ -33,7 +33,7 @@ from bot.messages import (
 )
 from bot.messages.orders import WorkOrder, WorkResult
 from bot.phrases import Phrase
-from bot.ports import Entry, Job, JobState, ModelCard
+from bot.ports import Entry, Job, JobState, ModelCard, Source
 
 LONGEST_CAPTION = 120
 LONGEST_WHY = 200
@@ -99,6 +99,7 @@ class _End:
         yield Text(text)
         if cut:
             yield Text(context.marked(text, self._to(phrases.CUT)))
+        yield from sources_told([Source(*one) for one in self.result.sources], text, self.turn.language)
         if self.entry is not None:
             yield Answered(text=text, question=self.entry.id, moves=False)
         yield self._finished(Finish.CUT if cut else Finish.STOP)

@@ -28,6 +28,8 @@ from bot.ports import (
     Offers,
     PicturePrompt,
     Prompt,
+    Source,
+    Sources,
     Submitted,
     VideoPrompt,
     Works,
@@ -243,14 +245,17 @@ class Steps:
     async def _streamed(self, prompt: Prompt) -> Made:
         """Of a vendor that answers nothing later: the answer is read to its end here, and after a crash asked for again."""
         written: list[str] = []
+        sources: tuple[Source, ...] = ()
         finished = Finished(reason=Finish.CUT, model=prompt.card.name)
         async with aclosing(self._models.chat(prompt.card).generate(prompt)) as parts:
             async for part in parts:
                 if isinstance(part, Text):
                     written.append(part.delta)
+                elif isinstance(part, Sources):
+                    sources += part.found
                 elif isinstance(part, Finished):
                     finished = part
-        return Made(finished=finished, text="".join(written))
+        return Made(finished=finished, text="".join(written), sources=sources)
 
     # --- looking after it ----------------------------------------------------------------------------------------------
 
@@ -286,6 +291,7 @@ class Steps:
         cost = finished.cost or (None if finished.usage.estimated else 0)
         result = WorkResult(
             text=made.text,
+            sources=tuple((one.number, one.title, one.url) for one in made.sources),
             files=tuple(kept),
             links=tuple(one.link for one in made.files if one.link),
             missing=made.missing,

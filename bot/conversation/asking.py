@@ -266,7 +266,7 @@ class Asking:
             retry = Choice(phrases.RETRY.to(language), again)
             end = replace(finished, reason=Finish.FAILED)
             return [Text(phrase.to(language)), *self.offers(turn, request, answering.card, retry), end]
-        sources = _sources(answering, language)
+        sources = sources_told(answering.sources, said, language)
         if finished.reason not in (Finish.CUT, Finish.LENGTH):
             return [*sources, *self._kept(request, said), finished]
         mark = phrases.CUT if finished.reason is Finish.CUT else phrases.LENGTH
@@ -332,15 +332,16 @@ def _written(history: Sequence[Entry]) -> list[str]:
     return [entry.text for entry in history if entry.role == "user"]
 
 
-def _sources(answering: Answering, language: Language) -> list[Text]:
-    """The pages that the answer rests on, each once, under all the numbers that it had; first those that the answer names."""
+def sources_told(sources: Sequence[Source], said: str, language: Language) -> list[Text]:
+    """What stands under an answer: the pages that it rests on, each once, under all the numbers that it had; first those that
+    it names."""
     pages: dict[str, list[Source]] = {}
-    for source in answering.sources:
+    for source in sources:
         if source.url.startswith(("https://", "http://")):
             pages.setdefault(source.url, []).append(source)
     if not pages:
         return []
-    named = [any(f"[{one.number}]" in answering.said for one in page) for page in pages.values()]
+    named = [any(f"[{one.number}]" in said for one in page) for page in pages.values()]
     best = sorted(zip(named, pages.values(), strict=True), key=lambda one: not one[0])[:MOST_SOURCES]
     lines = [
         f"{''.join(f'[{number}]' for number in dict.fromkeys(one.number for one in page))} "

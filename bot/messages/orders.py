@@ -60,10 +60,12 @@ class WorkOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkResult:
-    """What came of it. `files` are names of kept ones with their mime types; `links` stand for videos too large to keep;
+    """What came of it. `files` are names of kept ones with their mime types; `sources` are pages that the text rests on, each
+    with its number in it, title and address; `links` stand for videos too large to keep;
     `error` is a Trouble's value or a word of ours, `vendor_message` for the owner."""
 
     text: str = ""
+    sources: tuple[tuple[int, str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     links: tuple[str, ...] = ()
     missing: int = 0
@@ -85,6 +87,7 @@ class WorkResult:
             kept = json.loads(text) if text else {}
             kept["files"] = tuple((name, mime) for name, mime in kept.get("files", ()))
             kept["links"] = tuple(kept.get("links", ()))
+            kept["sources"] = tuple((number, title, url) for number, title, url in kept.get("sources", ()))
             return cls(**kept)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Unreadable(f"a result: {error}") from error

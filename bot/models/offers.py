@@ -157,6 +157,7 @@ class Offered:
         return Made(
             finished=linked.finished,
             text=linked.text,
+            sources=linked.sources,
             files=tuple(files),
             missing=linked.missing + len(lost),
             why=linked.why or (str(lost[0]) if lost else ""),

@@ -10,17 +10,19 @@ from yarl import URL
 
 from bot.errors import Trouble
 from bot.messages import Finished, Text, Thought, Usage
-from bot.ports import Hit, ModelCard, Order, Prompt, Sources, SpeechPrompt, ToolCall
+from bot.ports import Hit, ModelCard, Order, Prompt, Source, Sources, SpeechPrompt, ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """What came of an order, as the vendor gives it: a text, or links that expire. `host` is the vendor's own address, whose
-    links are trusted; `missing` of several pictures were not made, and `why`. `finished.usage` counts what the vendor bills."""
+    """What came of an order, as the vendor gives it: a text and what it rests on, or links that expire. `host` is the vendor's
+    own address, whose links are trusted; `missing` of several pictures were not made, and `why`. `finished.usage` counts what
+    the vendor bills."""
 
     finished: Finished
     host: URL
     text: str = ""
+    sources: tuple[Source, ...] = ()
     links: tuple[str, ...] = ()
     missing: int = 0
     why: str = ""

@@ -173,10 +173,10 @@ class Zhipu:
             return None
         if card.kind == "chat":
             try:
-                text, finished = later(answer, card.name)
+                text, sources, finished = later(answer, card.name)
             except RAISED as error:
                 raise empty(card.name, task, f"an answer of another shape: {error!r}"[:500]) from error
-            return Linked(finished=finished, host=self._host, text=text)
+            return Linked(finished=finished, host=self._host, text=text, sources=sources)
         made = links(answer, "video_result" if card.kind == "video" else "image_result")
         request_id = str(answer.get("request_id") or task)
         if not made:

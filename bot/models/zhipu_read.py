@@ -58,7 +58,7 @@ async def parts(chunks: AsyncGenerator[Any, None], model: str) -> AsyncGenerator
     for part in text.end():
         yield part
     if sources := pages.sources():
-        yield sources
+        yield Sources(sources)
     finish = FINISHES.get(reason, Finish.STOP) if reason else Finish.CUT
     asked = calls.whole() if finish is Finish.TOOLS else []
     if finish is Finish.TOOLS and not asked:  # half a call: nothing may run
@@ -69,8 +69,9 @@ async def parts(chunks: AsyncGenerator[Any, None], model: str) -> AsyncGenerator
     yield Finished(reason=finish, usage=usage, model=model, request_id=request_id, code=code)
 
 
-def later(body: Mapping[str, Any], model: str) -> tuple[str, Finished]:
-    """The text of an answer that was asked for earlier. Raises ModelError where there is none, and MALFORMED."""
+def later(body: Mapping[str, Any], model: str) -> tuple[str, tuple[Source, ...], Finished]:
+    """The text of an answer that was asked for earlier, and what it rests on. Raises ModelError where there is none, and
+    MALFORMED."""
     request_id = str(body.get("request_id") or body.get("id") or "")
     choice = body["choices"][0]
     message = choice.get("message") or {}
@@ -91,7 +92,9 @@ def later(body: Mapping[str, Any], model: str) -> tuple[str, Finished]:
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
     counted = usage_of(usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
     finished = Finished(reason=finish, usage=counted or Usage(estimated=True), model=model, request_id=request_id)
-    return text, finished
+    pages = _Pages()
+    pages.feed(body.get("web_search"))
+    return text, pages.sources(), finished
 
 
 def state(body: Mapping[str, Any], model: str) -> bool:
@@ -182,8 +185,8 @@ class _Pages:
             title = _line(page.get("title")) or _line(page.get("media")) or url
             self._found[url] = Source(number, title, url)
 
-    def sources(self) -> Sources | None:
-        return Sources(tuple(sorted(self._found.values(), key=lambda one: one.number))) if self._found else None
+    def sources(self) -> tuple[Source, ...]:
+        return tuple(sorted(self._found.values(), key=lambda one: one.number))
 
 
 def _pages(results: object) -> Iterator[Mapping[str, Any]]:

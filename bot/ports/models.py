@@ -201,11 +201,12 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What came of an order. `missing`: so many of several pictures were not drawn, and `why` in the vendor's words. `finished`
-    tells what it cost: only what was made."""
+    """What came of an order. `sources` are the pages that the text rests on; `missing`: so many of several pictures were not
+    drawn, and `why` in the vendor's words. `finished` tells what it cost: only what was made."""
 
     finished: Finished
     text: str = ""
+    sources: tuple[Source, ...] = ()
     files: tuple[Fetched, ...] = ()
     missing: int = 0
     why: str = ""

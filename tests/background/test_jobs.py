@@ -21,7 +21,7 @@ from bot.background.jobs import Pauses
 from bot.errors import StorageError, Trouble, Unreadable
 from bot.messages import ChatKey, Finish
 from bot.messages.orders import WorkOrder
-from bot.ports import Job, JobState, PicturePrompt, Prompt, VideoPrompt
+from bot.ports import Job, JobState, PicturePrompt, Prompt, Source, Sources, VideoPrompt
 from storage.jobs import JOBS
 from storage.store import Database
 from storage.transaction import Making, Steps, Transaction, Value
@@ -124,6 +124,17 @@ async def test_where_the_vendor_answers_nothing_later_the_answer_is_read_to_its_
         result = result_of(job)
         assert (job.state, result.text, result.error, result.cost) == (JobState.DONE, "It is a cat.", "", 40)
         assert (result.prompt, result.completion, await life.spent()) == (3, 4, 40)
+
+
+async def test_the_pages_that_an_answer_rests_on_are_kept_with_it(url: str, vendor: Vendor) -> None:
+    page = Source(1, "Cats", "https://example.org/cats")
+    vendor.parts = streamed("It is a cat [1].")
+    vendor.parts.insert(2, Sources((page,)))
+    vendor.looks.append(replace(made(), files=(), text="A cat [1].", sources=(page,)))
+    async with living(url, vendor) as life:
+        for card in (TALKER, THINKER):
+            result = result_of(await life.ended(await life.order(card)))
+            assert result.sources == ((1, "Cats", "https://example.org/cats"),)
 
 
 async def test_an_answer_that_breaks_off_says_so(url: str, vendor: Vendor) -> None:

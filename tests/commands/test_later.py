@@ -82,6 +82,19 @@ async def test_its_answer_is_a_reply_of_its_own_and_the_conversation_stays(
     assert [text for _, text in models.lines] == ["hello", "answer 1", "meanwhile", "answer 2", "and now?"]
 
 
+async def test_the_pages_that_it_rests_on_stand_under_it_and_not_in_the_history(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    await chat.say("/later why?")
+    pages = ((2, "Light", "https://example.org/light"), (1, "Sky", "https://example.org/sky"))
+    answer = await chat.ends(WorkResult(text="Because [1].", sources=pages))
+    assert answer.text == (
+        "Because [1].\n\n**Sources**\n[1] [Sky](https://example.org/sky)\n[2] [Light](https://example.org/light)"
+    )
+    await chat.say(chat.message("really?", replies_to=answer.messages[0]))
+    assert [text for _, text in models.lines] == ["why?", "Because [1].", "really?"]
+
+
 async def test_a_reply_to_its_answer_goes_on_from_there(chat: Conversation, models: ScriptedModels) -> None:
     await chat.say("hello")
     await chat.say("/later why?")
