@@ -8,7 +8,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,13 +26,26 @@ from tests.storage.rich import database
 NOBODY = 65534
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+def filled(directory: Path) -> Path:
     """A DATA_DIR with a database of all kinds of rows, among them the dead letters 19 and 20."""
-    directory = tmp_path / "data"
     directory.mkdir(mode=0o700)
     (directory / "magpie.db").write_bytes(database())
     return directory
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return filled(tmp_path / "data")
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A directory that all accounts reach. None of pytest's: each pytest that starts shuts others out of what is above them."""
+    if os.geteuid() != 0 or subprocess.run(["setpriv", "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("needs root and setpriv")
+    with tempfile.TemporaryDirectory(prefix="magpie-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
 
 
 def magpie(data: Path, *words: str | Path, as_nobody: bool = False, **environ: str) -> tuple[int, str]:
@@ -145,38 +160,30 @@ def test_a_backup_that_is_there_is_not_overwritten_unless_told(data: Path) -> No
     assert rows(file) == rows(data / "magpie.db")
 
 
-def test_without_permission_nothing_is_written_and_the_file_is_named(data: Path, tmp_path: Path) -> None:
-    if os.geteuid() != 0 or subprocess.run(["setpriv", "--version"], capture_output=True, check=False).returncode:
-        pytest.skip("needs root and setpriv")
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        parent.chmod(0o755)
-    file = tmp_path / "kept.db"
+def test_without_permission_nothing_is_written_and_the_file_is_named(shared: Path) -> None:
+    data, file = filled(shared / "data"), shared / "kept.db"
     assert magpie(data, "backup", file)[0] == 0  # of root, for root alone
 
-    code, said = magpie(tmp_path / "other", "restore", file, as_nobody=True)
+    code, said = magpie(shared / "other", "restore", file, as_nobody=True)
     assert code == 1
     assert f"{file} cannot be read (Permission denied); nothing was changed." in said
 
     data.chmod(0o755)
     (data / "magpie.db").chmod(0o600)
-    code, said = magpie(data, "backup", tmp_path / "mine.db", as_nobody=True)
+    code, said = magpie(data, "backup", shared / "mine.db", as_nobody=True)
     assert code == 1
     assert f"{data / 'magpie.db'} cannot be read (Permission denied)" in said
 
     (data / "magpie.db").chmod(0o644)
-    code, said = magpie(data, "backup", tmp_path / "mine.db", as_nobody=True)
+    code, said = magpie(data, "backup", shared / "mine.db", as_nobody=True)
     assert code == 1
-    assert f"Cannot write a copy of the database to {tmp_path / 'mine.db'} (Permission denied)" in said
+    assert f"Cannot write a copy of the database to {shared / 'mine.db'} (Permission denied)" in said
 
 
-def test_what_root_restores_belongs_to_the_account_that_magpie_runs_as(data: Path, tmp_path: Path) -> None:
-    if os.geteuid() != 0 or subprocess.run(["setpriv", "--version"], capture_output=True, check=False).returncode:
-        pytest.skip("needs root and setpriv")
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        parent.chmod(0o755)
-    file = tmp_path / "kept.db"
+def test_what_root_restores_belongs_to_the_account_that_magpie_runs_as(shared: Path) -> None:
+    data, file = filled(shared / "data"), shared / "kept.db"
     assert magpie(data, "backup", file)[0] == 0
-    theirs = tmp_path / "theirs"
+    theirs = shared / "theirs"
     theirs.mkdir(mode=0o700)
     os.chown(theirs, NOBODY, NOBODY)
 
