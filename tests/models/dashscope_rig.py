@@ -1,20 +1,15 @@
-"""Qwen's file alone, without the policies around it, on a simulator that keeps tasks for a moment."""
+"""Qwen's file alone: its models, and short ways to say what it is asked."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 
-from bot.errors import ModelError
 from bot.models.dashscope import DashScope
-from bot.models.vendor import Linked, Streamed
-from bot.ports import Line, ModelCard, Order, PicturePrompt, Prompt, SpeechPrompt, ToolCard, VideoPrompt
+from bot.ports import Line, ModelCard, PicturePrompt, Prompt, SpeechPrompt, ToolCard, VideoPrompt
 from bot.simulator import Simulator
+from tests.models.alone import Alone, open_alone
 from tests.models.rig import CHAT, Shelf
 
 CHATS = ModelCard(name="qwen-plus", vendor="qwen", kind="chat", thinks="switch", tools=True, searches=True)
@@ -60,57 +55,9 @@ def sound(card: ModelCard = HEARS, **more: object) -> SpeechPrompt:
     return SpeechPrompt(card=card, chat=CHAT, turn=1, **more)  # type: ignore[arg-type]  # likewise
 
 
-@dataclass
-class Qwen:
-    vendor: DashScope
-    sim: Simulator
-    shelf: Shelf
-    session: aiohttp.ClientSession
-
-    async def stream(self, prompt: Prompt) -> list[Streamed]:
-        return [part async for part in self.vendor.stream(prompt)]
-
-    async def task(self, order: Order) -> str:
-        """The id of an order that is done later."""
-        task = await self.vendor.submit(order)
-        assert isinstance(task, str)
-        return task
-
-    async def made(self, order: Order) -> Linked:
-        """What comes of an order, however long that takes."""
-        taken = await self.vendor.submit(order)
-        return taken if isinstance(taken, Linked) else await self.waited(order.card, taken)
-
-    async def waited(self, card: ModelCard, task: str) -> Linked:
-        deadline = time.monotonic() + 5
-        while (linked := await self.vendor.look(card, task)) is None:
-            assert time.monotonic() < deadline, "the task never ended"
-            await asyncio.sleep(0.01)
-        return linked
-
-    async def refused(self, order: Order) -> ModelError:
-        """The error of an order that must come to nothing."""
-        try:
-            linked = await self.made(order)
-        except ModelError as error:
-            return error
-        raise AssertionError(f"it was made: {linked}")
-
-    async def fetch(self, link: str) -> bytes:
-        async with self.session.get(link) as answer:
-            assert answer.status == 200
-            return await answer.read()
-
-    def submitted(self, path: str = "/services/") -> int:
-        """How many requests came there."""
-        return sum(path in call.path for call in self.sim.log)
+def open_qwen(*, task: float = 0.05, picture: float = 0.0, obeys: bool = False) -> AbstractAsyncContextManager[Alone]:
+    return open_alone(_opened, task=task, picture=picture, obeys=obeys)
 
 
-@asynccontextmanager
-async def open_qwen(*, task: float = 0.05, picture: float = 0.0, obeys: bool = False) -> AsyncIterator[Qwen]:
-    shelf = Shelf()
-    async with (
-        Simulator(first_token=0.0, per_token=0.0, picture=picture, task=task, obeys=obeys) as sim,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
-    ):
-        yield Qwen(DashScope(session, shelf, key=sim.api_key, url=sim.dashscope_url), sim, shelf, session)
+def _opened(session: aiohttp.ClientSession, shelf: Shelf, sim: Simulator) -> DashScope:
+    return DashScope(session, shelf, key=sim.api_key, url=sim.dashscope_url)

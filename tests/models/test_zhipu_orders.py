@@ -21,18 +21,12 @@ from tests.models.zhipu_rig import CHATS, DRAWS, DRAWS_LATER, FILMS, chat, open_
 CHATS_THAT_SEE = replace(CHATS, name="glm-4.6v-flash", vision=True)
 
 
-async def task_of(vendor: Zhipu, order: Order) -> str:
-    task = await vendor.submit(order)
-    assert isinstance(task, str)
-    return task
-
-
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
 async def test_an_answer_is_fetched_later_with_its_usage() -> None:
     async with open_glm() as glm:
-        task = await task_of(glm.vendor, chat("My name is Ann", lines=(Line("user", "My name is Ann"),)))
+        task = await glm.task(chat("My name is Ann", lines=(Line("user", "My name is Ann"),)))
         assert glm.body == {
             "model": "glm-4.7-flash",
             "messages": [{"role": "user", "content": "My name is Ann"}],
@@ -150,7 +144,7 @@ async def test_no_picture_at_all_is_the_error() -> None:
 
 async def test_a_picture_can_be_a_task() -> None:
     async with open_glm() as glm:
-        task = await task_of(glm.vendor, picture(card=DRAWS_LATER))
+        task = await glm.task(picture(card=DRAWS_LATER))
         assert glm.sim.log[-1].path.endswith("/async/images/generations")
         assert glm.body == {"model": "glm-image", "prompt": "a red fox", "size": "1280x1280"}
         linked = await glm.waited(DRAWS_LATER, task)
@@ -182,7 +176,7 @@ async def test_a_size_that_the_vendor_refuses_costs_nothing(size: str) -> None:
 
 async def test_a_video_is_a_task_that_ends_in_a_link() -> None:
     async with open_glm() as glm:
-        task = await task_of(glm.vendor, video(size="1920x1080", seconds=10))
+        task = await glm.task(video(size="1920x1080", seconds=10))
         assert glm.body == {"model": "cogvideox-3", "prompt": "a red fox runs", "size": "1920x1080", "duration": 10}
         linked = await glm.waited(FILMS, task)
         assert linked.finished.usage.pictures == 1
@@ -281,7 +275,7 @@ async def test_nobody_there_costs_nothing() -> None:
 @pytest.mark.parametrize("code", ["1302", "1305", "500", "1000"])
 async def test_a_look_that_is_refused_says_nothing_of_the_task(code: str) -> None:
     async with open_glm(task=0) as glm:
-        task = await task_of(glm.vendor, video())
+        task = await glm.task(video())
         glm.sim.fail(Fault(vendor="glm", path="/async-result/", code=code))
         with pytest.raises(ModelError) as caught:
             await glm.vendor.look(FILMS, task)
@@ -328,7 +322,7 @@ async def test_a_look_that_brings_nonsense_is_not_the_end() -> None:
 async def test_a_task_is_still_being_made() -> None:
     async with open_glm(task=600) as glm:
         for order in ORDERS:
-            task = await task_of(glm.vendor, order)
+            task = await glm.task(order)
             assert await glm.vendor.look(order.card, task) is None
             await glm.vendor.cancel(order.card, task)  # which GLM cannot
             assert await glm.vendor.look(order.card, task) is None

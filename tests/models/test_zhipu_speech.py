@@ -11,8 +11,9 @@ from bot.messages import Finish
 from bot.models.zhipu import LONGEST_SOUND, MOST_SOUND, MOST_SPOKEN, Zhipu
 from bot.simulator import Fault, Found
 from bot.simulator.sounds import length
+from tests.models.alone import Alone
 from tests.models.rig import Shelf, recorded
-from tests.models.zhipu_rig import SPEAKS, Glm, open_glm, sound
+from tests.models.zhipu_rig import SPEAKS, open_glm, sound
 
 
 def wav(seconds: float, rate: int = 8_000) -> bytes:
@@ -34,7 +35,7 @@ def mp3(seconds: float) -> bytes:
     return out.getvalue()
 
 
-async def heard(glm: Glm, audio: bytes, mime: str = "audio/wav", seconds: float = 2.0) -> str:
+async def heard(glm: Alone, audio: bytes, mime: str = "audio/wav", seconds: float = 2.0) -> str:
     text, finished = await glm.vendor.transcribe(sound(audio=audio, mime=mime, seconds=seconds))
     assert (finished.reason, finished.model) == (Finish.STOP, "glm-asr-2512")
     assert finished.request_id
