@@ -1,6 +1,6 @@
 """The commands, one function each: `/help` and the platforms' menus come from the registry here.
 
-`/stop` and `/reset` are in it for help and menus; the engine answers them, since they overtake.
+`/stop` and `/reset` are in it for help and menus; `bot/turns/overtaker.py` answers them, since they overtake.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 They follow a message: where it was said (`ChatKey`), what an adapter hands in (`Event`) and what that reads as (`Incoming`),
 all in `said`; the `turn` that answers it; the `parts` in which an answer comes, with the pieces in which it is shown; the
-`changes` that it makes. No behaviour lives here beyond reading and writing themselves.
+`changes` that it makes; the `orders` of background work among them. No behaviour lives here beyond reading and writing
+themselves.
 """
 
 from bot.messages.changes import (

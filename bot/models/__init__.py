@@ -3,7 +3,8 @@
 Which models are set up here, what a name means and which is the default is decided in this file. The rest:
 `catalog` (+ .toml) what is known of each model, `listing` prints it; the `zhipu` files, the `dashscope` files and `openai` one
 vendor each, one try of a call; `guarded` (chat) and `offers` (orders, speech, searches) the policies around every call, with
-`admission` (`gate`, `breaker`), `tries`, `budget`, `costs`; `calls`, `pictures`, `sse`, `marks` what the vendors share.
+`admission` (`gate`, `breaker`), `tries`, `watch`, `budget`, `costs`, and `vendor` what they ask of a vendor's file; `calls`,
+`pictures`, `sse`, `marks` what the vendors share.
 A vendor's SDK costs half a second to import: that happens in `warm` or at the first call, in a thread.
 """
 

@@ -1,4 +1,4 @@
-"""The protocols: what each room needs of its neighbours, by who uses them, 1 to 6 methods each.
+"""The protocols: what each room needs of its neighbours, by who uses them, a handful of methods each.
 
 Rims (`platforms/`, `models/`, `storage/`) implement them; the hub uses them and knows nothing else of a rim. The values
 that only one port speaks of stand beside it; those that walk through the house are in `messages/`.

@@ -1,9 +1,9 @@
 """GLM's and DashScope's HTTP protocols on one loopback port, as strict as the vendors, answered by a small demo mind.
 
-The no-key mode and the tests talk to it through the real clients. `server` assembles; `glm`, `dashscope` speak the
-protocols (their `_rules` check requests); `brain` answers, `calling` asks for functions, `searching` finds; `pictures`
-draws, `films` films, `sounds` speaks; `faults`, `errors` say what may go wrong;
-`backend`, `stream` carry it. It knows nothing of the bot.
+The no-key mode and the tests talk to it through the real clients. `server` assembles; the `glm` and `dashscope` files speak
+the protocols (`_rules` check requests, with `shapes`); `brain` answers, in the `words` between it and them, `calling` asks for
+functions, `searching` finds; `pictures` draws, `films` films, `sounds` speaks; `models` are those that it knows; `faults`,
+`errors` say what may go wrong; `backend`, `stream` carry it. It knows nothing of the bot.
 """
 
 from bot.simulator.backend import Call, Upload

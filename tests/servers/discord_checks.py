@@ -1,7 +1,7 @@
 """What Discord refuses in a message, and the error that it answers with.
 
-Pure: a body goes in, a `Draft` comes out or an `ApiError` is raised. The limits are those of the API's documentation
-(facts/platforms.md §3.1). Lengths are counted in code points of the text as sent; Discord trims afterwards.
+Pure: a body goes in, a `Draft` comes out or an `ApiError` is raised. The limits are those of the API's documentation.
+Lengths are counted in code points of the text as sent; Discord trims afterwards.
 """
 
 import re
