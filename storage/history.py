@@ -58,6 +58,11 @@ def asked(turn: int) -> Transaction[Entry | None]:
     return (yield from entry(rows[0]["question"]))
 
 
+def last_turn(chat: str, question: int) -> Transaction[int | None]:
+    rows = yield HISTORY["last_turn_of_question"], {"chat": (yield from home(chat)), "question": question}
+    return int(rows[0]["id"]) if rows else None
+
+
 def _exchange(chat: str, turn: int, piece: int | None = None) -> Transaction[Exchange | None]:
     rows = yield HISTORY["turn_entries"], {"turn": turn}
     if not rows:

@@ -158,6 +158,9 @@ class Store:
     async def asked(self, turn: int) -> Entry | None:
         return await self._run(partial(history.asked, turn))
 
+    async def last_turn(self, chat: ChatKey, question: int) -> int | None:
+        return await self._run(partial(history.last_turn, str(chat), question))
+
     async def answers(self, turn: int) -> Sequence[Entry]:
         return await self._run(partial(history.answers, turn))
 

@@ -213,9 +213,7 @@ class ConversationManager:
                 return await self._continue(turn, int(rest))
             case "call":
                 earlier, head, fingerprint, answer = rest.split(":")
-                if head != str(turn.head):
-                    return reply(turn, phrases.MOVED_ON)
-                return await self._consented(turn, int(earlier), fingerprint, given=answer == "yes")
+                return await self._consented(turn, head, Consent(int(earlier), fingerprint, given=answer == "yes"))
             case "think":
                 return set_thinking(self._asking, turn, rest)
             case "voice":
@@ -244,13 +242,17 @@ class ConversationManager:
             return reply(turn, phrases.MOVED_ON)
         return await ask_again(self._asking, turn, entry, card)
 
-    async def _consented(self, turn: Turn, earlier: int, fingerprint: str, *, given: bool) -> Parts:
-        """Go on from where an answer ended on a call that needs consent, while the conversation stands where it stood then."""
-        entry = await self._history.asked(earlier)
+    async def _consented(self, turn: Turn, head: str, consent: Consent) -> Parts:
+        """Go on from where an answer ended on a call that needs consent, while the conversation stands where it stood then
+        (`head`) and nobody has pressed the other button: what was run cannot be declined any more."""
+        entry = await self._history.asked(consent.turn)
         if entry is None or entry.epoch != turn.epoch:
             return reply(turn, phrases.MOVED_ON)
+        if await self._history.last_turn(turn.chat, entry.id) != consent.turn:
+            return reply(turn, phrases.answering.CONSENT_OVER)
+        if head != str(turn.head):
+            return reply(turn, phrases.MOVED_ON)
         question = Question(entry.text, entry.author, entry.files)
-        consent = Consent(earlier, fingerprint, given=given)
         return self._asking.ask(turn, Request(question=question, tip=entry.parent, stored=entry.id, consent=consent))
 
     async def _continue(self, turn: Turn, earlier: int) -> Parts:

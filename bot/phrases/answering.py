@@ -20,6 +20,10 @@ CONSENT = Phrase(
 )
 CONSENT_YES = Phrase("Run it", "运行")
 CONSENT_NO = Phrase("No", "不要")
+CONSENT_OVER = Phrase(
+    "That was answered already, and it went on from there: this button does nothing any more.",
+    "这个问题已经回答过，并已从那里继续：这个按钮不再起作用。",
+)
 CONSENT_CHANGED = Phrase(
     "This tool is not what it was when you were asked; look again:", "此工具与询问时已不同，请再次确认："
 )

@@ -237,6 +237,9 @@ class History(Protocol):
     async def asked(self, turn: int) -> Entry | None:
         """The question that this turn answered, or failed to."""
 
+    async def last_turn(self, chat: ChatKey, question: int) -> int | None:
+        """The latest turn that answered this question of the chat's history, or failed to."""
+
     async def entry(self, id: int) -> Entry | None: ...
 
     async def report(self, chat: ChatKey) -> Report | None:

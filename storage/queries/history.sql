@@ -32,6 +32,9 @@ SELECT turn FROM messages WHERE id = :id;
 -- name: latest_question
 SELECT id FROM turns WHERE chat = :chat AND question IS NOT NULL ORDER BY id DESC LIMIT 1;
 
+-- name: last_turn_of_question
+SELECT id FROM turns WHERE chat = :chat AND question = :question ORDER BY id DESC LIMIT 1;
+
 -- name: latest_report
 SELECT id, report FROM turns WHERE chat = :chat AND report IS NOT NULL ORDER BY id DESC LIMIT 1;
 

@@ -18,7 +18,7 @@ from bot.messages import Answered, Finish, Finished, Text
 from bot.ports import MOST_RESULT, Line, Source, ToolCall, ToolCard, ToolResult
 from storage import open_store
 from storage.store import Store
-from tests.conversations import BOB, GLM, GLM_VISION, OWNER, Answer, Conversation, Crash, ScriptedModels
+from tests.conversations import BOB, GLM, GLM_VISION, OWNER, Answer, Conversation, Crash, Reply, ScriptedModels
 from tests.toolboxes import Box, reader, writer
 
 CARD = replace(GLM, tools=True, window=100_000)
@@ -344,6 +344,29 @@ async def test_no_goes_on_without(chat: Conversation, models: ScriptedModels, bo
     models.replies = ["As you like."]
     assert (await chat.press(asked.buttons["No"])).text == "As you like."
     assert box.ran == [] and results(models) == [DECLINED]
+
+
+FAILS: Reply = [Finished(reason=Finish.STOP, model="glm-text")]  # without a word
+
+
+@pytest.mark.parametrize("then", ["Sent.", FAILS, [call("mail", '{"to": "Eve"}')]])
+async def test_what_was_run_cannot_be_declined_any_more(
+    chat: Conversation, models: ScriptedModels, box: Box, then: Reply
+) -> None:
+    asked = await asked_to_mail(chat, models)
+    models.replies = [then]
+    await chat.press(asked.buttons["Run it"])
+    prompts = len(models.prompts)
+    assert "does nothing any more" in (await chat.press(asked.buttons["No"])).text
+    assert len(models.prompts) == prompts and box.ran == [("mail", '{"to": "Bob"}')]
+
+
+async def test_what_was_declined_is_not_run_any_more(chat: Conversation, models: ScriptedModels, box: Box) -> None:
+    asked = await asked_to_mail(chat, models)
+    models.replies = [FAILS]
+    await chat.press(asked.buttons["No"])
+    assert "does nothing any more" in (await chat.press(asked.buttons["Run it"])).text
+    assert box.ran == []
 
 
 async def test_what_was_declined_is_not_asked_about_again(chat: Conversation, models: ScriptedModels, box: Box) -> None:

@@ -34,8 +34,8 @@ def test_a_way_leads_past_every_point(point: str) -> None:
 # fmt: off
 READING = [
     "answers", "asked", "backlog", "button", "calls", "cancelled_jobs", "card", "chats", "companions", "control", "entry",
-    "exchange", "job", "jobs", "last", "line", "load_file", "moves", "notes", "report", "since", "spent", "standing",
-    "subscribe", "waiting",
+    "exchange", "job", "jobs", "last", "last_turn", "line", "load_file", "moves", "notes", "report", "since", "spent",
+    "standing", "subscribe", "waiting",
 ]
 # fmt: on
 # The page's password: as long as it is not kept, nobody was told it.
