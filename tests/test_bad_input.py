@@ -49,7 +49,7 @@ DAMAGED = "I cannot open this file: it is damaged or incomplete. Open it yoursel
     [
         (
             lambda ann: ann.server.send_sticker(ann.chat, ann.user),
-            "I cannot read this: sticker. I take text, pictures, voice messages and documents.",
+            "I cannot read this: sticker. I take text, pictures, documents, and recordings in OGG, MP3, WAV or FLAC.",
         ),
         (
             lambda ann: ann.server.send_voice(ann.chat, ann.user),
@@ -88,7 +88,9 @@ async def test_a_chinese_reader_gets_the_sentence_in_chinese(tmp_path: Path) -> 
     async with house(tmp_path) as here:
         an = here.person("小安", "zh-hans")
         here.telegram.send_sticker(an.chat, an.user)
-        assert await an.hears() == ["我读不了：sticker。我能接收文字、图片、语音和文档。"]
+        assert await an.hears() == [
+            "我读不了：sticker。我能接收文字、图片、文档，以及 OGG、MP3、WAV、FLAC 格式的录音。"
+        ]
 
 
 async def test_an_update_of_a_kind_that_does_not_exist_yet_blocks_nobody(tmp_path: Path) -> None:
@@ -107,9 +109,10 @@ async def test_a_message_of_a_kind_that_does_not_exist_yet_is_named(tmp_path: Pa
         await ann.hears()
         message = {"message_id": hello.id + 1000, "date": hello.date, "chat": ann.chat.json, "from": ann.user.json}
         here.telegram.push_raw({"message": message | {"hologram_note": {"seconds": 3}}})
-        assert (await ann.hears(2))[
-            -1
-        ] == "I cannot read this: hologram note. I take text, pictures, voice messages and documents."
+        assert (
+            (await ann.hears(2))[-1]
+            == "I cannot read this: hologram note. I take text, pictures, documents, and recordings in OGG, MP3, WAV or FLAC."
+        )
         await undisturbed(here)
 
 

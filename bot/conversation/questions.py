@@ -77,6 +77,8 @@ class Questions:
             raise Declined(asides[0])
         if ignored:
             asides.append(phrases.NOT_READ.format(what=", ".join(dict.fromkeys(ignored))))
+        if self._ears and any(_sounds(one) for one in rest):
+            asides.append(phrases.voice.HEARD)
         if len(pictures) > MAX_PICTURES:
             asides.append(phrases.TOO_MANY_PICTURES.format(count=MAX_PICTURES))
         author = context.speaker_of(messages[-1].author.name) if turn.address.group else ""
@@ -137,6 +139,10 @@ def is_picture(attachment: Attachment) -> bool:
 
 def _is_document(attachment: Attachment) -> bool:
     return attachment.kind == "file" and is_document(attachment.name, attachment.mime)
+
+
+def _sounds(attachment: Attachment) -> bool:
+    return attachment.kind == "video" or attachment.mime.startswith(("audio/", "video/"))
 
 
 def _kind(attachment: Attachment, language: Language) -> str:

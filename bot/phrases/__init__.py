@@ -145,8 +145,8 @@ PICTURE_LOST = Phrase("I could not fetch the picture. Please send it again.", "�
 TOO_MANY_PICTURES = Phrase("I look at the first {count} pictures only.", "我只看前 {count} 张图片。")
 NOT_READ = Phrase("I cannot read this: {what}.", "我读不了：{what}。")
 ONLY_TEXT_AND_PICTURES = Phrase(
-    "I cannot read this: {what}. I take text, pictures, voice messages and documents.",
-    "我读不了：{what}。我能接收文字、图片、语音和文档。",
+    "I cannot read this: {what}. I take text, pictures, documents, and recordings in OGG, MP3, WAV or FLAC.",
+    "我读不了：{what}。我能接收文字、图片、文档，以及 OGG、MP3、WAV、FLAC 格式的录音。",
 )
 KINDS: dict[str, Phrase] = {
     "image": Phrase("picture", "图片"),

@@ -24,6 +24,10 @@ NO_EARS = Phrase(
     "No model here understands speech. ZHIPUAI_API_KEY (GLM) or DASHSCOPE_API_KEY (Qwen) turns one on.",
     "这里没有能听懂语音的模型。设置 ZHIPUAI_API_KEY（GLM）或 DASHSCOPE_API_KEY（千问）即可启用。",
 )
+HEARD = Phrase(
+    "I hear recordings in OGG, MP3, WAV and FLAC; what is said in a video I cannot hear.",
+    "我能听 OGG、MP3、WAV、FLAC 格式的录音；视频里的声音听不到。",
+)
 TOO_MANY = Phrase("Only the first {count} recordings were heard.", "只听了前 {count} 段录音。")
 
 # Speaking

@@ -219,7 +219,10 @@ async def test_a_file_over_the_limit_is_not_fetched(store: Store, models: Script
 
 async def test_what_cannot_be_read_alone_says_what_can(chat: Conversation, models: ScriptedModels) -> None:
     answer = await chat.say(chat.message("", attachments=(Attachment("other", "x", name="sticker"),)))
-    assert answer.text == "I cannot read this: sticker. I take text, pictures, voice messages and documents."
+    assert (
+        answer.text
+        == "I cannot read this: sticker. I take text, pictures, documents, and recordings in OGG, MP3, WAV or FLAC."
+    )
     assert not models.prompts
 
 

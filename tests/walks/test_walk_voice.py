@@ -108,6 +108,20 @@ async def test_what_cannot_be_heard_gets_a_sentence_and_costs_nothing(tmp_path: 
         assert "understood no word" in (await ann.hears(4))[-1]
 
 
+async def test_what_is_no_recording_that_is_heard_says_which_are(tmp_path: Path) -> None:
+    async with house(tmp_path, script=answer) as here:
+        ann = here.person()
+        m4a = b"\0\0\0\x18ftypM4A " + bytes(1_000)
+        here.telegram.send_document(ann.chat, ann.user, m4a, "note.m4a", mime="audio/mp4")
+        assert "no recording in OGG, MP3, WAV or FLAC" in (await ann.hears(1))[-1]
+        webm = b"\x1aE\xdf\xa3" + bytes(1_000)
+        here.telegram.send_document(ann.chat, ann.user, webm, "clip.webm", "what does he say?", mime="video/webm")
+        text = (await ann.hears(2))[-1]
+        assert text.startswith("I cannot read this: clip.webm.")
+        assert "I hear recordings in OGG, MP3, WAV and FLAC; what is said in a video I cannot hear." in text
+        assert text.endswith("It lies on the Seine.")
+
+
 async def test_the_other_vendor_hears_where_one_cannot(tmp_path: Path) -> None:
     async with house(tmp_path, script=answer) as here:
         ann = here.person()
