@@ -126,6 +126,10 @@ TROUBLE: dict[str, Phrase] = {
         "The vendor's quota for this model is used up. Choose another model, or wait until it opens again.",
         "这个模型的配额已用完。请换一个模型，或等待配额恢复。",
     ),
+    "refused": Phrase(
+        "The vendor's content filter refused this. Another description or picture may pass, or another model.",
+        "服务商的内容审核拒绝了这个请求。可以换个描述或图片，或换一个模型。",
+    ),
     "too long": Phrase(
         "That description is too long for this model: please shorten it.", "描述对这个模型来说太长了，请缩短。"
     ),

@@ -138,6 +138,13 @@ async def test_what_a_crash_cut_off_is_ordered_again_only_by_a_person(chat: Conv
     assert again.ordered and again.ordered.text == "a fox"
 
 
+async def test_a_refused_picture_is_spoken_of_as_one(chat: Conversation) -> None:
+    await chat.say("/image a cat")
+    failed = await chat.ends(WorkResult(error="refused", code="1301"), JobState.FAILED)
+    assert "description or picture" in failed.text
+    assert "question" not in failed.text
+
+
 async def test_a_refused_prompt_stays_out_of_context(chat: Conversation, models: ScriptedModels) -> None:
     await chat.say("/image something bad")
     refused = await chat.ends(WorkResult(error="refused"), JobState.FAILED)
