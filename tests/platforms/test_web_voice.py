@@ -184,6 +184,19 @@ class TestPlaying:
                 await player.evaluate("one => { one.currentTime = one.duration - 0.1; }")
                 await until(page, f"document.querySelector('#log {kind}').ended")
 
+    async def test_a_video_whose_size_comes_late_leaves_the_reader_at_the_end(
+        self, chromium: Browser, tmp_path: Path
+    ) -> None:
+        async with visit(chromium, tmp_path) as visitor:
+            page = await visitor.open("/c/chat1")
+            await visitor.show("a paragraph\n\n" * 30)
+            file = await visitor.stage.files.keep(film("a fox", 2), "video/mp4")
+            piece = Piece("<p>a fox</p>", media=Media(file, "video/mp4", "a fox"))
+            await visitor.web.send(visitor.stage.address("chat1"), piece, "2.0.0.0")
+            await until(page, "document.querySelector('#log video')?.clientHeight > 300")
+            scroll = "document.querySelector('#scroll')"
+            await until(page, f"{scroll}.scrollHeight - {scroll}.scrollTop - {scroll}.clientHeight < 2")
+
 
 async def _show(web: WebPlatform, stage: Stage, data: bytes, mime: str, nonce: str) -> None:
     file = await stage.files.keep(data, mime)

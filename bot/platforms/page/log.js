@@ -122,7 +122,7 @@ export class Log {
     Object.assign(this, { scroll, list, dots, latest, on, answered });
     this.clear();
     scroll.addEventListener("scroll", () => this.look(), { passive: true });
-    list.addEventListener("load", () => this.settle(), true); // pictures arrive late
+    for (const late of ["load", "loadedmetadata"]) list.addEventListener(late, () => this.settle(), true); // pictures, videos
     list.addEventListener("click", (event) => this.click(event));
     latest.addEventListener("click", () => this.toEnd());
     new ResizeObserver(() => this.settle()).observe(scroll);
