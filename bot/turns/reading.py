@@ -72,7 +72,7 @@ def turn_of(claim: Claim, said: tuple[Incoming, ...]) -> Turn:
         model=claim.model,
         system=claim.system,
         think=claim.think,
-        voice=claim.voice,
+        voice="" if claim.stopped else claim.voice,  # what came of background work is told all the same, but not aloud
         head=claim.head,
         attempt=claim.attempt,
         late=not isinstance(about, Pressed | Ended) and not claim.shown and time.time() - oldest > LATE,
