@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.origins import remember_origins
 from tests.postgres import Postgres, postgres
 
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+remember_origins()
 
 
 @pytest.fixture(scope="session")
