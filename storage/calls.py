@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from bot.errors import FencedOut
-from bot.ports import Call
+from bot.ports import Call, Source
 from storage.ledger import LEDGER
 from storage.transaction import Record, Transaction, Value, statements
 
@@ -23,9 +25,10 @@ def begin(turn: int, number: int, name: str, arguments: str, state: str, now: fl
     return Call(turn=turn, number=number, name=name, arguments=arguments, state=state, fresh=True)
 
 
-def end(turn: int, number: int, result: str, state: str) -> Transaction[None]:
+def end(turn: int, number: int, result: str, state: str, sources: Sequence[Source]) -> Transaction[None]:
     yield from _running(turn)
-    yield CALLS["end_call"], {"turn": turn, "number": number, "result": result, "state": state}
+    pages = json.dumps([astuple(one) for one in sources]) if sources else ""
+    yield CALLS["end_call"], {"turn": turn, "number": number, "result": result, "state": state, "sources": pages}
 
 
 def _running(turn: int) -> Transaction[None]:
@@ -45,4 +48,5 @@ def _load(row: Record) -> Call:
         arguments=row["arguments"],
         state=row["state"],
         result=row["result"],
+        sources=tuple(Source(*one) for one in json.loads(row["sources"] or "[]")),
     )

@@ -26,6 +26,7 @@ from bot.ports import (
     Replying,
     Report,
     Row,
+    Source,
     Topic,
 )
 from storage import backlog, calls, control, dead, files, fleet, history, inbox, jobs, ledger, moving, outbox, platforms
@@ -280,8 +281,10 @@ class Store:
     async def begin_call(self, turn: int, number: int, name: str, arguments: str, *, state: str = "begun") -> Call:
         return await self._run(partial(calls.begin, turn, number, name, arguments, state, self._now))
 
-    async def end_call(self, turn: int, number: int, result: str, *, failed: bool = False) -> None:
-        await self._run(partial(calls.end, turn, number, result, "failed" if failed else "done"))
+    async def end_call(
+        self, turn: int, number: int, result: str, *, failed: bool = False, sources: Sequence[Source] = ()
+    ) -> None:
+        await self._run(partial(calls.end, turn, number, result, "failed" if failed else "done", sources))
 
     async def calls(self, turn: int) -> Sequence[Call]:
         return await self._run(partial(calls.calls, turn))

@@ -107,9 +107,9 @@ class Toolwork:
         that is not any more what it was then is asked about again."""
         *done, asked = earlier
         for call in done:
-            await self._adopt(turn, call, call.result, failed=call.state == "failed")
+            await self._adopt(turn, call, ToolResult(call.result, call.state == "failed", call.sources))
         if not consent.given:
-            await self._adopt(turn, asked, DECLINED, failed=True)
+            await self._adopt(turn, asked, ToolResult(DECLINED, failed=True))
             return
         card = self._card(asked.name)
         if card is not None and card.fingerprint == consent.fingerprint:
@@ -118,15 +118,18 @@ class Toolwork:
         async for notice in self.run(turn, [ToolCall("", asked.name, asked.arguments)], "", spent=0):
             yield notice
 
-    async def _adopt(self, turn: Turn, call: Call, result: str, *, failed: bool) -> None:
+    async def _adopt(self, turn: Turn, call: Call, result: ToolResult) -> None:
         number, self._count = self._count, self._count + 1
         asked = ToolCall("", call.name, call.arguments)
         await self.rows.begin_call(turn.id, number, call.name, call.arguments)
-        await self.rows.end_call(turn.id, number, result, failed=failed)
-        self._learn(asked, self._card(call.name), ToolResult(result, failed))
-        if result == DECLINED:
+        await self._end(turn, number, result)
+        self._learn(asked, self._card(call.name), result)
+        if result.text == DECLINED:
             self._declined.add((call.name, call.arguments))
-        self._note(turn, "", [asked], [result])
+        self._note(turn, "", [asked], [result.text])
+
+    async def _end(self, turn: Turn, number: int, result: ToolResult) -> None:
+        await self.rows.end_call(turn.id, number, result.text, failed=result.failed, sources=result.sources)
 
     async def run(
         self, turn: Turn, calls: Sequence[ToolCall], said: str, *, spent: int
@@ -160,7 +163,7 @@ class Toolwork:
         state = "asked" if asks else "begun"
         row = await self.rows.begin_call(turn.id, number, call.name, call.arguments, state=state)
         if row.state in ("done", "failed"):
-            result = ToolResult(row.result, row.state == "failed")
+            result = ToolResult(row.result, row.state == "failed", row.sources)
             self._learn(call, card, result)
             return result.text
         if refusal:
@@ -172,7 +175,7 @@ class Toolwork:
             return None
         else:
             result = await self._called(turn, call, card)
-        await self.rows.end_call(turn.id, number, result.text, failed=result.failed)
+        await self._end(turn, number, result)
         self._learn(call, card, result)
         return result.text
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from bot.messages import ChatKey
+from bot.ports.tools import Source
 
 
 class JobState(StrEnum):
@@ -90,7 +91,9 @@ class Calls(Protocol):
     async def begin_call(self, turn: int, number: int, name: str, arguments: str, *, state: str = "begun") -> Call:
         """The turn's call of that number: a new row, or the one that an earlier attempt left (if it is for the same)."""
 
-    async def end_call(self, turn: int, number: int, result: str, *, failed: bool = False) -> None: ...
+    async def end_call(
+        self, turn: int, number: int, result: str, *, failed: bool = False, sources: Sequence[Source] = ()
+    ) -> None: ...
 
     async def calls(self, turn: int) -> Sequence[Call]:
         """All of a turn, in their order."""
@@ -98,7 +101,8 @@ class Calls(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`state`: begun, done, failed; asked (it waits for a person's consent). `fresh`: this row is new."""
+    """`state`: begun, done, failed; asked (it waits for a person's consent). `sources` are the pages that the result rests on.
+    `fresh`: this row is new."""
 
     turn: int
     number: int
@@ -106,4 +110,5 @@ class Call:
     arguments: str
     state: str
     result: str = ""
+    sources: tuple[Source, ...] = ()
     fresh: bool = False

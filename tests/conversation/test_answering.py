@@ -14,8 +14,8 @@ from bot.messages import Answered, Finish, Finished, LeftOut, Text, Thought, Wit
 from bot.ports import Prompt, Source, Sources, ToolCall, ToolResult
 from storage import open_store
 from storage.store import Store
-from tests.conversations import GLM, GLM_VISION, QWEN, Conversation, Reply, ScriptedModels, picture
-from tests.toolboxes import Box, reader
+from tests.conversations import GLM, GLM_VISION, QWEN, Conversation, Crash, Reply, ScriptedModels, picture
+from tests.toolboxes import Box, reader, writer
 
 GLM_TOOLS = replace(GLM, tools=True, window=20_000)
 QWEN_TOOLS = replace(QWEN, tools=True, window=20_000)
@@ -327,6 +327,20 @@ async def test_what_the_vendor_found_itself_stands_under_the_answer(chat: Conver
     link = "[1] [Nests (1)(https://evil.example) x](https://n.example/%28a%29%20b)"
     assert answer.text == f"They build [1].\n\n**Sources**\n{link}"
     assert Answered(text="They build [1].") in answer.changes
+
+
+async def test_sources_of_a_call_that_a_crash_or_a_consent_came_after_are_told(
+    chat: Conversation, models: ScriptedModels, box: Box
+) -> None:
+    box.does["look"] = lambda _: ToolResult("found", sources=(Source(1, "Nests", "https://n.example/"),))
+    models.replies = [[LOOK], Crash(), [LOOK], "They build [1]."]
+    assert "[1] [Nests](https://n.example/)" in (await chat.say("look")).text
+    box.put(writer("mail"))
+    models.replies = [[LOOK], [ToolCall("vendor", "mail", "{}")]]
+    waiting = await chat.say("look, and mail")
+    models.replies = ["They build [1]."]
+    assert "[1] [Nests](https://n.example/)" in (await chat.press(waiting.buttons["No"])).text
+    assert [name for name, _ in box.ran] == ["look", "look"]
 
 
 async def test_sources_of_a_consented_call_are_told(chat: Conversation, models: ScriptedModels, box: Box) -> None:

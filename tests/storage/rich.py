@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from bot.messages import Answered, Asked, ChatKey, Configured, Finish, Ordered
-from bot.ports import ButtonRow, Card, JobState
+from bot.ports import ButtonRow, Card, JobState, Source
 from storage import Store, open_store
 from tests.storage.saying import (
     ANN,
@@ -112,7 +112,7 @@ async def _background(store: Store) -> None:
         await store.accept([said(f"job {number}", command=True, chat=PAGE)])
         claim = await only_claim(store)
         await store.begin_call(claim.turn, 0, "weather", '{"city": "北京"}')
-        await store.end_call(claim.turn, 0, TEXTS[0])
+        await store.end_call(claim.turn, 0, TEXTS[0], sources=(Source(1, TEXTS[0], "https://n.example/"),))
         order = Ordered(kind="video", model="cogvideox-flash", order='{"text": "喜鹊"}', patience=600.0)
         await store.complete(claim, outcome(order))
         if number < 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import FencedOut
+from bot.ports import Source
 from storage import Store
 from tests.storage.saying import only_claim, outcome, said
 
@@ -21,6 +22,15 @@ async def test_a_call_is_there_before_it_runs_and_has_its_result_after(store: St
     await store.end_call(id, 0, "sunny")
     [call] = await store.calls(id)
     assert (call.name, call.arguments, call.state, call.result) == ("weather", '{"city": "北京"}', "done", "sunny")
+
+
+async def test_the_pages_that_a_result_rests_on_are_kept_with_it(store: Store) -> None:
+    id = await turn(store)
+    pages = (Source(1, 'Nests, "all" of 北京 \ud800', "https://n.example/"), Source(2, "", "https://e.example/"))
+    await store.begin_call(id, 0, "search_web", "{}")
+    await store.end_call(id, 0, "[1] Nests", sources=pages)
+    assert (await store.begin_call(id, 0, "search_web", "{}")).sources == pages
+    assert [call.sources for call in await store.calls(id)] == [pages]
 
 
 async def test_a_repeated_turn_finds_what_it_has_done(store: Store) -> None:
