@@ -130,6 +130,16 @@ def tables(lines: list[str]) -> Iterator[tuple[int, int]]:
             number += 1
 
 
+def columns(text: str) -> int:
+    """How wide a fixed-width font shows `text`: East Asian letters take two columns, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.category(one) in ("Mn", "Me", "Cf") else 2 if unicodedata.east_asian_width(one) in "WF" else 1
+        for one in text
+    )
+
+
 def fence_after(fence: str, line: str) -> str:
     """The code fence that is open after `line` when `fence` was open before it, "" for none. A fence is named by its opening
     without what follows the language ("```python")."""

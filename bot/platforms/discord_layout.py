@@ -7,12 +7,11 @@ rendered from its own part of the text alone, which keeps `layout` as prefix-sta
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
 from bot.messages import Piece
-from bot.text import abridged, fence_after, split, tables, well_formed
+from bot.text import abridged, columns, fence_after, split, tables, well_formed
 
 LIMIT = 2000  # code points, as Discord's API counts them
 WIDEST = 56  # columns of a code block that a desktop shows without wrapping; phones show about 40
@@ -132,13 +131,3 @@ def _labelled(header: list[str], row: list[str]) -> str:
     rest = [f"{name}: {cell}" if name else cell for name, cell in zip(names[1:], row[1:], strict=False) if cell]
     first = f"**{row[0]}**" if row[0] and "**" not in row[0] else row[0]
     return "- " + " · ".join([first, *rest] if first else rest)
-
-
-def columns(text: str) -> int:
-    """How wide a fixed-width font shows `text`: East Asian letters take two columns, combining marks none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.category(one) in ("Mn", "Me", "Cf") else 2 if unicodedata.east_asian_width(one) in "WF" else 1
-        for one in text
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from telegramify_markdown import MessageEntity, RenderConfig, convert
 
 from bot.messages import Piece
 from bot.platforms.telegram_text import narrowed, units, widened
-from bot.text import abridged, split, well_formed
+from bot.text import abridged, columns, split, tables, well_formed
 
 LIMIT = 4096  # UTF-16 units in a text, after parsing
 CAPTION = 1024  # the same under a picture
@@ -38,7 +39,8 @@ _BLANK = re.compile("[\\s\u200b-\u200f\u2060\u2800\ufeff\u3164]*")
 
 # Stand-ins while the Markdown is parsed, so that these characters stay text. Noncharacters, one UTF-16 unit each.
 _LESS, _BRACKET = "\ufdd0", "\ufdd1"
-_RESERVED = re.compile(f"[{_LESS}{_BRACKET}]")
+_SECOND = "\ufdd2"  # the second column that a letter takes in a table
+_RESERVED = re.compile(f"[{_LESS}{_BRACKET}{_SECOND}]")
 _TAG = re.compile(r"<(?!https?://[^\s<>]*>)")
 _DEFINITION = re.compile(r"^([ \t>]*)\[(?=[^\[\]\n]+\]:)", re.MULTILINE)
 
@@ -174,7 +176,7 @@ def _render(source: _Source, room: int = LIMIT) -> Piece | None:
     if not _MARKUP.search(source.bare):
         return _as_text(source.bare)
     try:
-        text, entities = convert(_prepared(source.markdown), config=_CONFIG)
+        text, entities = _narrowed(*convert(_prepared(source.markdown), config=_CONFIG))
         piece = _finished(_restored(text), entities)
     except Exception as error:  # noqa: BLE001 -- whatever a library of parsers stumbles over, the text is shown
         _log.warning("could not render Markdown: %s", type(error).__name__)
@@ -195,7 +197,29 @@ def _prepared(markdown: str) -> str:
         text = _DEFINITION.sub(rf"\1{_BRACKET}", text)
     if "**" in text and not text.isascii():
         text = _BOLD.sub(_spaced, text)
-    return text
+    return _widened_tables(text) if "|" in text and not text.isascii() else text
+
+
+def _widened_tables(text: str) -> str:
+    """The converter pads cells by characters, but fixed-width fonts give East Asian ones two columns: each is two characters
+    until the cells are padded."""
+    lines = text.split("\n")
+    for start, end in tables(lines):
+        for at in range(start, end):
+            lines[at] = "".join(one + _SECOND if columns(one) > 1 else one for one in lines[at])
+    return "\n".join(lines)
+
+
+def _narrowed(text: str, entities: list[MessageEntity]) -> tuple[str, list[MessageEntity]]:
+    """The same without the second columns."""
+    if _SECOND not in text:
+        return text, entities
+    seconds = [at for at, unit in enumerate(widened(text)) if unit == _SECOND]
+    moved: list[MessageEntity] = []
+    for entity in entities:
+        first, last = (at - bisect_left(seconds, at) for at in (entity.offset, entity.offset + entity.length))
+        moved.append(entity.copy_with(offset=first, length=last - first))
+    return text.replace(_SECOND, ""), moved
 
 
 def _spaced(bold: re.Match[str]) -> str:
@@ -208,7 +232,7 @@ def _spaced(bold: re.Match[str]) -> str:
 
 
 def _restored(text: str) -> str:
-    return text.replace(_LESS, "<").replace(_BRACKET, "[")
+    return text.replace(_LESS, "<").replace(_BRACKET, "[").replace(_SECOND, "")
 
 
 def _finished(text: str, entities: list[MessageEntity]) -> Piece | None:

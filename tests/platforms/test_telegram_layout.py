@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bot.messages import Media, Piece
 from bot.platforms.telegram_layout import THOUGHTS, caption, layout
 from bot.platforms.telegram_text import units
+from bot.text import columns
 from tests.servers.telegram_rules import MAX_TEXT, check_utf8, formatted, is_blank
 
 
@@ -240,6 +241,18 @@ def test_a_cut_table_goes_on_under_its_header() -> None:
     pieces = layout("| city | people |\n|---|---|\n" + "| Hangzhou | 12000000 |\n" * 400)
     assert len(pieces) > 1
     assert all(piece.body.startswith("city") for piece in pieces)
+
+
+def test_a_tables_columns_stand_below_each_other_whatever_is_written_in_them() -> None:
+    rows = ["| 平台 | 流式 |", "|---|---|", "| Telegram | **编辑**消息 |", "| 网页 | [推送](https://a.b/推) |"]
+    (piece,) = layout("\n".join(["**表格**", "", *rows, "", "**好**"]))
+    check(piece)
+    assert [kind for kind, _ in styled(piece)] == ["bold", "pre", "bold"]
+    (_, title), (_, table), (_, end) = styled(piece)
+    assert (title, end) == ("表格", "好")
+    cells = [re.split(r"[|+]", row) for row in table.split("\n")]
+    assert {columns(first) for first, _ in cells} == {9}
+    assert [second.strip() for _, second in cells] == ["流式", "---------", "编辑消息", "推送"]
 
 
 def test_a_table_that_grows_beyond_a_message_is_shown_as_it_was_written() -> None:
