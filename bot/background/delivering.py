@@ -5,14 +5,14 @@ question asked for later, or a sentence that says why there is nothing. What was
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from bot import phrases
 from bot.background.steps import BUDGET, DEADLINE, LOST_FILE, NO_MODEL
+from bot.commands.command import silence
 from bot.commands.reordering import others
 from bot.conversation import context
-from bot.conversation.asking import SPOKEN, Asking, Parts, Request, sources_told
+from bot.conversation.asking import Asking, Parts, Request, sources_told
 from bot.conversation.context import Question
 from bot.errors import Trouble
 from bot.messages import (
@@ -50,20 +50,13 @@ async def deliver(desk: Asking, turn: Turn, ended: Ended) -> Parts:
     """Raises Unreadable."""
     job = await desk.job(ended.job)
     if job is None or job.state not in (JobState.DONE, JobState.FAILED, JobState.UNSURE):
-        yield Finished(reason=Finish.COMMAND)
-        return
+        return silence()
     current = job.epoch == turn.epoch
     entry = await desk.history.asked(job.id) if current else None
     end = _End(desk, turn, job, WorkOrder.load(job.order, turn.chat), WorkResult.load(job.result), entry)
     if job.kind == "chat" and not current:  # nothing of the old conversation reaches the new one
-        yield Finished(reason=Finish.COMMAND)
-        return
-    for item in end.told():
-        if isinstance(item, Finished) and item.reason in SPOKEN and job.kind == "chat":
-            async with aclosing(desk.spoken(turn, end.result.text)) as spoken:
-                async for sound in spoken:
-                    yield sound
-        yield item
+        return silence()
+    return desk.ending(turn, end.result.text, end.told())
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,5 +41,10 @@ async def reply(turn: Turn, phrase: Phrase | str, *before: Change, rows: Sequenc
     yield Finished(reason=Finish.COMMAND)
 
 
+async def silence() -> Parts:
+    """Nothing is to be told."""
+    yield Finished(reason=Finish.COMMAND)
+
+
 def in_rows(choices: Sequence[Choice], width: int) -> list[Sequence[Choice]]:
     return [choices[at : at + width] for at in range(0, len(choices), width)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -176,19 +176,18 @@ class Asking:
         async with aclosing(answering.write()) as parts:
             async for part in parts:
                 yield part
-        for item in self._end(turn, request, answering):
-            if isinstance(item, Finished) and item.reason in SPOKEN:
-                async with aclosing(self.spoken(turn, answering.said)) as spoken:
-                    async for sound in spoken:
-                        yield sound
-            yield item
+        async with aclosing(self.ending(turn, answering.said, self._end(turn, request, answering))) as end:
+            async for item in end:
+                yield item
 
-    async def spoken(self, turn: Turn, said: str) -> Parts:
-        """A finished answer, said aloud where the chat wants that."""
-        if turn.voice and self._mouth:
-            async with aclosing(self._mouth.spoken(turn, said)) as spoken:
-                async for part in spoken:
-                    yield part
+    async def ending(self, turn: Turn, said: str, end: Iterable[Part | Change]) -> Parts:
+        """The end of an answer, which is said aloud before it where the chat wants that."""
+        for item in end:
+            if isinstance(item, Finished) and item.reason in SPOKEN and turn.voice and self._mouth:
+                async with aclosing(self._mouth.spoken(turn, said)) as spoken:
+                    async for part in spoken:
+                        yield part
+            yield item
 
     async def begun(self, turn: Turn, request: Request, *, beside: bool = False) -> Answering:
         """The answer, to be written. `beside` another model's to the same question: it asks for no functions, whose rows belong

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from bot import commands, phrases
 from bot.background.delivering import deliver
-from bot.commands.command import reply
+from bot.commands.command import reply, silence
 from bot.commands.compare import keep
 from bot.commands.conversation import ask_again
 from bot.commands.later import prompt_of
@@ -101,7 +101,7 @@ class ConversationManager:
                 together = among or (message,)
                 return self._late(turn, together) if turn.late else await self._edit(turn, message, together)
             case Ended():
-                return deliver(self._asking, turn, turn.said)
+                return await deliver(self._asking, turn, turn.said)
             case messages:
                 return self._late(turn, messages) if turn.late else await self._said(turn, messages)
 
@@ -190,7 +190,7 @@ class ConversationManager:
         elif row.person and row.person != pressed.author.id and not pressed.author.owner:
             answer = reply(turn, phrases.BUTTON_FOREIGN.format(name=context.speaker_of(pressed.author.name)))
         elif row.used:
-            answer = _silence()
+            answer = silence()
         else:
             verb, _, rest = row.action.partition(":")
             if verb not in LASTING:
@@ -261,7 +261,3 @@ class ConversationManager:
             return reply(turn, phrases.MOVED_ON)
         question = Question(phrases.CONTINUE_PROMPT.to(turn.language))
         return self._asking.ask(turn, Request(question=question, tip=turn.head))
-
-
-async def _silence() -> Parts:
-    yield Finished(reason=Finish.COMMAND)
