@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.messages import Piece
-from bot.platforms.discord_layout import LIMIT, THOUGHTS, columns, layout, render, subtext
+from bot.platforms.discord_layout import LIMIT, THOUGHTS, layout, render, subtext
+from bot.text import columns
 
 ROW = "| one | two | three four five |\n"
 TEXTS = [
