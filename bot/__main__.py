@@ -23,7 +23,15 @@ def main() -> None:
     serving = given.command in ("run", "doctor")
     title = "Magpie cannot start:" if serving else f"magpie {given.command}:"
     try:
-        sys.exit(_do(given))
+        code = _do(given)
+        sys.stdout.flush()  # what is left is written now, where a reader that has gone is met
+        sys.exit(code)
+    except BrokenPipeError:  # who reads what is printed has enough of it, as `head`
+        if given.command == "run":
+            raise
+        # At its end Python writes out once more: into nothing, as the documentation of `signal` (SIGPIPE) has it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except SettingsError as error:
         _complain(title, error.problems, 2)
     except StorageError as error:

@@ -263,6 +263,19 @@ def test_a_url_of_no_store_is_refused_by_its_form(data: Path, wrong: str) -> Non
     assert "hush" not in said
 
 
+@pytest.mark.parametrize("command", ["models", "dead"])
+def test_who_reads_only_the_beginning_ends_a_list_without_a_word(command: str, data: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as `head` has, once it has its lines
+    with os.fdopen(writer) as stdout:
+        ended = subprocess.run(
+            [sys.executable, "-m", "bot", command], cwd=ROOT, env={**os.environ, "DATA_DIR": str(data)},
+            stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+        )  # fmt: skip
+
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
 # --- dead letters ------------------------------------------------------------------------------------------------------
 
 
