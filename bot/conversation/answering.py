@@ -231,6 +231,9 @@ class Answering:
         if guilty is None:
             self.failure, self.finished = error, failed(error, self.card.name)
             return
+        if not guilty.entries:
+            self._guilty = MOST_GUILTY  # asked once more with everything; refused again, there is nothing to look for
+            return
         self.history = guilty.rest
         self.fitted()
         yield LeftOut(tuple(entry.id for entry in guilty.entries))

@@ -250,6 +250,28 @@ async def test_two_guilty_exchanges_are_both_left_out(chat: Conversation, models
     assert answer.text.count("Left out from now on") == 2 and answer.finished.reason is Finish.STOP
 
 
+async def test_a_filter_that_refused_only_once_takes_nothing_out_and_the_question_is_asked_once_more(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    await remember(chat, models, *(f"question {number}" for number in range(5)))
+    count, models.replies = len(models.prompts), [trouble(Trouble.REFUSED)]
+    answer = await chat.say("and now?")
+    assert answer.finished.reason is Finish.STOP and "Left out" not in answer.text
+    assert not any(isinstance(change, LeftOut) for change in answer.changes)
+    assert models.prompts[-1].lines == models.prompts[count].lines and len(models.prompts) - count <= 1 + 6 + 1
+
+
+async def test_what_is_refused_whole_and_taken_in_every_probe_is_told_after_one_search(
+    chat: Conversation, models: ScriptedModels
+) -> None:
+    await remember(chat, models, "fine", "fine, too")
+    count = len(models.prompts)
+    models.script = lambda prompt: trouble(Trouble.REFUSED) if prompt.output > 1 else None
+    answer = await chat.say("and now?")
+    assert answer.finished.reason is Finish.REFUSED and len(models.prompts) - count <= 1 + 6 + 1
+    assert not any(isinstance(change, LeftOut) for change in answer.changes)
+
+
 async def test_a_question_that_is_refused_itself_leaves_nothing_out_and_offers_another_vendor(
     chat: Conversation, models: ScriptedModels
 ) -> None:

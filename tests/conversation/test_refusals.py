@@ -34,10 +34,14 @@ class Filter:
         self._guilty = set(guilty)
         self._question = question
         self.probes = 0
+        self.refused: list[Sequence[Entry]] = []
 
     async def passes(self, history: Sequence[Entry]) -> bool:
         self.probes += 1
-        return not self._question and self._guilty.isdisjoint(one.id for one in history)
+        taken = not self._question and self._guilty.isdisjoint(one.id for one in history)
+        if not taken:
+            self.refused.append(history)
+        return taken
 
 
 def find(history: Sequence[Entry], vendor: Filter) -> Guilty | None:
@@ -71,6 +75,22 @@ def test_a_question_that_is_refused_by_itself_costs_one_probe(count: int) -> Non
     vendor = Filter(question=True)
     assert find(entries(count), vendor) is None
     assert vendor.probes == 1
+
+
+@given(st.integers(1, 50))
+def test_where_everything_is_taken_when_asked_again_nothing_is_left_out(count: int) -> None:
+    history = entries(count)
+    vendor = Filter()
+    assert find(history, vendor) == Guilty((), tuple(history))
+    assert vendor.probes <= 6
+
+
+@given(st.integers(1, 50), st.data())
+def test_what_is_left_out_was_itself_refused(count: int, data: st.DataObject) -> None:
+    history = entries(count)
+    vendor = Filter(data.draw(st.integers(0, len(history) - 1)))
+    found = find(history, vendor)
+    assert found and any(set(found.entries) <= set(part) for part in vendor.refused)
 
 
 @given(st.sets(st.integers(0, 59), min_size=1, max_size=4))
