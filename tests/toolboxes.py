@@ -14,12 +14,13 @@ Does = Callable[[str], ToolResult | str]
 
 
 class Box:
-    """ports.Toolbox. `ran` keeps every call that reached a tool; `does` says what a tool answers, or raises; `hanging` are
-    names of tools that never end, and `stopped` those of them that were cancelled."""
+    """ports.Toolbox. `ran` keeps every call that reached a tool, `contexts` for whom; `does` says what a tool
+    answers, or raises; `hanging` are names of tools that never end, and `stopped` those of them that were cancelled."""
 
     def __init__(self, *cards: ToolCard) -> None:
         self._cards = {card.name: card for card in cards}
         self.ran: list[tuple[str, str]] = []
+        self.contexts: list[ToolContext] = []
         self.does: dict[str, Does] = {}
         self.hanging: set[str] = set()
         self.stopped: list[str] = []
@@ -41,6 +42,7 @@ class Box:
         if name not in self._cards:
             return ToolResult(f"there is no tool {name}", failed=True)
         self.ran.append((name, arguments))
+        self.contexts.append(context)
         if name in self.hanging:
             try:
                 await asyncio.Event().wait()

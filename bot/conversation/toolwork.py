@@ -79,6 +79,7 @@ class Toolwork:
     _changed: bool = False
     _lines: list[Line] = field(default_factory=list)
     _found: list[Source] = field(default_factory=list)
+    _pages: int = 0  # the highest number of a page so far
     _told: list[str] = field(default_factory=list)  # by tools, to the model
     _fetched: set[str] = field(default_factory=set)  # addresses
     _written: list[str] = field(default_factory=list)  # by the model
@@ -180,7 +181,8 @@ class Toolwork:
         return result.text
 
     async def _called(self, turn: Turn, call: ToolCall, card: ToolCard | None) -> ToolResult:
-        context = ToolContext(chat=turn.chat, turn=turn.id, person=turn.author.id, language=turn.language)
+        person, language = turn.author.id, turn.language
+        context = ToolContext(chat=turn.chat, turn=turn.id, person=person, language=language, pages=self._pages)
         if self._card(call.name) != card:  # a tool server came or changed since it was decided that this may run
             return ToolResult(CHANGED, failed=True)
         began = time.monotonic()
@@ -228,6 +230,7 @@ class Toolwork:
     def _learn(self, call: ToolCall, card: ToolCard | None, result: ToolResult) -> None:
         self._written.append(f"{call.name} {_spoken(call.arguments)}")
         self._found += result.sources
+        self._pages = max([self._pages, *(source.number for source in result.sources)])
         if card is not None and not result.failed:
             self._told.append(result.text)
             if card.fetches:

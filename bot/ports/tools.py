@@ -35,12 +35,14 @@ class ToolCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
-    """For whom a tool runs. What it fetches on the way counts against the same limits as the turn."""
+    """For whom a tool runs. What it fetches on the way counts against the same limits as the turn. `pages` is the highest
+    number of a source that the answer already has: its results may come from before a crash or a consent."""
 
     chat: ChatKey
     turn: int
     person: str
     language: Language = "en"
+    pages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Annotated
 
 from bot.ports.models import SearchModel
@@ -11,7 +10,6 @@ from bot.tools.registry import ToolError
 from bot.tools.results import fitted, framed
 
 MOST_HITS = 10
-MOST_TURNS = 1_000  # that search at the same time
 _LONGEST = 1_500  # characters of each; ten of them fit into one result
 
 
@@ -20,7 +18,6 @@ class Search:
 
     def __init__(self, model: SearchModel) -> None:
         self._model = model
-        self._numbered: OrderedDict[int, int] = OrderedDict()
 
     async def search_web(
         self,
@@ -38,7 +35,7 @@ class Search:
         if not hits:
             return ToolResult("Nothing was found. Try other words, or fewer.")
         entries, sources = [], []
-        for number, hit in enumerate(hits, self._first(context.turn, len(hits))):
+        for number, hit in enumerate(hits, context.pages + 1):
             title, url, site, date, text = (
                 " ".join(one.split()) for one in (hit.title, hit.url, hit.site, hit.date, hit.text)
             )
@@ -46,11 +43,3 @@ class Search:
             entries.append(f"[{number}] {title}{f' ({about})' if about else ''}\n{url}\n{text}"[:_LONGEST].strip())
             sources.append(Source(number, title, url))
         return ToolResult(fitted(framed("results of a web search", "\n\n".join(entries))), sources=tuple(sources))
-
-    def _first(self, turn: int, count: int) -> int:
-        """The number of the first of so many new pages."""
-        before = self._numbered.pop(turn, 0)
-        self._numbered[turn] = before + count
-        if len(self._numbered) > MOST_TURNS:
-            self._numbered.popitem(last=False)
-        return before + 1

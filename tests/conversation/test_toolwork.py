@@ -272,6 +272,29 @@ async def test_results_of_before_a_crash_are_used_again(chat: Conversation, mode
     assert results(models) == ["look is done"]
 
 
+TWO_PAGES = (Source(1, "Nests", "https://n.example/"), Source(2, "Eggs", "https://e.example/"))
+
+
+async def test_pages_found_after_a_crash_are_numbered_on_from_those_that_are_used_again(
+    chat: Conversation, models: ScriptedModels, box: Box
+) -> None:
+    box.does["look"] = lambda _: ToolResult("found", sources=TWO_PAGES)
+    first, second = call("look", '{"text": "1"}'), call("look", '{"text": "2"}')
+    models.replies = [[first], Crash(), [first], [second], "Seen."]
+    await chat.say("look")
+    assert [context.pages for context in box.contexts] == [0, 2]
+
+
+async def test_pages_found_after_a_consent_are_numbered_on_from_those_of_before(
+    chat: Conversation, models: ScriptedModels, box: Box
+) -> None:
+    box.does["look"] = lambda _: ToolResult("found", sources=TWO_PAGES)
+    models.replies = [[call("look")], [call("mail")], [call("look", '{"text": "2"}')], "Seen."]
+    asked = await chat.say("look, and mail it")
+    await chat.press(asked.buttons["Run it"])
+    assert [context.pages for context in box.contexts] == [0, 2, 2]
+
+
 async def test_a_call_that_only_reads_and_was_cut_off_is_made_again(
     chat: Conversation, models: ScriptedModels, box: Box
 ) -> None:
