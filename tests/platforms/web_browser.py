@@ -41,10 +41,15 @@ class Tab:
             if not event.url.startswith((web.url, "blob:")):
                 self.trouble.append(f"request to {event.url}")
 
+        def failed(event: Any) -> None:
+            if event.url.startswith("blob:") and event.failure == "net::ERR_FILE_NOT_FOUND":
+                self.trouble.append(f"{event.url} was looked for when it had gone")
+
         self.page.on("console", console)
         self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
         self.page.on("dialog", dialog)
         self.page.on("request", request)
+        self.page.on("requestfailed", failed)
 
 
 @dataclass

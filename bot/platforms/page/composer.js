@@ -18,6 +18,15 @@ function previewOf({ mime, preview, title }) {
   return mime.startsWith("audio/") ? player(preview) : make("img", { src: preview, alt: title });
 }
 
+// A player begins to load a moment after it is made, and would find its recording gone: it lets go of it first.
+function release(files) {
+  for (const { shown, preview } of files) {
+    shown.removeAttribute("src");
+    shown.load?.();
+    URL.revokeObjectURL(preview);
+  }
+}
+
 export class Composer {
   // `on`: send({text, files, edits, replies_to}), stop(), editLast() → whether there is something to edit
   constructor(on) {
@@ -57,10 +66,9 @@ export class Composer {
   open(chat) {
     if (this.dictation.recorder) this.dictation.discard();
     this.chat = chat;
-    this.files = [];
+    this.remove(...this.files);
     this.forget(false);
     this.input.value = sessionStorage.getItem(`magpie.draft.${chat}`) ?? "";
-    this.drawFiles();
     this.typed();
     if (!matchMedia("(pointer: coarse)").matches) this.input.focus();
   }
@@ -170,11 +178,9 @@ export class Composer {
     if (this.files.some((file) => !file.name)) return this.complain(t("uploading"));
     const { edits = "", replies_to = "", files: kept = [] } = this.about ?? {};
     const files = [...kept, ...this.files.map(({ name, mime, size, title }) => ({ name, mime, size, title }))];
-    for (const file of this.files) URL.revokeObjectURL(file.preview);
-    this.files = [];
+    this.remove(...this.files);
     this.about = null;
     $("about").hidden = true;
-    this.drawFiles();
     this.write("");
     this.offer([]);
     return this.on.send({ text, files, edits, replies_to });
@@ -268,13 +274,22 @@ export class Composer {
         break;
       }
       if (blob.size > FILE_LIMIT) this.complain(`${blob.name}: ${t("tooLarge")}`);
-      else {
-        const file = { blob, preview: URL.createObjectURL(blob), size: blob.size, mime: blob.type, title: blob.name };
-        this.files.push(file);
-        this.upload(file);
-      }
+      else this.upload(this.attach({ blob, size: blob.size, mime: blob.type, title: blob.name }));
     }
+  }
+
+  attach(about) {
+    const file = { ...about, preview: URL.createObjectURL(about.blob) };
+    file.shown = previewOf(file);
+    this.files.push(file);
     this.drawFiles();
+    return file;
+  }
+
+  remove(...files) {
+    this.files = this.files.filter((file) => !files.includes(file));
+    this.drawFiles();
+    release(files);
   }
 
   async upload(file) {
@@ -285,7 +300,7 @@ export class Composer {
       Object.assign(file, await ask(`/api/chats/${this.chat}/files?${about}`, options));
     } catch (error) {
       file.lost = file.spoken && (!error.status || error.status >= 500); // nobody can say it quite so again
-      if (!file.lost) this.files = this.files.filter((other) => other !== file);
+      if (!file.lost) this.remove(file);
       this.complain(file.lost ? t("recordingLost") : `${file.title}: ${error.status ? error.message : t("uploadFailed")}`);
     }
     this.drawFiles();
@@ -296,9 +311,7 @@ export class Composer {
     if (!wav) return this.complain(t("tooShort"));
     if (this.files.length >= FILES) return this.complain(t("tooMany"));
     const chat = this.chat;
-    const file = { blob: wav, preview: URL.createObjectURL(wav), size: wav.size, mime: wav.type, title: t("yourVoice"), spoken: true };
-    this.files.push(file);
-    this.drawFiles();
+    const file = this.attach({ blob: wav, size: wav.size, mime: wav.type, title: t("yourVoice"), spoken: true });
     await this.upload(file);
     return file.name && chat === this.chat && this.files.includes(file) ? this.submit() : undefined;
   }
@@ -317,11 +330,10 @@ export class Composer {
       const remove = make("button", { type: "button", title: t("remove") }, icon("close"));
       remove.setAttribute("aria-label", `${t("remove")}: ${file.title}`);
       remove.addEventListener("click", () => {
-        this.files = this.files.filter((other) => other !== file);
-        this.drawFiles();
+        this.remove(file);
         this.input.focus();
       });
-      return make("li", { className: file.name ? "" : "running" }, previewOf(file), remove);
+      return make("li", { className: file.name ? "" : "running" }, file.shown, remove);
     });
     $("pictures").replaceChildren(...rows);
     $("pictures").hidden = !rows.length;
