@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 
 from bot.errors import FencedOut
+from bot.lanes import subject_of
 from bot.ports import Card
 from storage.moving import PLATFORMS
 from storage.records import dump_names, load_card
 from storage.transaction import Transaction
 
-TITLE = 80  # characters of a chat's first message that name it in the list
+TITLE = 80  # characters of what a chat is about at first: they name it in the list
 
 
 def notes(prefix: str) -> Transaction[dict[str, str]]:
@@ -33,7 +34,7 @@ def put(worker: str, card: Card, turn: int) -> Transaction[int]:
         shown = yield PLATFORMS["turn_shown_by"], {"turn": turn}
         if shown and shown[0]["shown_by"] != worker:
             raise FencedOut(f"turn {turn} is shown by another worker now")
-    title = card.body[:TITLE] if card.role == "person" else ""
+    title = subject_of(card.body)[:TITLE] if card.role == "person" else ""
     board = yield PLATFORMS["next_version"], {"chat": card.chat, "title": title, "created": card.created}
     version = board[0]["version"]
     values = {

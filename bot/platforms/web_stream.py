@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bot.errors import StorageError
+from bot.lanes import subject_of
 from bot.ports import Board, Card
 
 log = logging.getLogger(__name__)
@@ -126,4 +127,10 @@ async def _signal(wake: asyncio.Event) -> None:
 
 def _dump(cards: Sequence[Card]) -> str:
     shown = ("id", "role", "body", "created", "buttons", "done", "removed", "files")
-    return json.dumps([{name: getattr(card, name) for name in shown} for card in cards], ensure_ascii=False)
+    told = [{name: getattr(card, name) for name in shown} | {"subject": _subject(card)} for card in cards]
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _subject(card: Card) -> str:
+    """What the chat may be named after."""
+    return subject_of(card.body) if card.role == "person" else ""

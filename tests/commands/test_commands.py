@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands import menu
+from bot.commands import COMMANDS, menu
 from bot.errors import ModelError, Trouble
+from bot.lanes import ASKING_COMMANDS, subject_of
 from bot.messages import Answered, Asked, Configured, Finish, Finished, Rewound, Text, Usage
 from storage import open_store
 from storage.store import Store
@@ -307,3 +308,19 @@ async def test_an_old_message_edited_into_an_overtaking_command_must_be_sent_ane
     edited = await chat.edit(question, command)
     assert "new message" in edited.text
     assert not any(isinstance(change, Asked | Answered) for change in edited.changes)
+
+
+def test_what_a_message_is_about() -> None:
+    """Every command that must be told something asks for it, but for the number of a task."""
+    assert {command.name for command in COMMANDS if command.required} - {"task"} == ASKING_COMMANDS
+    for text, subject in (
+        ("why is the sky blue?", "why is the sky blue?"),
+        ("/etc/hosts is empty", "/etc/hosts is empty"),
+        ("/ask  why?", "why?"),
+        ("/Image a fox\nin snow", "a fox\nin snow"),
+        ("/image", ""),
+        ("/help", ""),
+        ("/model qwen", ""),
+        ("", ""),
+    ):
+        assert subject_of(text) == subject

@@ -208,6 +208,17 @@ async def test_new_chats_and_old_ones(chromium: Browser, tmp_path: Path) -> None
         await expect(page.locator(".person .body")).to_have_text("the second chat")
 
 
+async def test_a_chat_has_the_neutral_name_until_something_is_asked_in_it(chromium: Browser, tmp_path: Path) -> None:
+    async with visit(chromium, tmp_path) as visitor:
+        page = await visitor.open()
+        for said, name in (("/help", "New chat"), ("/model qwen-plus", "New chat"), ("/image a red fox", "a red fox")):
+            await visitor.say(page, said)
+            await expect(page.locator(".person .body").last).to_have_text(said)
+            await expect(page.locator(".person.pending")).to_have_count(0)
+            await expect(page.locator("#title")).to_have_text(name)
+            await expect(page.locator("#chats a[aria-current] span")).to_have_text(name)
+
+
 # --- nothing is lost ---------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ import aiohttp
 from bot.documents import is_document
 from bot.errors import StorageError
 from bot.files import FileStore
+from bot.lanes import subject_of
 from bot.messages import Address, Button, ChatKey, Edited, Event, Media, Message, Piece, Pressed
 from bot.phrases import Phrase
 from bot.platforms.web import Banner, WebPlatform
@@ -67,8 +68,9 @@ class MemoryBoard:
         title: dict[str, str] = {}
         for card in sorted(self.cards.values(), key=lambda card: card.created):
             last[card.chat] = card.created
-            title.setdefault(card.chat, card.body[:80])
-        return sorted(((chat, title[chat], at) for chat, at in last.items()), key=lambda row: -row[2])
+            if card.role == "person" and not title.get(card.chat):
+                title[card.chat] = subject_of(card.body)[:80]
+        return sorted(((chat, title.get(chat, ""), at) for chat, at in last.items()), key=lambda row: -row[2])
 
     def _check(self) -> None:
         if self.broken:

@@ -95,3 +95,11 @@ async def test_chats_are_listed_by_their_latest_change_with_their_first_words(st
         ("b", "first of b" + "…" * 70, 2.0),
         ("c", "", 0.1),
     ]
+
+
+async def test_a_chat_is_named_after_what_is_asked_in_it_and_never_after_a_command(store: Store) -> None:
+    for number, (said, name) in enumerate(
+        [("/help", ""), ("/model qwen", ""), ("/ask  why?", "why?"), ("more", "why?")]
+    ):
+        await store.put(card(str(number), said, created=float(number)))
+        assert await store.chats() == [("c", name, float(number))]

@@ -299,8 +299,10 @@ export class Log {
     return own.reduce((last, card) => (!last || card.created > last.created ? card : last), null);
   }
 
-  firstWords() {
-    return [...this.list.querySelectorAll(".person .body")].map((body) => body.textContent.trim()).find(Boolean)?.slice(0, 80) ?? "";
+  // What names the chat: the first thing that it is about.
+  subject() {
+    const own = [...this.list.querySelectorAll(".person")].map((item) => this.cards.get(item.dataset.id)?.subject.trim());
+    return own.find(Boolean)?.slice(0, 80) ?? "";
   }
 
   // Only the last question can be edited, only the last message shows its tools all the time.

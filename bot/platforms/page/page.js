@@ -86,7 +86,7 @@ function clicked(action, card, button) {
 function refresh() {
   composer.setBusy(log.running() !== null);
   $("welcome").hidden = !log.live || log.items.size > 0;
-  const title = log.firstWords();
+  const title = log.subject();
   $("title").textContent = title || t("newChat");
   if (!document.hidden) document.title = title ? `${title} · Magpie` : "Magpie";
 }
@@ -143,7 +143,7 @@ function when(seconds) {
 
 function drawChats() {
   const rows = chats.map(({ id, title, at }) => {
-    const link = make("a", { href: `/c/${id}` }, make("span", { textContent: title || "…" }), make("time", { textContent: when(at) }));
+    const link = make("a", { href: `/c/${id}` }, make("span", { textContent: title || t("newChat") }), make("time", { textContent: when(at) }));
     if (id === chat) link.setAttribute("aria-current", "page");
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
