@@ -42,7 +42,7 @@ def reset(
     unwanted = yield JOBS["cancel_answers"], {"chat": chat, "now": now}
     yield from _rewrite_lines(unwanted, cancelled)
     yield INBOX["begin_epoch"], {"chat": chat, "closed": len(closed)}
-    done = Overtaken(turn=running.turn, closed=len(closed) + len(unwanted), jobs=bool(unwanted))
+    done = Overtaken(turn=running.turn, closed=len(closed), jobs=len(unwanted))
     return (yield from _reply(worker, chat, reply, done, now))
 
 
@@ -67,7 +67,7 @@ def _cancel_latest(chat: str, person: str, cancelled: Piece | None, now: float) 
         return Overtaken()
     yield JOBS["cancel_job"], {"id": open_jobs[0]["id"], "chat": chat, "now": now}
     yield from _rewrite_lines(open_jobs, cancelled)
-    return Overtaken(jobs=True)
+    return Overtaken(jobs=1)
 
 
 def _rewrite_lines(jobs: Sequence[Record], cancelled: Piece | None) -> Transaction[None]:

@@ -39,8 +39,12 @@ STOPPED = Phrase("stopped", "已停止")
 NOTHING_RUNS = Phrase("Nothing is running.", "现在没有正在进行的回答。")
 RESET = Phrase("A new conversation. I have forgotten the old one.", "新的对话开始了，之前的内容我已忘记。")
 RESET_CLOSED = Phrase(
-    "A new conversation. I have forgotten the old one; messages that were still waiting and will not be answered: {count}.",
-    "新的对话开始了，之前的内容我已忘记；还在排队、将不再回答的消息：{count} 条。",
+    "{reset} Messages that were still waiting and will not be answered: {count}.",
+    "{reset}还在排队、将不再回答的消息：{count} 条。",
+)
+RESET_CANCELLED = Phrase(
+    "{reset} Questions in the background (`/later`) that are cancelled: {count}.",
+    "{reset}已取消的后台提问（`/later`）：{count} 个。",
 )
 THINKING = Phrase("thinking …", "正在思考……")
 POISON = Phrase(

@@ -105,12 +105,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """What a control event did: the turn that must end now (0: none), how many waiting messages and questions in the background
-    it closed, whether it cancelled `jobs`, and whether its reply is ours to show (there may be none, or another shows it)."""
+    """What a control event did: the turn that must end now (0: none), how many waiting messages it
+    closed and how many `jobs` it cancelled, and whether its reply is ours to show (there may be none, or another shows it)."""
 
     turn: int = 0
     closed: int = 0
-    jobs: bool = False
+    jobs: int = 0
     shows: bool = False
 
 

@@ -105,8 +105,11 @@ class Overtaker:
         person = "" if message.author.owner else message.author.id  # whose tasks end
 
         def after_reset(overtaken: Overtaken) -> tuple[Address, tuple[Piece, ...]]:
-            closed = overtaken.closed
-            phrase = phrases.RESET_CLOSED.format(count=closed) if closed else phrases.RESET
+            phrase = phrases.RESET
+            if overtaken.closed:
+                phrase = phrases.RESET_CLOSED.format(reset=phrase, count=overtaken.closed)
+            if overtaken.jobs:
+                phrase = phrases.RESET_CANCELLED.format(reset=phrase, count=overtaken.jobs)
             return address, layout(phrase.to(message.language))
 
         def after_stop(overtaken: Overtaken) -> tuple[Address, tuple[Piece, ...]]:

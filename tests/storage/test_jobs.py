@@ -10,7 +10,7 @@ import pytest
 
 from bot.errors import FencedOut
 from bot.messages import ENDED, Cancelled, ChatKey, Ordered
-from bot.ports import Job, JobState
+from bot.ports import Job, JobState, Overtaken
 from storage import Store, open_store
 from storage.jobs import SHARE
 from tests.storage.saying import ANN, AWAY, BOB, HOME, only_claim, opened, outcome, pieces, reset, said, stop
@@ -202,7 +202,7 @@ async def test_what_is_cancelled_is_not_submitted_any_more(store: Store) -> None
 async def test_a_reset_cancels_answers_of_the_old_conversation_and_lets_pictures_come(store: Store) -> None:
     picture = await ordered(store)
     answer = await ordered(store, "2", Ordered(kind="chat", model="glm-4", order="{}", patience=9.0))
-    assert (await reset(store, "3")).closed == 1
+    assert await reset(store, "3") == Overtaken(jobs=1)
     assert [await state(store, id) for id in (picture, answer)] == [JobState.QUEUED, JobState.CANCELLING]
 
 

@@ -14,7 +14,13 @@ from bot.turns.answer import CURSOR
 from tests.torture.machine_walk import Place, Walk
 
 TOKEN = re.compile(r"c(\d+)t(\d+)")
-CLOSED = re.compile(re.escape(phrases.RESET_CLOSED.en).replace(r"\{count\}", r"(\d+)"))
+
+
+def _counting(phrase: phrases.Phrase) -> re.Pattern[str]:
+    return re.compile(re.escape(phrase.en.removeprefix("{reset}")).replace(r"\{count\}", r"(\d+)"))
+
+
+CLOSED, CANCELLED = _counting(phrases.RESET_CLOSED), _counting(phrases.RESET_CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +193,15 @@ def _repeated(walk: Walk, known: Facts, orphans: Sequence[str]) -> Iterator[str]
 
 
 def _counted(walk: Walk, known: Facts) -> Iterator[str]:
-    """What resets closed is what their replies counted; an answer for later that they took along counts as well."""
+    """What resets closed and cancelled is what their replies counted; `/stop` cancels as well."""
     closed = sum(row.state == "closed" for row in known.rows.values())
-    told = sum(int(found[1]) for body in _bodies(known.sent).values() if (found := CLOSED.search(body)))
     cancelled = sum(state == "cancelled" for _, state, _ in known.jobs)
-    if not closed <= told <= closed + cancelled:
-        yield f"{closed} messages were closed, {told} told"
+    messages, jobs = (
+        sum(int(found[1]) for body in _bodies(known.sent).values() if (found := pattern.search(body)))
+        for pattern in (CLOSED, CANCELLED)
+    )
+    if messages != closed or jobs > cancelled:
+        yield f"{closed} messages were closed, {messages} told; {cancelled} tasks cancelled, {jobs} told"
 
 
 def _marked(walk: Walk, known: Facts) -> Iterator[str]:

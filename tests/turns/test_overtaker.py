@@ -42,7 +42,11 @@ ORDER = WorkOrder(author=Author("1", "Ann"), address=Address(HOME), language="en
 
 
 def closed(count: int) -> str:
-    return phrases.RESET_CLOSED.format(count=count).en
+    return phrases.RESET_CLOSED.format(reset=phrases.RESET, count=count).en
+
+
+def cancelled(count: int, said: str = RESET) -> str:
+    return phrases.RESET_CANCELLED.format(reset=said, count=count).en
 
 
 async def running(home: House, *, says: str = "so far") -> Gate:
@@ -145,7 +149,7 @@ def waited_for(kind: Literal["chat", "image"]) -> list[Part | Change]:
     return [Notice("being made …"), Buttons(((Choice("Cancel", "cancel:1"),),)), *order(kind)]
 
 
-@pytest.mark.parametrize(("said", "reply"), [("/stop", phrases.jobs.TASK_CANCELLED.en), ("/reset", closed(1))])
+@pytest.mark.parametrize(("said", "reply"), [("/stop", phrases.jobs.TASK_CANCELLED.en), ("/reset", cancelled(1))])
 async def test_the_line_of_a_task_that_is_cancelled_says_so_and_has_no_button(
     tmp_path: Path, said: str, reply: str
 ) -> None:
@@ -178,6 +182,22 @@ async def test_a_line_that_another_turn_has_taken_over_stays_that_turns(tmp_path
         home.script.on("draw", *waited_for("image"))
         home.script.on("again", Replaces(1), Text("something else"), Finished(reason=Finish.COMMAND))
         await home.say(HOME, "draw")
+async def test_a_reset_tells_messages_that_waited_from_tasks_that_are_cancelled(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        home.script.on("why?", *waited_for("chat"))
+        for _ in range(2):
+            await home.say(HOME, "why?")
+        await home.shows(HOME, "being made …", "being made …")
+        gate = await running(home)
+        for words in ("one", "two", "three"):
+            await home.say(HOME, words)
+        await home.say(HOME, "/reset")
+        reply = cancelled(2, closed(3))
+        await until(lambda: reply in home.window.standing(HOME))
+        gate.open.set()
+        assert "not be answered: 3. Questions" in reply and reply.endswith("cancelled: 2.")
+
+
         await home.shows(HOME, "being made …")
         await home.say(HOME, "again")
         await home.shows(HOME, "something else")
@@ -222,7 +242,7 @@ async def test_reset_counts_the_answers_that_are_awaited(tmp_path: Path) -> None
         await home.say(HOME, "a fox")
         await home.shows(HOME, "ordered why?", "ordered a fox")
         await home.say(HOME, "/reset")
-        await home.shows(HOME, CANCELLED, "ordered a fox", closed(1))
+        await home.shows(HOME, CANCELLED, "ordered a fox", cancelled(1))
         assert home.query("SELECT state FROM jobs ORDER BY id") == [("cancelling",), ("queued",)]
 
 

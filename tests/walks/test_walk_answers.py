@@ -102,7 +102,7 @@ async def test_a_reset_stops_closes_and_forgets(tmp_path: Path) -> None:
         texts = await ann.hears(2)
         assert texts[0].endswith("(stopped)")
         assert texts[1] == (
-            "A new conversation. I have forgotten the old one; messages that were still waiting and will not be answered: 1."
+            "A new conversation. I have forgotten the old one. Messages that were still waiting and will not be answered: 1."
         )
         here.models.say("fresh")
         await ann.ask("who am I?")
