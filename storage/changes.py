@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.messages import (
     Answered,
     Asked,
     Cancelled,
     Change,
+    Closes,
     Configured,
     LeftOut,
     Ordered,
@@ -18,11 +20,12 @@ from bot.messages import (
 )
 from bot.ports import Claim
 from storage import jobs
-from storage.records import dump_names
+from storage.records import dump_names, dump_piece, load_piece
 from storage.transaction import Transaction, Value, statements
 
 INBOX = statements("inbox.sql")
 HISTORY = statements("history.sql")
+OUTBOX = statements("outbox.sql")
 
 
 class Changes:
@@ -58,6 +61,8 @@ class Changes:
                     yield INBOX["inherit_messages"], {"turn": self._claim.turn, "earlier": earlier}
                 case Spent(button):
                     yield HISTORY["spend_button"], {"id": button}
+                case Closes(earlier):
+                    yield from _take_buttons(earlier)
                 case LeftOut(entries):
                     for entry in entries:
                         yield HISTORY["leave_out"], {"id": entry}
@@ -90,3 +95,12 @@ class Changes:
         }
         rows = yield HISTORY["insert_message"], values
         return int(rows[0]["id"])
+
+
+def _take_buttons(turn: int) -> Transaction[None]:
+    """From what stands there: it is not queued again, since somebody may have removed it meanwhile."""
+    for row in (yield OUTBOX["final_pieces"], {"turn": turn}):
+        piece = load_piece(row["piece"])
+        if piece.buttons:
+            plain = dump_piece(replace(piece, buttons=()))
+            yield OUTBOX["reword_piece"], {"turn": turn, "slot": row["slot"], "number": row["number"], "piece": plain}

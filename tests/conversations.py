@@ -17,23 +17,20 @@ from bot.conversation.questions import Fetching
 from bot.errors import TooLarge, Unreadable
 from bot.lanes import Lane
 from bot.messages import (
+    CHANGES,
     Address,
     Answered,
-    Asked,
     Attachment,
     Author,
     Buttons,
-    Cancelled,
     Change,
     ChatKey,
     Choice,
-    Configured,
     Edited,
     Ended,
     Event,
     Finish,
     Finished,
-    LeftOut,
     Media,
     Message,
     Notice,
@@ -42,8 +39,6 @@ from bot.messages import (
     Piece,
     Pressed,
     Replaces,
-    Rewound,
-    Spent,
     Text,
     Thought,
     Turn,
@@ -250,7 +245,7 @@ class Answer:
     @property
     def finished(self) -> Finished:
         (finished,) = [item for item in self.items if isinstance(item, Finished)]
-        assert [item for item in self.items if not isinstance(item, Changes)][-1] is finished
+        assert [item for item in self.items if not isinstance(item, CHANGES)][-1] is finished
         return finished
 
     @property
@@ -263,16 +258,13 @@ class Answer:
 
     @property
     def changes(self) -> list[Change]:
-        return [item for item in self.items if isinstance(item, Changes)]
+        return [item for item in self.items if isinstance(item, CHANGES)]
 
     @property
     def ordered(self) -> WorkOrder | None:
         """What it orders in the background."""
         orders = [WorkOrder.load(item.order) for item in self.items if isinstance(item, Ordered)]
         return orders[0] if orders else None
-
-
-Changes = Asked | Answered | Rewound | Configured | Spent | Replaces | LeftOut | Ordered | Cancelled
 
 
 class Crash(Exception):

@@ -371,7 +371,7 @@ async def test_a_picture_that_the_content_filter_refuses(tmp_path: Path, model: 
         ann = here.person()
         here.models.fail(fault)
         refused = await ann.ask("/image something refused")
-        assert refused.text == phrases.TROUBLE["refused"].en
+        assert refused.text == phrases.jobs.TROUBLE["refused"].en
         assert "Retry" not in refused.buttons
         assert (await ann.ask("hello")).text == "You said: hello"
         assert said(here.asked[-1]) == ["hello"], "what was refused is kept out of the context"

@@ -21,6 +21,7 @@ from bot.messages import (
     Buttons,
     Change,
     Choice,
+    Closes,
     Ended,
     Finish,
     Finished,
@@ -71,8 +72,7 @@ class _End:
     entry: Entry | None
 
     def told(self) -> Iterator[Part | Change]:
-        if self.job.kind != "chat":
-            yield Replaces(self.job.id)
+        yield Closes(self.job.id) if self.job.kind == "chat" else Replaces(self.job.id)
         said = self.result.text.strip()
         refused = self.result.error == Trouble.REFUSED.value
         if self.job.state is not JobState.DONE or refused:

@@ -35,6 +35,7 @@ from bot.messages import (
     Buttons,
     Cancelled,
     Choice,
+    Closes,
     Edited,
     Ended,
     Finish,
@@ -195,6 +196,8 @@ class ConversationManager:
             verb, _, rest = row.action.partition(":")
             if verb not in LASTING:
                 yield Spent(row.id)
+            if (asked := _answered_by(verb, rest)) is not None:
+                yield Closes(asked)
             answer = await self._act(turn, verb, rest)
         async with aclosing(answer):
             async for part in answer:
@@ -261,3 +264,16 @@ class ConversationManager:
             return reply(turn, phrases.MOVED_ON)
         question = Question(phrases.CONTINUE_PROMPT.to(turn.language))
         return self._asking.ask(turn, Request(question=question, tip=turn.head))
+
+
+def _answered_by(verb: str, rest: str) -> int | None:
+    """The turn whose question such a press answers in another way: its other buttons have nothing more to do."""
+    match verb:
+        case "again" | "continue":
+            return int(rest)
+        case "ask":
+            return int(rest.rpartition(":")[2])
+        case "call":
+            return int(rest.partition(":")[0])
+        case _:
+            return None

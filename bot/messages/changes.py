@@ -63,6 +63,13 @@ class Replaces:
 
 
 @dataclass(frozen=True, slots=True)
+class Closes:
+    """The buttons of this earlier turn have nothing more to do: they go."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """These messages of the history are shown to no model any more: a vendor refuses what they say."""
 
@@ -87,6 +94,6 @@ class Cancelled:
     job: int
 
 
-Change = Asked | Answered | Rewound | Configured | Spent | Replaces | LeftOut | Ordered | Cancelled
+Change = Asked | Answered | Rewound | Configured | Spent | Closes | Replaces | LeftOut | Ordered | Cancelled
 # The same, for isinstance.
-CHANGES = (Asked, Answered, Rewound, Configured, Spent, Replaces, LeftOut, Ordered, Cancelled)
+CHANGES = (Asked, Answered, Rewound, Configured, Spent, Closes, Replaces, LeftOut, Ordered, Cancelled)

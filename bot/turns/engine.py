@@ -22,6 +22,7 @@ from bot.messages import (
     Address,
     Button,
     Cancelled,
+    Closes,
     Edited,
     Ended,
     Event,
@@ -387,4 +388,5 @@ class Engine:
         metrics.turn_ended(outcome)
         if any(isinstance(change, Ordered | Cancelled) for change in outcome.changes):
             self._ordered()
-        return partial(self._delivery.finish, running.preview.address, finals, running.preview.stands)
+        closed = [change.turn for change in outcome.changes if isinstance(change, Closes)]
+        return partial(self._delivery.finish, running.preview.address, finals, running.preview.stands, closed)

@@ -23,6 +23,12 @@ UPDATE outbox SET piece = :piece, state = 'queued', generation = generation + 1
 WHERE turn = :turn AND slot = 0 AND state IN ('queued', 'sent')
     AND number = (SELECT max(number) FROM outbox AS last WHERE last.turn = :turn AND last.slot = 0);
 
+-- name: final_pieces
+SELECT slot, number, piece FROM outbox WHERE turn = :turn AND piece IS NOT NULL ORDER BY slot, number;
+
+-- name: reword_piece
+UPDATE outbox SET piece = :piece WHERE turn = :turn AND slot = :slot AND number = :number;
+
 -- name: mark_surplus
 -- Previews (also of an earlier answer that this one replaces) for which the final answer has no piece.
 UPDATE outbox SET state = 'surplus' WHERE turn = :turn AND piece IS NULL AND state = 'preview'

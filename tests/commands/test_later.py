@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import ModelError, Trouble, Unreadable
-from bot.messages import Answered, Finish, Replaces
+from bot.messages import Answered, Closes, Finish, Replaces
 from bot.messages.orders import WorkOrder, WorkResult
 from bot.ports import JobState, Prompt
 from storage.store import Store
@@ -69,11 +69,12 @@ async def test_its_answer_is_a_reply_of_its_own_and_the_conversation_stays(
     chat: Conversation, models: ScriptedModels
 ) -> None:
     await chat.say("hello")
-    await chat.say("/later why is the sky blue?")
+    asked = await chat.say("/later why is the sky blue?")
     await chat.say("meanwhile")
     answer = await chat.ends(WorkResult(text="Because of **Rayleigh**.", prompt=12, completion=7, cost=40))
     assert answer.text == "Because of **Rayleigh**."
     assert not [item for item in answer.items if isinstance(item, Replaces)]
+    assert Closes(asked.turn) in answer.changes  # there is nothing to cancel any more
     (kept,) = [item for item in answer.items if isinstance(item, Answered)]
     assert not kept.moves
     finished = answer.finished

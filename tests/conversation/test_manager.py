@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ModelError, Trouble
-from bot.messages import Answered, Asked, Cancelled, Finish, Finished, Replaces, Spent, Text, Thought
+from bot.messages import Answered, Asked, Cancelled, Closes, Finish, Finished, Replaces, Spent, Text, Thought
 from bot.ports import JobState, ModelCard
 from storage import open_store
 from storage.store import Store
@@ -328,6 +328,16 @@ async def test_a_button_works_once(chat: Conversation, models: ScriptedModels) -
     again = await chat.press(button)
     assert again.items == [Finished(reason=Finish.COMMAND)]
     assert len(models.prompts) == 2
+
+
+async def test_the_buttons_of_what_is_answered_in_another_way_go(chat: Conversation, models: ScriptedModels) -> None:
+    models.replies = [trouble(Trouble.REFUSED)]
+    refused = await chat.say("hi")
+    [other] = [button for label, button in refused.buttons.items() if label.startswith("Try")]
+    assert Closes(refused.turn) in (await chat.press(other)).changes
+    models.replies = [trouble(Trouble.FAULT)]
+    failed = await chat.say("hi")
+    assert Closes(failed.turn) in (await chat.press(failed.buttons["Retry"])).changes
 
 
 async def test_a_button_works_for_a_day(chat: Conversation, models: ScriptedModels) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.messages import Address, ChatKey
+from bot.messages import Address, Button, ChatKey, Closes
 from bot.ports import Claim, Final, Outcome
 from storage import Store
 from tests.storage.saying import (
@@ -106,6 +106,17 @@ async def test_only_chats_with_something_to_show_are_named_once_each(store: Stor
         shown: tuple[Final, ...] = () if chat.platform == "web" else pieces(claim, "a", "b")
         await store.complete(claim, outcome(pieces=shown))
     assert sorted(await store.take(), key=str) == [HOME, AWAY]
+
+
+async def test_buttons_that_have_nothing_more_to_do_go_from_what_stands_and_nothing_waits_for_it(store: Store) -> None:
+    claim = await _opened(store, "1")
+    text, more = pieces(claim, "a", "b")
+    text = replace(text, piece=replace(text.piece, buttons=((Button("Retry", "r1"),),)))
+    finals = await store.complete(claim, outcome(pieces=[text, more]))
+    await store.shown(HOME, [replace(final, id=f"p{final.number}") for final in finals])
+    await store.complete(await _opened(store, "2"), outcome(Closes(claim.turn)))
+    assert [final.piece for final in await store.standing(claim.turn)] == [replace(text.piece, buttons=()), more.piece]
+    assert await store.waiting(HOME) == []
 
 
 async def _opened(store: Store, event: str, chat: ChatKey = HOME) -> Claim:

@@ -177,7 +177,7 @@ async def _phase(
 
     async def flood(person: Person) -> None:
         nonlocal said
-        while not over.is_set():
+        while not over.is_set() or said <= len(people):  # on a busy machine a short phase would have no flood
             await _once_more(made, person)
             said += 1
 

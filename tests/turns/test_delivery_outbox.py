@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ChatMoved, Forbidden, PlatformError, Rejected, RetryLater, Revoked, Unreachable, Unsure
-from bot.messages import Address, Button, Buttons, ChatKey, Choice, Finish, Finished, Piece, Text
+from bot.messages import Address, Button, Buttons, ChatKey, Choice, Closes, Finish, Finished, Piece, Text
 from bot.turns.answer import CURSOR
 from bot.turns.delivery import Delivery
 from storage import open_store
@@ -223,3 +223,33 @@ async def test_how_far_work_is_stands_in_no_message_that_waits_no_more(tmp_path:
         [(turn,)] = home.query("SELECT turn FROM outbox")
         await home.delivery.retouch(Address(HOME), turn, Piece("half of it"))
         assert home.window.standing(HOME) == ["re: q"]
+
+
+# --- buttons that have nothing more to do ------------------------------------------------------------------------------
+
+RETRY = Buttons(((Choice("Retry", "again:1"),),))
+
+
+async def test_the_buttons_of_an_earlier_answer_go_once_a_later_one_stands(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        home.script.on("one", Text("first"), RETRY)
+        await home.say(HOME, "one")
+        await home.shows(HOME, "first")
+        [(turn,)] = home.query("SELECT max(id) FROM turns")
+        home.script.on("two", Closes(turn), Text("second"))
+        await home.say(HOME, "two")
+        await until(lambda: home.window.pieces(HOME) == [Piece("first"), Piece("second")])
+
+
+async def test_a_message_that_somebody_removed_does_not_come_back_without_its_buttons(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        home.script.on("one", Text("first"), RETRY)
+        await home.say(HOME, "one")
+        await home.shows(HOME, "first")
+        [(turn,)] = home.query("SELECT max(id) FROM turns")
+        home.window.delete(HOME)
+        home.script.on("two", Closes(turn), Text("second"))
+        await home.say(HOME, "two")
+        await home.shows(HOME, "second")
+        await home.say(HOME, "three")
+        await home.shows(HOME, "second", "re: three")
