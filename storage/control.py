@@ -25,7 +25,7 @@ def stop(
     if not (yield from _close(row)):
         return Overtaken()
     chat = yield from home(chat)
-    done = yield from _stop_running(chat, key, person if key else "")
+    done = yield from _stop_running(chat, key, person)
     if not (done.turn or key):
         done = yield from _cancel_latest(chat, person, cancelled, now)
     return (yield from _reply(worker, chat, reply, done, now))

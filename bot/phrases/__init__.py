@@ -210,7 +210,7 @@ HELP_SYSTEM = Phrase("this chat's instructions; “off” clears them", "本聊�
 HELP_RETRY = Phrase("answer the last question again", "重新回答上一个问题")
 HELP_UNDO = Phrase("take back the last question and its answer", "撤回上一个问题和回答")
 HELP_STOP = Phrase(
-    "stop the running answer; where none runs, cancel your latest task", "停止正在进行的回答；没有时取消你最近的任务"
+    "stop the answer to you; where none runs, cancel your latest task", "停止正在给你的回答；没有时取消你最近的任务"
 )
 HELP_INFO = Phrase("model, tokens, time and cost of the last answer", "上一个回答的模型、用量、耗时和费用")
 ARG_MODEL = Phrase("[name]", "[名称]")

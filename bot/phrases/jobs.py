@@ -158,7 +158,7 @@ CANCEL = Phrase("Cancel", "取消")
 CANCELLED_LINE = Phrase("*(cancelled)*", "*(已取消)*")  # where the result would have stood
 TASK_CANCELLED = Phrase("Cancelled.", "已取消。")
 NOTHING_OF_YOURS = Phrase(
-    "No answer is running here, and no task of yours.", "现在没有正在进行的回答，也没有你的任务。"
+    "No answer to you is running here, and no task of yours.", "这里没有正在给你的回答，也没有你的任务。"
 )
 TASK_CANCELLED_ID = Phrase("Task {id} is cancelled.", "任务 {id} 已取消。")
 TASK_OVER = Phrase("Task {id} is over already: {state}.", "任务 {id} 已经结束：{state}。")

@@ -159,8 +159,8 @@ class Control(Protocol):
     async def stop(
         self, row: Row, chat: ChatKey, key: str, person: str, reply: Replying, cancelled: Piece | None = None
     ) -> Overtaken:
-        """Stop the running turn of the chat, else cancel the latest task of this person. With a `key`: only the turn whose
-        [Stop] button carried it, and only if it is this person's."""
+        """Stop the running turn of the chat if it is this person's, else cancel this person's latest task. With a `key`: only
+        the turn whose [Stop] button carried it, and no task."""
 
     async def reset(self, row: Row, chat: ChatKey, reply: Replying, cancelled: Piece | None = None) -> Overtaken:
         """Begin a new conversation: epoch + 1, an empty head, what waits from before closed, a running turn stopped."""

@@ -102,7 +102,7 @@ class Overtaker:
         layout = self._platforms[chat.platform].layout
         cancelled = layout(phrases.jobs.CANCELLED_LINE.to(message.language))[0]
 
-        person = "" if message.author.owner else message.author.id  # whose tasks end
+        person = "" if message.author.owner else message.author.id  # whose answer or task ends
 
         def after_reset(overtaken: Overtaken) -> tuple[Address, tuple[Piece, ...]]:
             phrase = phrases.RESET

@@ -76,6 +76,23 @@ async def test_the_asker_and_the_owner_stop_an_answer_and_keep_what_was_shown(tm
         assert await home.history(HOME) == ["question", "so far"]
 
 
+@pytest.mark.parametrize("person", ["1", "owner"])
+async def test_a_typed_stop_is_the_askers_and_the_owners_as_well(tmp_path: Path, person: str) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        await running(home)
+        await home.say(HOME, "/stop", author=person, group=True)
+        await home.shows(HOME, f"so far\n\n{STOPPED}")
+
+
+async def test_another_persons_typed_stop_leaves_the_answer_alone_and_says_so(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        gate = await running(home)
+        await home.say(HOME, "/stop", author="2", group=True)
+        await until(lambda: phrases.jobs.NOTHING_OF_YOURS.en in home.window.standing(HOME))
+        gate.open.set()
+        await home.shows(HOME, "so far the rest", phrases.jobs.NOTHING_OF_YOURS.en)
+
+
 async def test_another_persons_press_does_nothing(tmp_path: Path) -> None:
     async with house(tmp_path, Window(width=WIDE)) as home:
         gate = await running(home)
@@ -249,7 +266,7 @@ async def test_reset_counts_the_answers_that_are_awaited(tmp_path: Path) -> None
 async def test_stop_before_anything_was_shown(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         await running(home, says="")
-        await home.say(HOME, "/stop", author="2")
+        await home.say(HOME, "/stop")
         await home.shows(HOME, STOPPED)
         assert home.query("SELECT head FROM chats") == [(None,)]
 
