@@ -182,6 +182,22 @@ async def test_the_line_of_a_task_that_is_cancelled_says_so_and_has_no_button(
         assert not home.window.pieces(HOME)[0].buttons
 
 
+async def test_a_reset_tells_messages_that_waited_from_tasks_that_are_cancelled(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        home.script.on("why?", *waited_for("chat"))
+        for _ in range(2):
+            await home.say(HOME, "why?")
+        await home.shows(HOME, "being made …", "being made …")
+        gate = await running(home)
+        for words in ("one", "two", "three"):
+            await home.say(HOME, words)
+        await home.say(HOME, "/reset")
+        reply = cancelled(2, closed(3))
+        await until(lambda: reply in home.window.standing(HOME))
+        gate.open.set()
+        assert "not be answered: 3. Questions" in reply and reply.endswith("cancelled: 2.")
+
+
 async def test_a_line_that_is_just_being_sent_says_in_the_end_that_it_was_cancelled(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         home.script.on("draw", *waited_for("image"))
@@ -199,22 +215,6 @@ async def test_a_line_that_another_turn_has_taken_over_stays_that_turns(tmp_path
         home.script.on("draw", *waited_for("image"))
         home.script.on("again", Replaces(1), Text("something else"), Finished(reason=Finish.COMMAND))
         await home.say(HOME, "draw")
-async def test_a_reset_tells_messages_that_waited_from_tasks_that_are_cancelled(tmp_path: Path) -> None:
-    async with house(tmp_path, Window(width=WIDE)) as home:
-        home.script.on("why?", *waited_for("chat"))
-        for _ in range(2):
-            await home.say(HOME, "why?")
-        await home.shows(HOME, "being made …", "being made …")
-        gate = await running(home)
-        for words in ("one", "two", "three"):
-            await home.say(HOME, words)
-        await home.say(HOME, "/reset")
-        reply = cancelled(2, closed(3))
-        await until(lambda: reply in home.window.standing(HOME))
-        gate.open.set()
-        assert "not be answered: 3. Questions" in reply and reply.endswith("cancelled: 2.")
-
-
         await home.shows(HOME, "being made …")
         await home.say(HOME, "again")
         await home.shows(HOME, "something else")
