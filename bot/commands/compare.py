@@ -52,15 +52,15 @@ async def compare(desk: Asking, turn: Turn, message: Message, argument: str, /) 
 
 
 async def keep(desk: Asking, turn: Turn, action: str) -> Parts:
-    """[Keep this one]: `action` names the turn, which of its answers, and where the conversation stood then. While it still
-    stands there, or at another answer of that turn, it goes on from this one."""
-    earlier, number, head = action.split(":")
+    """[Keep this one]: `action` names the turn, which of its answers, where the conversation stood then, and who answered.
+    While it still stands there, or at another answer of that turn, it goes on from this one."""
+    earlier, number, head, model = action.split(":", 3)
     answers = await desk.history.answers(int(earlier))
     here = {int(head) if head else None, *(entry.id for entry in answers)}
     kept = answers[int(number)] if int(number) < len(answers) else None
     if kept is None or kept.epoch != turn.epoch or turn.head not in here:
         return reply(turn, phrases.MOVED_ON)
-    return reply(turn, phrases.compare.KEPT.format(words=context.words(kept.text)), Rewound(kept.id))
+    return reply(turn, phrases.compare.KEPT.format(model=model, words=context.words(kept.text)), Rewound(kept.id))
 
 
 def _pair(desk: Asking, turn: Turn) -> list[ModelCard]:
@@ -105,7 +105,8 @@ def _keepable(turn: Turn, sides: Sequence[_Side], at: int) -> Iterator[Answered 
         yield Buttons((), sides[at].slot)
     else:
         number = sum(bool(side.said) for side in sides[:at])
-        action = f"keep:{turn.id}:{number}:{'' if turn.head is None else turn.head}"
+        head = "" if turn.head is None else turn.head
+        action = f"keep:{turn.id}:{number}:{head}:{sides[at].card.name}"
         yield Answered(text=sides[at].said, moves=False)
         yield Buttons(((Choice(phrases.compare.KEEP.to(turn.language), action),),), sides[at].slot)
 

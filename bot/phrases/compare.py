@@ -19,5 +19,5 @@ NEEDS_BOTH = Phrase(
 )
 SECONDS = Phrase("{seconds} s", "{seconds} 秒")
 KEEP = Phrase("Keep this one", "采用这个")
-KEPT = Phrase("We go on from this answer: “{words}”", "接下来以这个回答为准：“{words}”")
+KEPT = Phrase("We go on from {model}'s answer: “{words}”", "接下来以 {model} 的回答为准：“{words}”")
 SEARCHES_INSTEAD = Phrase("{model} answers: {other} cannot search the web.", "由 {model} 回答：{other} 不能搜索网络。")

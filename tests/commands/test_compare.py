@@ -253,7 +253,7 @@ async def test_the_kept_one_is_what_the_chat_goes_on_from(
     await chat.say("before")
     compared = await chat.say("/compare why?")
     pressed = await chat.press(compared.buttons[button])
-    assert pressed.text == f"We go on from this answer: “{said}”"
+    assert pressed.text == f"We go on from {said.split()[1]}'s answer: “{said}”"
     await chat.say("next")
     assert models.lines[2:] == [("user", "why?"), ("assistant", said), ("user", "next")]
 

@@ -10,7 +10,7 @@ from tests.stage import Gate, house, until
 from tests.window import Window
 
 HOME = ChatKey("window", "1")
-KEEP = Buttons(((Choice("Keep", "keep:1:0:"),),), slot=0)
+KEEP = Buttons(((Choice("Keep", "keep:1:0::glm"),),), slot=0)
 
 
 async def test_each_has_its_turn_however_fast_the_other_one_grows(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ async def test_both_grow_at_the_same_time_and_one_is_kept(tmp_path: Path) -> Non
         assert list(glm.buttons) == list(qwen.buttons) == [KEEP]
         assert rows(tmp_path, "SELECT count(*) FROM ledger WHERE state <> 'settled'") == [(0,)]
         pressed = await ann.pressed(qwen, KEEP)
-        assert pressed.text.startswith("We go on from this answer: “word0 word1")
+        assert pressed.text.startswith("We go on from qwen-flash's answer: “word0 word1")
         await ann.ask("next")
         assert [text.split()[0] for text in said(here.asked[-1])] == ["before", "word0", "tell", "word0", "next"]
 
