@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot import phrases
@@ -13,7 +13,7 @@ from bot.conversation.context import Question
 from bot.conversation.sound import Inaudible
 from bot.conversation.speech import Ears, is_recording, quote
 from bot.documents import Unopened, is_document, read_document
-from bot.documents.framing import Framed
+from bot.documents.framing import Framed, unread
 from bot.errors import MagpieError, PlatformError, TooLarge
 from bot.messages import MAX_FILE, Attachment, Message, Turn
 from bot.phrases import Language, Phrase
@@ -50,6 +50,20 @@ class Heard:
     quote: str = ""
 
 
+@dataclass(slots=True)
+class _Unread:
+    """What of the attachments is not read: `asides` tell people, and `lines` the model, which would answer as if nothing had
+    been sent."""
+
+    asides: list[Phrase] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, attachments: Sequence[Attachment], why: Phrase, aside: Phrase) -> None:
+        """Nothing where there are none."""
+        self.lines += [unread(_kind(attachment, "en"), why.en) for attachment in attachments]
+        self.asides += [aside] if attachments else []
+
+
 class Questions:
     """Without `ears` no recording is read."""
 
@@ -65,27 +79,29 @@ class Questions:
         recordings = [one for one in attachments if self._ears and is_recording(one)]
         rest = [one for one in attachments if one not in (*pictures, *recordings)]
         documents = [one for one in rest if _is_document(one)]
-        ignored = [_kind(one, turn.language) for one in rest if one not in documents]
+        ignored = [one for one in rest if one not in documents]
+        what = ", ".join(dict.fromkeys(_kind(one, turn.language) for one in ignored))
         text = context.joined(messages)
-        if not text and not pictures and not documents and not recordings:
-            what = ", ".join(dict.fromkeys(ignored))
+        # A file sent without a word asks about itself, not about the message that it replies to.
+        says = text if not attachments or any(message.text.strip() for message in messages) else ""
+        if not says and not pictures and not documents and not recordings:
             raise Declined(phrases.ONLY_TEXT_AND_PICTURES.format(what=what) if ignored else phrases.EMPTY_QUESTION)
         files = [await self.keep_picture(turn, attachment) for attachment in pictures[:MAX_PICTURES]]
-        read, asides = await self._documents(turn, documents)
-        heard = await self._recordings(turn, recordings, asides)
-        if not (text or pictures or read or heard):
-            raise Declined(asides[0])
-        if ignored:
-            asides.append(phrases.NOT_READ.format(what=", ".join(dict.fromkeys(ignored))))
+        left = _Unread()
+        read = await self._documents(turn, documents, left)
+        heard = await self._recordings(turn, recordings, left)
+        if not (says or pictures or read or heard):
+            raise Declined(left.asides[0])
+        left.add(ignored, phrases.documents.UNKNOWN_KIND, phrases.NOT_READ.format(what=what))
         if self._ears and any(_sounds(one) for one in rest):
-            asides.append(phrases.voice.HEARD)
-        if len(pictures) > MAX_PICTURES:
-            asides.append(phrases.TOO_MANY_PICTURES.format(count=MAX_PICTURES))
+            left.asides.append(phrases.voice.HEARD)
+        many = phrases.TOO_MANY_PICTURES.format(count=MAX_PICTURES)
+        left.add(pictures[MAX_PICTURES:], many, many)
         author = context.speaker_of(messages[-1].author.name) if turn.address.group else ""
         asked = "\n\n".join([*([text] if text else []), *(f"[voice message] {one}" for one in heard)])
         asked = asked or (phrases.PICTURE_PROMPT if files else phrases.DOCUMENT_PROMPT).to(turn.language)
-        question = Question("\n\n".join([*read, asked]), author, tuple(dict.fromkeys(files)))
-        return Heard(question, tuple(asides), "\n>\n".join(map(quote, heard)))
+        question = Question("\n\n".join([*read, *left.lines, asked]), author, tuple(dict.fromkeys(files)))
+        return Heard(question, tuple(left.asides), "\n>\n".join(map(quote, heard)))
 
     async def keep_picture(self, turn: Turn, attachment: Attachment) -> str:
         """Its name among the kept files."""
@@ -100,25 +116,25 @@ class Questions:
             log.warning("%s: a file could not be fetched: %s", turn.chat, error)
             raise Declined(phrases.PICTURE_LOST if is_picture(attachment) else phrases.FILE_LOST) from error
 
-    async def _documents(self, turn: Turn, attachments: Sequence[Attachment]) -> tuple[list[str], list[Phrase]]:
-        """The texts, each under its file's name, and what is to be said about them."""
+    async def _documents(self, turn: Turn, attachments: Sequence[Attachment], left: _Unread) -> list[str]:
+        """The texts, each under its file's name."""
         texts: list[str] = []
-        asides: list[Phrase] = []
         for attachment in attachments[:MAX_DOCUMENTS]:
             try:
                 data = await self.fetched(turn, attachment)
                 document = await read_document(data, attachment.name, attachment.mime)
             except (Unopened, TooLarge, Declined) as error:
-                asides.append(phrases.NOT_OPENED.format(name=context.words(attachment.name), why=error.phrase))
+                aside = phrases.NOT_OPENED.format(name=context.words(attachment.name), why=error.phrase)
+                left.add([attachment], error.phrase, aside)
                 continue
             texts.append(str(Framed(document.name, document.text)))
-            asides += document.left_out
-        if len(attachments) > MAX_DOCUMENTS:
-            asides.append(phrases.TOO_MANY_DOCUMENTS.format(count=MAX_DOCUMENTS))
-        return texts, asides
+            left.asides += document.left_out
+        many = phrases.TOO_MANY_DOCUMENTS.format(count=MAX_DOCUMENTS)
+        left.add(attachments[MAX_DOCUMENTS:], many, many)
+        return texts
 
-    async def _recordings(self, turn: Turn, attachments: Sequence[Attachment], asides: list[Phrase]) -> list[str]:
-        """What is said in each; what is to be said about them goes to the asides."""
+    async def _recordings(self, turn: Turn, attachments: Sequence[Attachment], left: _Unread) -> list[str]:
+        """What is said in each."""
         texts: list[str] = []
         for attachment in attachments[:MAX_RECORDINGS]:
             assert self._ears is not None
@@ -127,9 +143,9 @@ class Questions:
                 data = await self.fetched(turn, attachment)
                 texts.append(await self._ears.hear(turn, data, attachment.mime))
             except (Inaudible, TooLarge, Declined) as error:
-                asides.append(error.phrase)
-        if len(attachments) > MAX_RECORDINGS:
-            asides.append(phrases.voice.TOO_MANY.format(count=MAX_RECORDINGS))
+                left.add([attachment], error.phrase, error.phrase)
+        many = phrases.voice.TOO_MANY.format(count=MAX_RECORDINGS)
+        left.add(attachments[MAX_RECORDINGS:], many, many)
         return texts
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.documents.document import display_name
+
 _BEGIN, _END = "[file {name}]\n", "\n[end of {name}]"
+_INSIDE = str.maketrans(
+    "[]“”", "()''"
+)  # of a name, which its sender chose: it ends neither its quotation marks nor the line
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,11 @@ class Framed:
         """With its frame, out of which no text can break."""
         end = _END.format(name=self.name)
         return f"{_BEGIN.format(name=self.name)}{self.text.replace(end, end.replace('[', '('))}{end}"
+
+
+def unread(name: str, why: str) -> str:
+    """The line that stands for a file which could not be read. It follows the documents, and is none."""
+    return f"[Sent along, but it could not be read: “{display_name(name).translate(_INSIDE)}”. Reason: {why}]"
 
 
 def unframed(question: str) -> tuple[tuple[Framed, ...], str]:
