@@ -81,7 +81,8 @@ async def test_a_file_with_a_question_is_answered_without_the_file_and_says_so(t
     async with house(tmp_path, script=repeat) as here:
         ann = here.person()
         here.telegram.send_document(ann.chat, ann.user, b"PK\3\4", "taxes.xlsx", "How much?")
-        assert await ann.hears() == [f"taxes.xlsx was not read: {DAMAGED}\n\nYou said: How much?"]
+        told = f"[Sent along, but it could not be read: “taxes.xlsx”. Reason: {DAMAGED}]"
+        assert await ann.hears() == [f"taxes.xlsx was not read: {DAMAGED}\n\nYou said: {told}\n\nHow much?"]
 
 
 async def test_a_chinese_reader_gets_the_sentence_in_chinese(tmp_path: Path) -> None:
