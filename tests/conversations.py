@@ -136,7 +136,8 @@ class ScriptedModels:
             if card.kind == kind and (card.name == name or (card.vendor == name and card.default)):
                 return card
         return Unknown(
-            nearest=tuple(card.name for card in self._cards if name[:3] == card.name[:3] and card.kind == kind)
+            nearest=tuple(card.name for card in self._cards if name[:3] == card.name[:3] and card.kind == kind),
+            other=any(card.name == name for card in self._cards),
         )
 
     def pick(self, kind: Kind, *, vendor: str = "", vision: bool = False) -> ModelCard | None:

@@ -52,7 +52,7 @@ async def draw(
 def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:
     """The one that was named, else the chat's, else one that can change so many pictures."""
     able = [card for card in cards(desk, "image") if takes(card, pictures)]
-    card = named(desk, turn, name, "image") if name else desk.image_card(turn)
+    card = named(desk, turn, name, "image", pictures) if name else desk.image_card(turn)
     if card is None:
         raise Declined(phrases.NO_MODEL)
     if takes(card, pictures):

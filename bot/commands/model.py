@@ -7,6 +7,7 @@ from itertools import groupby
 
 from bot import phrases
 from bot.commands.command import in_rows, reply
+from bot.commands.naming import meant
 from bot.conversation.asking import Asking, Parts
 from bot.messages import Change, Choice, Configured, Message, Turn
 from bot.phrases import Language
@@ -28,7 +29,7 @@ def choose(desk: Asking, turn: Turn, name: str, *before: Change) -> Parts:
             phrases.MODEL_CHOSEN.format(model=card.name, price=price(card, turn.language)) if card else phrases.NO_MODEL
         )
         return reply(turn, phrase, *before, Configured("model", ""))
-    found = desk.models.find(name, "chat")
+    found = meant(desk.models, name, "chat")
     if isinstance(found, ModelCard):
         chosen = phrases.MODEL_CHOSEN.format(model=found.name, price=price(found, turn.language))
         return reply(turn, chosen, *before, Configured("model", found.name))

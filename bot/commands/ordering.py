@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot import phrases
+from bot.commands.naming import meant
 from bot.commands.wishes import Kind, NamelessModel, Wish, scaled
 from bot.conversation import context
 from bot.conversation.asking import Asking, Parts
@@ -79,15 +80,20 @@ def names(found: Sequence[ModelCard]) -> str:
     return ", ".join(f"`{card.name}`" for card in found) or "—"
 
 
-def named(desk: Asking, turn: Turn, name: str, kind: Kind) -> ModelCard:
-    """Raises Declined."""
-    found = desk.models.find(name, kind)
+def named(desk: Asking, turn: Turn, name: str, kind: Kind, pictures: int) -> ModelCard:
+    """Of a family one that takes so many pictures, if there is one. Raises Declined."""
+    found = meant(desk.models, name, kind, lambda card: takes(card, pictures))
     if isinstance(found, ModelCard):
         return found
     name = context.words(name)
     if found.variable and turn.author.owner:
         raise Declined(phrases.MODEL_NEEDS_KEY.format(model=name, variable=found.variable))
-    raise Declined(phrases.jobs.MODEL_UNFIT.format(model=name, names=names(cards(desk, kind))))
+    able = cards(desk, kind)
+    if found.other or found.variable:
+        raise Declined(phrases.jobs.MODEL_UNFIT.format(model=name, names=names(able)))
+    near = {nearest: place for place, nearest in enumerate(found.nearest)}
+    able.sort(key=lambda card: near.get(card.name, len(near)))
+    raise Declined(phrases.jobs.MODEL_NONE.format(model=name, names=names(able)))
 
 
 def takes(card: ModelCard, pictures: int) -> bool:

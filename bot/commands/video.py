@@ -55,7 +55,7 @@ def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:
         raise Declined(phrases.jobs.TOO_MANY_TO_ANIMATE.format(count=pictures))
     able = [card for card in cards(desk, "video") if takes(card, pictures)]
     if name:
-        card = named(desk, turn, name, "video")
+        card = named(desk, turn, name, "video", pictures)
         if takes(card, pictures):
             return card
         if not pictures:

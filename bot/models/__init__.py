@@ -168,13 +168,13 @@ class Roster:
         vendor = ALIASES.get(wanted)
         if vendor:
             card = self._default(vendor, kind) if vendor in self._openings else None
-            return card or Unknown(variable="" if vendor in self._openings else VARIABLES[vendor])
+            return card or Unknown(variable="" if vendor in self._openings else VARIABLES[vendor], other=True)
         card = self._known.get(wanted) or self._known.get(name.strip()) or self._listed.get(name.strip())
         if card is None and kind == "chat" and OPENAI_NAME.fullmatch(wanted):
             url = self.settings.openai_url or OPENAI_URL
             card = card_for(name.strip()[len(PREFIX) :], url)
         if card is None or card.kind != kind:
-            return Unknown(nearest=self._nearest(wanted, kind))
+            return Unknown(nearest=self._nearest(wanted, kind), other=card is not None)
         if card.vendor not in self._openings:
             return Unknown(nearest=self._nearest(wanted, kind), variable=VARIABLES[card.vendor])
         return card

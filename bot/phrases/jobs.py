@@ -36,6 +36,7 @@ OPTION_UNKNOWN = Phrase(
 MODEL_NAMELESS = Phrase(
     "Which model? Write its name behind `--model`: {names}", "哪个模型？请在 `--model` 后写上名称：{names}"
 )
+MODEL_NONE = Phrase("I know no model “{model}”. These do it: {names}", "没有叫“{model}”的模型。可以用：{names}")
 MODEL_UNFIT = Phrase("“{model}” does not do that here. There are: {names}", "“{model}” 在这里做不了。可选：{names}")
 COUNT_RANGE = Phrase(
     "{model} draws 1 to {most} pictures at a time, not {count}.", "{model} 一次画 1 到 {most} 张，不能画 {count} 张。"

@@ -277,11 +277,13 @@ class SearchModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No model has that name. `nearest` are names that look like it; `variable` the setting that would turn it on, if the
-    catalogue knows the model but its vendor has no key."""
+    """No model of that kind has that name. `nearest` are names that look like it, the nearest first; `variable` the setting
+    that would turn it on, if the catalogue knows the model but its vendor has no key; `other`: there is one that does something
+    else."""
 
     nearest: tuple[str, ...] = ()
     variable: str = ""
+    other: bool = False
 
 
 class Models(Protocol):

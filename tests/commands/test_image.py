@@ -76,7 +76,11 @@ async def test_an_impossible_size_costs_nothing_and_says_what_is_possible(chat: 
         ("x999999999 a fox", "not 999999999."),
         (
             "--model nonsense a fox",
-            "“nonsense” does not do that here. There are: `glm-image`, `qwen-image`, `qwen-edit`",
+            "I know no model “nonsense”. These do it: `glm-image`, `qwen-image`, `qwen-edit`",
+        ),
+        (
+            "--model qwen-imgae a fox",
+            "I know no model “qwen-imgae”. These do it: `qwen-image`, `qwen-edit`, `glm-image`",
         ),
         ("--model glm-text a fox", "“glm-text” does not do that here"),
         ("a fox --model", "Which model? Write its name behind `--model`: `glm-image`, `qwen-image`, `qwen-edit`"),

@@ -89,7 +89,9 @@ async def test_what_cannot_be_drawn_costs_nothing(tmp_path: Path) -> None:
         for said_, told in (
             ("/image x9 a fox", "cogview-3-flash draws 1 to 4 pictures at a time, not 9."),
             ("/image 100x100 a fox", "cogview-3-flash cannot draw 100x100."),
-            ("/image --model nonsense a fox", "“nonsense” does not do that here."),
+            ("/image --model nonsense a fox", "I know no model “nonsense”. These do it: cogview-3-flash, "),
+            ("/image --model qwen-imag-max a fox", "I know no model “qwen-imag-max”. These do it: qwen-image-max, "),
+            ("/image --model glm-4.7 a fox", "“glm-4.7” does not do that here. There are: "),
             ("/video 99s a fox", "cogvideox-flash makes videos of 5, 10 seconds, not 99."),
             ("/task 9", "There is no task 9 in this chat."),
         ):
