@@ -104,6 +104,7 @@ async def test_model_lists_by_vendor_with_buttons_and_a_running_turn_keeps_its_m
         await ann.ask("and now?")
         assert [call.model for call in here.asked] == ["glm-4.7-flash", "qwen-flash"]
         assert "glm-4.7-flash" in (await ann.ask("/model default")).text
+        assert (await ann.ask("/model glm-4-air")).text.startswith("This chat now uses glm-4-air-250414")
 
 
 async def test_info_tells_the_owner_more_than_others(tmp_path: Path) -> None:
