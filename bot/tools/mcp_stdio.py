@@ -36,6 +36,7 @@ MURMUR_LINE = 500  # bytes of each
 # its way to who asked.
 LAST_WORDS = 20
 EPITAPH = 0.5  # seconds for a process to end after its pipes
+REAPED = 5.0  # seconds for a process to be gone that was killed: on a busy machine more than an instant
 
 
 @asynccontextmanager
@@ -90,7 +91,7 @@ class _Child(asyncio.subprocess.SubprocessStreamProtocol):
         finally:  # also when we are to hurry
             self.signal(signal.SIGKILL)
             self.transport.close()
-        await self._gone_within(grace)  # else its watcher would meet a closed loop
+            await self._gone_within(REAPED)  # else its watcher would meet a closed loop
 
     async def epitaph(self, otherwise: str) -> ServerLost:
         """The end of a pipe comes a moment before that of the process, if it comes for that."""

@@ -414,6 +414,20 @@ async def test_when_it_ends_no_process_is_left(mode: str) -> None:
         os.kill(pid, 0)
 
 
+async def test_when_its_end_is_hurried_no_process_is_left_either() -> None:
+    from bot.tools.mcp_stdio import _start  # with it the mcp package, which takes a while
+
+    reach = child("stubborn").reach
+    assert isinstance(reach, Program)
+    process = await _start(reach)
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(process.end(grace=60))
+        await until(lambda: process.stdin and process.stdin.is_closing())
+        ending.cancel()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
+
+
 async def test_what_a_dead_server_has_started_goes_too() -> None:
     async with running(child()) as box:
         await up(box)
