@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.engine import MODEL, WORDS, Quiet, event, running
 from bench.measure import median
-from bot.conversation.manager import ConversationManager
 from bot.files import FileStore
+from bot.manager import ConversationManager
 from bot.messages import Finish, Finished, Text, Usage
 from bot.ports import ChatModel, Kind, ModelCard, Prompt, Toolbox, Unknown
 from bot.turns.engine import Engine

@@ -17,13 +17,14 @@ from urllib.request import getproxies
 import aiohttp
 
 from bot import commands, logs, metrics
+from bot.access import Access
 from bot.background.jobs import Runner, Steps
 from bot.background.progress import Progress
-from bot.conversation.access import Access
-from bot.conversation.manager import ConversationManager
 from bot.documents import is_document
 from bot.errors import ModelError, PlatformError, Revoked, SettingsError, StorageError, StorageRefused
 from bot.files import FileStore
+from bot.insist import insist
+from bot.manager import ConversationManager
 from bot.messages import ChatKey
 from bot.models import ModelSettings, Roster, open_models
 from bot.operator.alarms import Alarms, Cause
@@ -40,7 +41,6 @@ from bot.tools.registry import Combined
 from bot.turns.delivery import Delivery
 from bot.turns.engine import Engine
 from bot.turns.fleet import Alone, Fleet
-from bot.turns.insist import insist
 from storage import Store, open_store
 
 log = logging.getLogger("magpie")

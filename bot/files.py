@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import StorageError, TooLarge, Unreadable
+from bot.insist import insist
 from bot.phrases import NO_PICTURE, PICTURE_TOO_LARGE
 from bot.ports import SharedFiles
-from bot.turns.insist import insist
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -12,10 +12,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from bot.background.steps import Steps
-from bot.conversation.manager import ConversationManager
 from bot.conversation.questions import Fetching
 from bot.errors import TooLarge, Unreadable
 from bot.lanes import Lane
+from bot.manager import ConversationManager
 from bot.messages import (
     CHANGES,
     Address,

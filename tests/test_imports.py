@@ -84,8 +84,8 @@ def room(module: str) -> str:
             return "package"
         case ["bot", "messages" | "phrases" | "ports", *_]:
             return "words"
-        case ["bot", "turns", *_]:
-            return "turns"
+        case ["bot", ("turns" | "conversation" | "commands" | "background") as name, *_]:
+            return name
     if module in WORDS:
         return "words"
     if module in WIRING:
@@ -93,6 +93,7 @@ def room(module: str) -> str:
     return parts[1] if module in EDGES or module in ALONE else "hub"
 
 
+COMMON = ("words", "metrics", "logs")
 RIMS = ("telegram", "discord", "web", "models", "storage", "tools")
 SEES: dict[str, set[str]] = {
     "package": set(),
@@ -102,8 +103,11 @@ SEES: dict[str, set[str]] = {
     "listener": {"words"},  # shared by the platforms that are asked over HTTP
     "web": {"words", "metrics", "web", "listener"},
     "telegram": {"words", "metrics", "telegram", "listener"},
-    "turns": {"turns", "words", "metrics", "logs"},  # what is said in a turn, and by whom, is not known there
-    "hub": {"hub", "turns", "words", "metrics", "logs", "foreign", "documents", "apart", "confined"},
+    "turns": {"turns", "hub", *COMMON},  # what is said in a turn, and by whom, is not known there
+    "conversation": {"conversation", "documents", "apart", "confined", *COMMON},
+    "commands": {"commands", "conversation", *COMMON},
+    "background": {"background", "commands", "conversation", "turns", "hub", *COMMON},
+    "hub": {"hub", "background", "commands", "conversation", *COMMON},  # the manager, and what is shared
     "documents": {"words", "documents", "apart", "confined"},
     "apart": set(),
     "confined": set(),
@@ -112,17 +116,8 @@ SEES: dict[str, set[str]] = {
     "metrics": {"words"},
     "simulator": {"simulator"},
     "wiring": {
-        "wiring",
-        "hub",
-        "turns",
-        "words",
-        "settings",
-        "logs",
-        "metrics",
-        "foreign",
-        "simulator",
-        "documents",
-        *RIMS,
+        *("wiring", "hub", "turns", "conversation", "commands", "background", "settings", "simulator", "documents"),
+        *("foreign", *COMMON, *RIMS),
     },
 }
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from bot import metrics
 from bot.errors import BudgetSpent, FencedOut, ModelError, StorageError, Trouble, Unreadable
+from bot.insist import RETRY, insist
 from bot.messages import Finish, Finished, Text
 from bot.messages.orders import WorkOrder, WorkResult
 from bot.ports import (
@@ -34,7 +35,6 @@ from bot.ports import (
     VideoPrompt,
     Works,
 )
-from bot.turns.insist import RETRY, insist
 
 log = logging.getLogger(__name__)
 

@@ -27,10 +27,10 @@ from bot.errors import (
     RetryLater,
     StorageError,
 )
+from bot.insist import insist
 from bot.messages import Address, ChatKey, Piece
 from bot.ports import Drafting, Final, Outbox, Platform
 from bot.turns.answer import Place, teaser
-from bot.turns.insist import insist
 from bot.turns.throttle import Throttle
 
 log = logging.getLogger(__name__)

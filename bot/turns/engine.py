@@ -16,6 +16,7 @@ from functools import partial
 
 from bot import logs, metrics, phrases
 from bot.errors import FencedOut, MagpieError, StorageError, Superseded
+from bot.insist import RETRY, insist
 from bot.lanes import Lane
 from bot.messages import (
     CHANGES,
@@ -37,7 +38,6 @@ from bot.turns.answer import Answer
 from bot.turns.claims import Claims
 from bot.turns.delivery import Delivery
 from bot.turns.fleet import Alone, Fleet, LeaseLost
-from bot.turns.insist import RETRY, insist
 from bot.turns.overtaker import Overtaker
 from bot.turns.preview import Preview
 from bot.turns.reading import read, turn_of, with_companions

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from bot.errors import StorageError
+from bot.insist import insist
 from bot.ports import Beat, Workers
-from bot.turns.insist import insist
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.errors import Unreadable
+from bot.insist import insist
 from bot.messages import Edited, Ended, Incoming, Message, Pressed, Turn
 from bot.messages.orders import ended
 from bot.ports import Claim, Inbox, Platform
-from bot.turns.insist import insist
 
 log = logging.getLogger(__name__)
 

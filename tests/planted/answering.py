@@ -87,9 +87,9 @@ BUGS = (
         name="edit-is-a-question",
         what="an edited question is answered as a second question",
         whose="chat bots whose handler takes edited messages like new ones",
-        edits=(Edit("bot/conversation/manager.py", "if exchange is None or exchange.question is None:", "if True:"),),
+        edits=(Edit("bot/manager.py", "if exchange is None or exchange.question is None:", "if True:"),),
         found_by=(
-            "tests/conversation/test_manager.py::test_an_edit_of_the_last_question_asks_it_anew_in_place",
+            "tests/test_manager.py::test_an_edit_of_the_last_question_asks_it_anew_in_place",
             "tests/walks/test_walk.py::test_editing_the_last_question_asks_it_again_in_place",
         ),
     ),

@@ -11,13 +11,13 @@ BUGS = (
         whose="chat bots that never compare who presses with whose answer it is",
         edits=(
             Edit(
-                "bot/conversation/manager.py",
+                "bot/manager.py",
                 "elif row.person and row.person != pressed.author.id and not pressed.author.owner:",
                 "elif False:",
             ),
         ),
         found_by=(
-            "tests/conversation/test_manager.py::test_another_persons_button_is_not_pressed",
+            "tests/test_manager.py::test_another_persons_button_is_not_pressed",
             "tests/test_bad_input.py::test_a_button_works_once_and_only_for_the_one_whom_it_was_given",
         ),
     ),
@@ -80,14 +80,12 @@ BUGS = (
         whose="chat bots whose empty allow-list means all",
         edits=(
             Edit(
-                "bot/conversation/access.py",
+                "bot/access.py",
                 "self._allowed = allowed | self._admins",
                 'self._allowed = allowed | self._admins if allowed else frozenset("*")',
             ),
         ),
-        found_by=(
-            "tests/conversation/test_access.py::test_without_lists_nobody_is_admitted_but_the_owner_of_the_page",
-        ),
+        found_by=("tests/test_access.py::test_without_lists_nobody_is_admitted_but_the_owner_of_the_page",),
     ),
     Bug(
         name="consent-not-asked",

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import aiohttp
 
-from bot.conversation.access import Access
+from bot.access import Access
 from bot.errors import StorageError
 from bot.files import FileStore
 from bot.messages import Event, Incoming, Message

@@ -17,8 +17,8 @@ from typing import Any, TypeVar, cast
 from yarl import URL
 
 from bot.background.jobs import Pauses, Runner, Steps
-from bot.conversation.manager import ConversationManager
 from bot.errors import Gone, ModelError, Trouble
+from bot.manager import ConversationManager
 from bot.messages import (
     Address,
     Attachment,

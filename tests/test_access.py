@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.conversation.access import DAY, REMEMBERED, Access
+from bot.access import DAY, REMEMBERED, Access
 
 NOBODY: frozenset[str] = frozenset()
 
