@@ -235,12 +235,12 @@ class Store:
     # Ledger
 
     async def reserve(
-        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job: int | None = None
+        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job_fence: int | None = None
     ) -> int | None:
-        if job is None:
+        if job_fence is None:
             reserve = partial(ledger.reserve, turn, str(chat), model, cost, day, limit, self._now)
         else:
-            reserve = partial(jobs.reserve, job, turn, str(chat), model, cost, day, limit, self._now)
+            reserve = partial(jobs.reserve, job_fence, turn, str(chat), model, cost, day, limit, self._now)
         return await self._run(reserve, chats=[str(chat)])  # not beside the commit that ends the turn
 
     async def settle(self, call: int, cost: int, *, estimated: bool = False) -> None:

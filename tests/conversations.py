@@ -353,7 +353,13 @@ class Conversation:
         [job], _ = await self.store.claim_jobs(1)
         if cost := result.cost:
             await self.store.reserve(
-                turn=job.id, chat=job.chat, model=job.model, cost=cost, day="2026-11-22", limit=10**9, job=job.fence
+                turn=job.id,
+                chat=job.chat,
+                model=job.model,
+                cost=cost,
+                day="2026-11-22",
+                limit=10**9,
+                job_fence=job.fence,
             )
         await self.store.end_job(job, state, result.dump(), cost=cost)
         return await self.hears()

@@ -143,7 +143,7 @@ class Desk:
         return Submitted(task, call, cost)
 
     async def _reserve(self, order: Order, cost: int) -> int:
-        assert order.job is not None, "an order in the background bears its fence"
+        assert order.job_fence is not None, "an order in the background bears its fence"
         call = await self._store.reserve(
             turn=order.turn,
             chat=order.chat,
@@ -151,7 +151,7 @@ class Desk:
             cost=cost,
             day=DAY,
             limit=self._vendor.limit,
-            job=order.job,
+            job_fence=order.job_fence,
         )
         if call is None:
             raise BudgetSpent(None)
@@ -229,7 +229,7 @@ class FullDisk(KeptFiles):
 async def asked_of(job: Job, order: WorkOrder) -> Prompt:
     card = CARDS[job.model]
     lines = (Line("user", order.text),)
-    return Prompt(card=card, lines=lines, output=100, chat=job.chat, turn=job.id, job=job.fence)
+    return Prompt(card=card, lines=lines, output=100, chat=job.chat, turn=job.id, job_fence=job.fence)
 
 
 @dataclass

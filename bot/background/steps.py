@@ -228,7 +228,7 @@ class Steps:
                     count=order.count,
                     pictures=order.pictures,
                     seed=order.seed,
-                    job=job.fence,
+                    job_fence=job.fence,
                 )
             case "video":
                 return VideoPrompt(
@@ -239,7 +239,7 @@ class Steps:
                     picture=next(iter(order.pictures), ""),
                     size=order.size,
                     seconds=order.seconds,
-                    job=job.fence,
+                    job_fence=job.fence,
                 )
 
     async def _streamed(self, prompt: Prompt) -> Made:

@@ -76,5 +76,5 @@ async def prompt_of(desk: Asking, job: Job, order: WorkOrder) -> Prompt:
         turn=job.id,
         think=thinks,
         language=order.language,
-        job=job.fence,
+        job_fence=job.fence,
     )

@@ -26,10 +26,10 @@ class Budget:
     limit: int | None
 
     async def reserve(
-        self, card: ModelCard, cost: int, *, chat: ChatKey, turn: int, job: int | None = None
+        self, card: ModelCard, cost: int, *, chat: ChatKey, turn: int, job_fence: int | None = None
     ) -> Reserved:
-        """`job`: the fence of background work, which is being submitted from now on. Raises BudgetSpent, StorageError,
-        FencedOut."""
+        """`job_fence`: `turn` is a background job's number, held under this fence; it is being submitted from now on. Raises
+        BudgetSpent, StorageError, FencedOut."""
         day = datetime.now().astimezone().date()
         limit = 0 if self.limit is None else self.limit
         # At least one millionth: with DAILY_BUDGET=0 no paid model may be called, however little it asks.
@@ -37,7 +37,7 @@ class Budget:
         if cost > limit:
             raise BudgetSpent(None)
         call = await self.ledger.reserve(
-            turn=turn, chat=chat, model=card.name, cost=cost, day=day.isoformat(), limit=limit, job=job
+            turn=turn, chat=chat, model=card.name, cost=cost, day=day.isoformat(), limit=limit, job_fence=job_fence
         )
         if call is None:
             raise BudgetSpent(datetime.combine(day + timedelta(days=1), time.min).astimezone())

@@ -70,13 +70,13 @@ class Guarded:
         prompt = fit(prompt)
         estimate = costs.chat_estimate(prompt)
         tries = Tries(self._limits)
-        visit = self.admission.visit(prompt.card, background=prompt.job is not None)
+        visit = self.admission.visit(prompt.card, background=prompt.job_fence is not None)
         while True:
             with visit:
                 while place := await visit.place():
                     yield _queued(prompt, place)
                 reserved = await self._budget.reserve(
-                    prompt.card, estimate, chat=prompt.chat, turn=prompt.turn, job=prompt.job
+                    prompt.card, estimate, chat=prompt.chat, turn=prompt.turn, job_fence=prompt.job_fence
                 )
                 try:
                     async with aclosing(self._try(prompt, reserved)) as parts:

@@ -80,7 +80,7 @@ class Offered:
         with visit:
             await visit.enter()
             reserved = await self._budget.reserve(
-                card, costs.order_estimate(order), chat=order.chat, turn=order.turn, job=order.job
+                card, costs.order_estimate(order), chat=order.chat, turn=order.turn, job_fence=order.job_fence
             )
             try:
                 made = await self._in_time(card, self._longest(order), lambda vendor: vendor.submit(order))

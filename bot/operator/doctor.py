@@ -82,7 +82,7 @@ class Unbooked:
     """The ledger while the storage is closed: nothing can be booked, so nothing may cost anything."""
 
     async def reserve(
-        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job: int | None = None
+        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job_fence: int | None = None
     ) -> int | None:
         return None
 

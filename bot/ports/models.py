@@ -117,8 +117,8 @@ class Line:
 class Prompt:
     """What a chat model is asked. The last line is the user's, or a tool's. `seed` asks for another answer to the same
     question; `tools` may be asked for; `search`: the vendor is to search the web itself; `language` is that of the notices
-    while it waits for its vendor. `job`: background work, under this fence, asks. `last`: the turn ends with it, and its commit
-    settles what it cost; any other call is settled at once."""
+    while it waits for its vendor. `job_fence`: `turn` is a background job's number, held under this fence. `last`: the turn
+    ends with it, and its commit settles what it cost; any other call is settled at once."""
 
     card: ModelCard
     lines: tuple[Line, ...]
@@ -130,7 +130,7 @@ class Prompt:
     tools: tuple[ToolCard, ...] = ()
     search: bool = False
     language: Language = "en"
-    job: int | None = None
+    job_fence: int | None = None
     last: bool = True
 
 
@@ -150,7 +150,7 @@ class ChatModel(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PicturePrompt:
     """What an image model is asked: to draw, or to change `pictures` (names of kept ones). size is "WxH" and fits the card, ""
-    for the model's default. `job` as for Prompt."""
+    for the model's default. `job_fence` as for Prompt."""
 
     card: ModelCard
     text: str
@@ -160,7 +160,7 @@ class PicturePrompt:
     count: int = 1
     pictures: tuple[str, ...] = ()
     seed: int | None = None
-    job: int | None = None
+    job_fence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +174,7 @@ class VideoPrompt:
     picture: str = ""
     size: str = ""
     seconds: int = 0
-    job: int | None = None
+    job_fence: int | None = None
 
 
 Order = Prompt | PicturePrompt | VideoPrompt

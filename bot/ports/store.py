@@ -324,11 +324,11 @@ class Ledger(Protocol):
     """For the budget. Money in millionths of a CNY."""
 
     async def reserve(
-        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job: int | None = None
+        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job_fence: int | None = None
     ) -> int | None:
         """A new row that holds `cost` back, or None when the day's sum would pass `limit`. Raises FencedOut when the turn is
-        over: nobody would settle it. `job`: for background work of that number, held under this fence; it is being submitted
-        from now on."""
+        over: nobody would settle it. `job_fence`: `turn` is a background job's number, held under this fence; it is being
+        submitted from now on."""
 
     async def settle(self, call: int, cost: int, *, estimated: bool = False) -> None:
         """What the call really cost: once; later calls change nothing. Completed turns settle with their commit instead."""

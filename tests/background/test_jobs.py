@@ -89,7 +89,7 @@ async def test_what_was_ordered_is_what_is_asked(url: str, vendor: Vendor) -> No
     picture, video, question = vendor.asked
     assert isinstance(picture, PicturePrompt) and (picture.text, picture.count, picture.card) == ("a cat", 1, PAINTER)
     assert isinstance(video, VideoPrompt) and (video.text, video.picture, video.card) == ("a cat", "", FILMER)
-    assert isinstance(question, Prompt) and question.lines[-1].text == "a cat" and question.job is not None
+    assert isinstance(question, Prompt) and question.lines[-1].text == "a cat" and question.job_fence is not None
 
 
 async def test_of_several_pictures_those_that_were_made_are_kept_and_paid_for(url: str, vendor: Vendor) -> None:

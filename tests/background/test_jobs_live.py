@@ -88,7 +88,7 @@ async def living(path: Path, sim: Simulator) -> AsyncIterator[Life]:
             card = roster.find(job.model)
             assert isinstance(card, ModelCard)
             lines = (Line("user", order.text),)
-            return Prompt(card=card, lines=lines, output=100, chat=job.chat, turn=job.id, job=job.fence)
+            return Prompt(card=card, lines=lines, output=100, chat=job.chat, turn=job.id, job_fence=job.fence)
 
         runner = Runner(store, Steps(store, roster, roster, files, prompt, pauses=PAUSES))
         running = tasks.create_task(runner.run())

@@ -62,7 +62,7 @@ async def test_the_model_is_asked_with_what_came_before(chat: Conversation) -> N
     prompt = await asked_of(chat, answer)
     assert lines(prompt) == [("user", "my name is Ann"), ("assistant", "answer 1"), ("user", "what is my name?")]
     assert (prompt.card, prompt.turn, prompt.chat) == (PATIENT, answer.turn, chat.key)
-    assert prompt.job == 0
+    assert prompt.job_fence == 0
 
 
 async def test_its_answer_is_a_reply_of_its_own_and_the_conversation_stays(

@@ -30,7 +30,7 @@ class Purse:
         self.rows: list[tuple[str, int, str]] = []
 
     async def reserve(
-        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job: int | None = None
+        self, *, turn: int, chat: ChatKey, model: str, cost: int, day: str, limit: int, job_fence: int | None = None
     ) -> int | None:
         if cost and sum(row[1] for row in self.rows) + cost > limit:
             return None

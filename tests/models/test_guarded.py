@@ -139,7 +139,7 @@ async def test_background_work_lets_people_go_first() -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(rig.ask(MODEL, "first"))
             await until(lambda: state_of(rig).in_flight == 1)
-            tasks.create_task(rig.ask(MODEL, "job", job=7))
+            tasks.create_task(rig.ask(MODEL, "job", job_fence=7))
             await until(lambda: state_of(rig).waiting == 1)
             tasks.create_task(rig.ask(MODEL, "second"))
         asked = [str(call.body["messages"][-1]["content"]) for call in rig.sim.log[before:]]

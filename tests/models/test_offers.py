@@ -155,16 +155,16 @@ class Watching(Purse):
         super().__init__()
         self.fences: list[int | None] = []
 
-    async def reserve(self, *, job: int | None = None, **more: Any) -> int | None:
-        self.fences.append(job)
-        return await super().reserve(job=job, **more)
+    async def reserve(self, *, job_fence: int | None = None, **more: Any) -> int | None:
+        self.fences.append(job_fence)
+        return await super().reserve(job_fence=job_fence, **more)
 
 
 async def test_the_fence_of_the_work_goes_along_to_the_ledger() -> None:
     async with glm.open_glm() as rig:
         purse = Watching()
         await _offered("glm", rig.vendor, purse, key="", limit=10**9, limits=QUICK, failed=[]).submit(
-            glm.picture(job=7)
+            glm.picture(job_fence=7)
         )
         assert purse.fences == [7]
 

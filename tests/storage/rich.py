@@ -118,7 +118,7 @@ async def _background(store: Store) -> None:
         if number < 2:
             [job], _ = await store.claim_jobs(1)
             await store.reserve(
-                turn=job.id, chat=PAGE, model=job.model, cost=7, day="2026-11-22", limit=5_000_000, job=job.fence
+                turn=job.id, chat=PAGE, model=job.model, cost=7, day="2026-11-22", limit=5_000_000, job_fence=job.fence
             )
             if number:
                 await store.submitted(job, "task-喜", 60.0)

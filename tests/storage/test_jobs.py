@@ -36,7 +36,7 @@ async def held(store: Store) -> Job:
 
 async def reserved(store: Store, job: Job, cost: int = 100) -> int | None:
     return await store.reserve(
-        turn=job.id, chat=job.chat, model=job.model, cost=cost, day=DAY, limit=300, job=job.fence
+        turn=job.id, chat=job.chat, model=job.model, cost=cost, day=DAY, limit=300, job_fence=job.fence
     )
 
 
