@@ -335,6 +335,7 @@ def model_settings(
         catalog_file=settings.catalog_file,
         daily_budget=settings.daily_budget,
         simulated=settings.simulated,
+        fake_ip=settings.fetch_fake_ip,
         failed=failed,
     )
 

@@ -54,8 +54,8 @@ ALIASES = {
 class ModelSettings:
     """What the models need of the configuration; "" for what is not set. URLs are the roots that the vendors document.
 
-    daily_budget in millionths of a CNY; `simulated`: the URLs are the built-in simulator's, so no money is at stake; `failed`
-    is told of every try of a call that fails, and may not wait.
+    daily_budget in millionths of a CNY; `simulated`: the URLs are the built-in simulator's, so no money is at stake; `fake_ip`
+    as in `foreign.Rules`, for the links of results; `failed` is told of every try of a call that fails, and may not wait.
     """
 
     session: aiohttp.ClientSession
