@@ -31,8 +31,8 @@ def beat(worker: str, clock: Clock, lease: float, *, reap: bool) -> Transaction[
         yield FLEET["free_strays"], {}
         yield FLEET["free_stray_jobs"], {}
     others = (yield FLEET["other_workers"], {"worker": worker})[0]["workers"]
-    ended = yield FLEET["turns_to_end"], {"worker": worker}
-    return Beat(others=others, freed=freed, ended=tuple(row["id"] for row in ended), jumped=jumped)
+    to_end = yield FLEET["turns_to_end"], {"worker": worker}
+    return Beat(others=others, freed=freed, to_end=tuple(row["id"] for row in to_end), jumped=jumped)
 
 
 def _share_out(worker: str) -> Transaction[None]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.errors import Unreadable
 from bot.messages import ENDED, Address, Author, ChatKey, Ended
-from bot.messages.orders import WorkOrder, WorkResult, ended
+from bot.messages.orders import WorkOrder, WorkResult, read_ended
 
 words = st.text(max_size=40)
 keys = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -78,21 +78,21 @@ def test_no_result_yet_reads_as_an_empty_one() -> None:
 def test_the_event_of_an_end_names_its_job_and_speaks_to_whoever_ordered_it(order: WorkOrder, job: int) -> None:
     spoken = replace(order, address=replace(order.address, via=""))
     for payload in (f"{ENDED}{job} {spoken.dump()}", f"{ENDED}{job}@77 {spoken.dump()}"):
-        assert ended(payload) == Ended(job, order.author, spoken.address, order.language)
+        assert read_ended(payload) == Ended(job, order.author, spoken.address, order.language)
 
 
 @given(orders, st.integers(0, 2**53))
 def test_the_end_of_what_an_interaction_ordered_replies_to_what_was_said_to_it(order: WorkOrder, job: int) -> None:
     pressed = replace(order, address=replace(order.address, via="application:1:token"))
     where = replace(order.address, reply_to="77", via="")
-    assert ended(f"{ENDED}{job}@77 {pressed.dump()}") == Ended(job, order.author, where, order.language)
+    assert read_ended(f"{ENDED}{job}@77 {pressed.dump()}") == Ended(job, order.author, where, order.language)
     nowhere = replace(where, reply_to="")  # it was not shown yet
-    assert ended(f"{ENDED}{job} {pressed.dump()}") == Ended(job, order.author, nowhere, order.language)
+    assert read_ended(f"{ENDED}{job} {pressed.dump()}") == Ended(job, order.author, nowhere, order.language)
 
 
 @given(words.filter(lambda text: not text.startswith(ENDED)))
 def test_any_other_payload_is_no_end(payload: str) -> None:
-    assert ended(payload) is None
+    assert read_ended(payload) is None
 
 
 @given(
@@ -101,7 +101,7 @@ def test_any_other_payload_is_no_end(payload: str) -> None:
     )
 )
 def test_what_is_no_order_is_unreadable(value: object) -> None:
-    for read in (WorkOrder.load, lambda text: ended(f"{ENDED}7 {text}")):
+    for read in (WorkOrder.load, lambda text: read_ended(f"{ENDED}7 {text}")):
         with pytest.raises(Unreadable):
             read(json.dumps(value))
 
@@ -109,7 +109,7 @@ def test_what_is_no_order_is_unreadable(value: object) -> None:
 @pytest.mark.parametrize("payload", [ENDED, f"{ENDED}x {{}}", f"{ENDED}-1 {{}}", f"{ENDED}7"])
 def test_an_event_of_an_end_without_its_parts_is_unreadable(payload: str) -> None:
     with pytest.raises(Unreadable):
-        ended(payload)
+        read_ended(payload)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "7", '{"files": 3}', '{"files": [["one"]]}', '{"strange": 1}'])

@@ -93,7 +93,7 @@ class WorkResult:
             raise Unreadable(f"a result: {error}") from error
 
 
-def ended(payload: str) -> Ended | None:
+def read_ended(payload: str) -> Ended | None:
     """What an event says that a job ended; None for any other payload. Raises Unreadable."""
     if not payload.startswith(ENDED):
         return None

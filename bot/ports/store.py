@@ -288,14 +288,14 @@ class Topic(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
     """What a heartbeat learns: whether we are still `alive` (else others have shared out what was ours), how many `others`
-    live, how many dead workers' chats were `freed` just now, which of our turns must end, and whether the database's clock has
-    `jumped` since the last one."""
+    live, how many dead workers' chats were `freed` just now, which of our turns are `to_end`, and whether the database's clock
+    has `jumped` since the last one."""
 
     alive: bool = True
     others: int = 0
     freed: int = 0
     jumped: bool = False
-    ended: tuple[int, ...] = ()
+    to_end: tuple[int, ...] = ()
 
 
 class Workers(Protocol):

@@ -83,7 +83,7 @@ class Engine:
         self._ordered = ordered
         self._claims = Claims(at_once)
         self._running: dict[int, Underway] = {}
-        self._ended: set[int] = set()
+        self._to_end: set[int] = set()
         self._outboxes = asyncio.Event()
         self._overtaker = Overtaker(
             control,
@@ -110,7 +110,7 @@ class Engine:
         if turn in self._running:
             self._running[turn].stop()
         else:
-            self._ended.add(turn)
+            self._to_end.add(turn)
 
     def _overtook(self) -> None:
         """Chats that waited for the control lane are free again; it may have cancelled background work."""
@@ -167,8 +167,8 @@ class Engine:
 
     def heard(self, beat: Beat) -> None:
         """What a heartbeat learned; and none passes without a look around, since a wake-up may be lost."""
-        self._ended &= self._claims.turns  # others belong to other workers
-        for turn in beat.ended:
+        self._to_end &= self._claims.turns  # others belong to other workers
+        for turn in beat.to_end:
             self._end(turn)
         self.look()
         self.look_for_outboxes()
@@ -228,7 +228,7 @@ class Engine:
                 showing = await self._give_up(claim)
             finally:
                 self._running.pop(claim.turn, None)
-                self._ended.discard(claim.turn)
+                self._to_end.discard(claim.turn)
                 self._claims.completed(claim)
             if showing:
                 await self._show(showing)
@@ -296,7 +296,7 @@ class Engine:
         if claim.attempt > MOST_ATTEMPTS:
             dead = f"broke down {MOST_ATTEMPTS} times"
             running.fail(phrases.POISON.to(turn.language))
-        elif (turn.id in self._ended or claim.stopped) and not isinstance(turn.said, Ended):
+        elif (turn.id in self._to_end or claim.stopped) and not isinstance(turn.said, Ended):
             running.stopped = True
         else:
             async with asyncio.TaskGroup() as tasks:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from bot.errors import Unreadable
 from bot.insist import insist
 from bot.messages import Edited, Ended, Incoming, Message, Pressed, Turn
-from bot.messages.orders import ended
+from bot.messages.orders import read_ended
 from bot.ports import Claim, Inbox, Platform
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ async def read(inbox: Inbox, platforms: Mapping[str, Platform], claim: Claim) ->
     dead: dict[int, str] = {}
     for row in claim.rows:
         try:
-            said.append(ended(row.payload) or platform.read(row.payload))
+            said.append(read_ended(row.payload) or platform.read(row.payload))
         except Unreadable as error:
             dead[row.id] = f"unreadable: {error}"
         except Exception:  # a reader's bug must not block the chat either

@@ -73,7 +73,7 @@ BUGS = (
         what="a /stop that one worker takes is never told to the one that makes the answer",
         whose="bots on several workers that keep their running tasks in memory",
         edits=(
-            Edit("storage/fleet.py", 'ended=tuple(row["id"] for row in ended)', "ended=()"),
+            Edit("storage/fleet.py", 'to_end=tuple(row["id"] for row in to_end)', "to_end=()"),
             Edit("storage/batch.py", "for job in batch for topic in job.tells}", "for job in batch for topic in ()}"),
         ),
         found_by=(

@@ -212,10 +212,10 @@ async def test_a_heartbeat_learns_which_turns_must_end(url: str) -> None:
     async with opened(url) as one, opened(url) as two:
         await one.accept([said("1")])
         claim = await only_claim(one)
-        assert (await one.beat(reap=True)).ended == ()
+        assert (await one.beat(reap=True)).to_end == ()
         await two.leave(HOME, "gone")
-        assert (await one.beat(reap=True)).ended == (claim.turn,)
-        assert (await two.beat(reap=True)).ended == ()
+        assert (await one.beat(reap=True)).to_end == (claim.turn,)
+        assert (await two.beat(reap=True)).to_end == ()
 
 
 async def test_workers_tell_each_other_and_not_themselves(url: str) -> None:

@@ -271,6 +271,6 @@ async def test_two_thousand_stopped_turns_leave_nothing_behind(tmp_path: Path) -
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         assert _open_files() <= files
         assert home.engine._running == {}
-        assert home.engine._ended == set()
+        assert home.engine._to_end == set()
         assert len(home.script.ended) == 2000
         assert _resident() - memory < 60_000_000  # bytes
