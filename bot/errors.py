@@ -154,8 +154,11 @@ WORDLESS = frozenset({EMPTY, NO_ROOM})
 class ModelError(MagpieError):
     """A vendor's error. `code`, `status`, `request_id` and `vendor_message` are the vendor's own; the message may quote the
     user, so only the owner sees it. `retry_after` is in seconds, as the vendor told, else None. `begun`: it had taken the order
-    before this went wrong, and may bill it; `unbilled`: it surely charges nothing. `nearest`: names like
-    that of a model which the vendor does not know (any more)."""
+    before this went wrong, and may bill it. `nearest`: names like that of a model which the vendor does not know (any more).
+
+    What is free is asked in two ways. A chat is billed by what was generated: a call that ended in an HTTP error, be it a 500,
+    answered nothing and costs nothing (`unanswered`). An order (a picture, a video, /later), speech or a search behind a 500
+    may have been taken all the same: only the vendor's own file knows which of its errors are surely free (`unbilled`)."""
 
     def __init__(
         self,
@@ -184,8 +187,8 @@ class ModelError(MagpieError):
         self.phrase = phrases.TROUBLE[trouble.value]
 
     @property
-    def unheeded(self) -> bool:
-        """The vendor refused before it began, or never heard of it."""
+    def unanswered(self) -> bool:
+        """Free for a chat: no answer was begun, the call ended in an HTTP error or never arrived. Says nothing of an order."""
         return not self.begun and (self.status >= 400 or self.trouble is Trouble.UNREACHABLE)
 
 

@@ -122,7 +122,7 @@ class Guarded:
             error = caught if isinstance(caught, ModelError) else self._too_late(prompt, begun=answer.begun)
             self._note(error)
             if not answer.said:
-                await self._release(prompt.card, reserved, 0 if error.unheeded and not answer.begun else None)
+                await self._release(prompt.card, reserved, 0 if error.unanswered and not answer.begun else None)
                 raise error from error.__cause__
             finished = _broken_off(error, prompt)
         finished = self._priced(finished, prompt, reserved, answer.written)
