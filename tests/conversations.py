@@ -44,7 +44,7 @@ from bot.messages import (
     Turn,
     Withdraw,
 )
-from bot.messages.orders import WorkOrder, WorkResult, ended
+from bot.messages.orders import WorkOrder, WorkResult, read_ended
 from bot.phrases import Language
 from bot.ports import (
     ButtonRow,
@@ -374,7 +374,7 @@ class Conversation:
     async def hears(self) -> Answer:
         """That work in the background ended."""
         [claim], _ = await self.store.claim(1)
-        said = ended(claim.rows[0].payload)
+        said = read_ended(claim.rows[0].payload)
         assert said
         return await self._answer(claim, said)
 
