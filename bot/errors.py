@@ -1,4 +1,5 @@
-"""Everything that can go wrong, as one tree. Rims translate foreign errors into these once, where they enter.
+"""What can go wrong between the parts of the program, as one tree. Rims translate foreign errors into these once, where they
+enter. What only the callers of one module can meet stands in it: `sound.Inaudible`, `documents.Unopened`, `foreign.BadLink`.
 
 MagpieError
 ├── SettingsError            what is configured cannot work: all problems at once
@@ -9,6 +10,7 @@ MagpieError
 ├── Superseded               the turn was stopped or the chat reset: complete it as stopped
 ├── Unreadable               an accepted event that cannot be read: a dead letter
 ├── TooLarge                 a file over its limit
+├── Declined                 what was asked for cannot be done
 ├── PlatformError            a call to a platform failed
 │   ├── RetryLater           it said when to try again
 │   ├── Unreachable          it surely did not take the call: try again
@@ -81,6 +83,14 @@ class TooLarge(MagpieError):
         self.phrase = phrases.TOO_LARGE.format(limit=f"{limit / 1_000_000:g} MB")
 
 
+class Declined(MagpieError):
+    """What was asked for cannot be done; nothing was shown or paid. `phrase` says why."""
+
+    def __init__(self, phrase: Phrase) -> None:
+        super().__init__(phrase.en)
+        self.phrase = phrase
+
+
 # --- platforms ---------------------------------------------------------------------------------------------------------
 
 
@@ -128,7 +138,8 @@ class Revoked(PlatformError):
 
 
 class Trouble(StrEnum):
-    """The kinds of a vendor's no. What follows from each is one table in `models/tries.py`."""
+    """The kinds of a vendor's no. How often each is tried again: `models/tries.py`; what else follows stands where it is done
+    (`answering.FALLS_BACK`, `breaker`, `steps`, `alarms`, `doctor`)."""
 
     NO_MONEY = "no money"
     BAD_KEY = "bad key"

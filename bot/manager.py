@@ -26,9 +26,9 @@ from bot.commands.voice import set_voice
 from bot.conversation import context
 from bot.conversation.asking import Asking, Parts, Request
 from bot.conversation.context import Question
-from bot.conversation.questions import Declined, Fetching
+from bot.conversation.questions import Fetching
 from bot.conversation.toolwork import Consent
-from bot.errors import TooLarge, Unreadable
+from bot.errors import Declined, TooLarge, Unreadable
 from bot.lanes import command_of
 from bot.messages import (
     Asked,

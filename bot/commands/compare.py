@@ -13,8 +13,7 @@ from bot.conversation import context, thinking
 from bot.conversation.answering import Answering
 from bot.conversation.asking import Asking, Parts, Request, sentence, too_long
 from bot.conversation.merging import merged
-from bot.conversation.questions import Declined
-from bot.errors import Trouble
+from bot.errors import Declined, Trouble
 from bot.messages import (
     Answered,
     Buttons,

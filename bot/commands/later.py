@@ -10,8 +10,7 @@ from bot.commands.ordering import cancelling, check_room, waiting
 from bot.conversation import context, thinking
 from bot.conversation.asking import Asking, Parts, Request, too_long
 from bot.conversation.context import Question
-from bot.conversation.questions import Declined
-from bot.errors import ModelError, Trouble, Unreadable
+from bot.errors import Declined, ModelError, Trouble, Unreadable
 from bot.messages import Finish, Finished, Message, Notice, Ordered, Turn
 from bot.messages.orders import WorkOrder
 from bot.ports import Job, ModelCard, Prompt

@@ -12,7 +12,8 @@ from bot.commands.naming import meant
 from bot.commands.wishes import Kind, NamelessModel, Wish, scaled
 from bot.conversation import context
 from bot.conversation.asking import Asking, Parts
-from bot.conversation.questions import MAX_PICTURES, Declined, is_picture
+from bot.conversation.questions import MAX_PICTURES, is_picture
+from bot.errors import Declined
 from bot.messages import Asked, Buttons, Choice, Finish, Finished, Message, Notice, Ordered, Turn
 from bot.messages.orders import WorkOrder
 from bot.phrases import Phrase

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot import phrases
 from bot.commands.command import reply
 from bot.conversation.asking import SEARCH_TOOL, Asking, Parts, Request
-from bot.conversation.questions import Declined
+from bot.errors import Declined
 from bot.messages import Message, Turn
 from bot.ports import ModelCard
 

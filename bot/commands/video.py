@@ -9,7 +9,7 @@ from bot.commands.command import reply
 from bot.commands.ordering import asked, cards, fitted, named, names, pictures_of, place, read_wish, takes
 from bot.commands.wishes import Wish, lasting, sized, worded
 from bot.conversation.asking import Asking, Parts
-from bot.conversation.questions import Declined
+from bot.errors import Declined
 from bot.messages import Message, Turn
 from bot.messages.orders import WorkOrder
 from bot.ports import ModelCard

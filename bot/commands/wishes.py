@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot import phrases
-from bot.conversation.questions import Declined
+from bot.errors import Declined
 from bot.messages.orders import WorkOrder
 from bot.phrases import Phrase
 from bot.ports import ModelCard

@@ -18,10 +18,10 @@ from bot.conversation import context, long_reading, thinking
 from bot.conversation.answering import Answering
 from bot.conversation.choosing import beside_chat, chat_card
 from bot.conversation.context import Question
-from bot.conversation.questions import Declined, Fetching, Heard, Questions
+from bot.conversation.questions import Fetching, Heard, Questions
 from bot.conversation.speech import Ears, Mouth
 from bot.conversation.toolwork import Consent, Toolwork
-from bot.errors import EMPTY, NO_ROOM, BudgetSpent, ModelError, Trouble
+from bot.errors import EMPTY, NO_ROOM, BudgetSpent, Declined, ModelError, Trouble
 from bot.messages import (
     Answered,
     Asked,

@@ -14,7 +14,7 @@ from bot.conversation.sound import Inaudible
 from bot.conversation.speech import Ears, is_recording, quote
 from bot.documents import Unopened, is_document, read_document
 from bot.documents.framing import Framed, unread
-from bot.errors import MagpieError, PlatformError, TooLarge
+from bot.errors import Declined, PlatformError, TooLarge
 from bot.messages import MAX_FILE, Attachment, Message, Turn
 from bot.phrases import Language, Phrase
 from bot.ports import Files
@@ -31,14 +31,6 @@ class Fetching(Protocol):
 
     async def fetch(self, attachment: Attachment, limit: int) -> bytes:
         """See ports.Platform."""
-
-
-class Declined(MagpieError):
-    """There is nothing to ask; `phrase` says why."""
-
-    def __init__(self, phrase: Phrase) -> None:
-        super().__init__(phrase.en)
-        self.phrase = phrase
 
 
 @dataclass(frozen=True, slots=True)

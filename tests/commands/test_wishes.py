@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.wishes import MOST, RATIOS, Kind, Wish, counted, scaled, shape_of, shaped, sized, suited, worded
-from bot.conversation.questions import Declined
+from bot.errors import Declined
 from bot.ports import ModelCard
 from tests.conversations import GLM_IMAGE, GLM_VIDEO, QWEN_EDIT, QWEN_IMAGE
 
