@@ -67,7 +67,7 @@ def _list(desk: Asking, turn: Turn) -> Parts:
 
 
 def _told(card: ModelCard, language: Language) -> str:
-    """Abilities, window and price of a model, in a few words."""
+    """Abilities, window and price of a model, in a few words, and what else is noted of it."""
     told = []
     if card.vision:
         told.append(phrases.SEES.to(language))
@@ -77,6 +77,8 @@ def _told(card: ModelCard, language: Language) -> str:
         thousands = card.window // 1000
         told.append(f"{thousands // 1000}M" if thousands >= 1000 else f"{thousands}K")
     told.append(phrases.FREE.to(language) if card.free else "¥{} / ¥{}".format(*_prices(card)))
+    if card.note:
+        told.append(card.note)
     return phrases.COMMA.to(language).join(told)
 
 

@@ -21,7 +21,8 @@ def table(cards: Sequence[ModelCard], ready: frozenset[str]) -> Iterator[str]:
 def _row(card: ModelCard, ready: frozenset[str]) -> tuple[str, ...]:
     star = " *" if card.default else ""
     missing = "" if card.vendor in ready else f"{card.vendor} is not set up"
-    return f"{card.name}{star}", card.kind, _window(card), ", ".join(_abilities(card)), price(card), missing
+    remarks = "; ".join(filter(None, (missing, card.note)))
+    return f"{card.name}{star}", card.kind, _window(card), ", ".join(_abilities(card)), price(card), remarks
 
 
 def _window(card: ModelCard) -> str:

@@ -42,6 +42,7 @@ class ModelCard:
     seconds         video models: lengths that it makes, the first is its default
     voices          speech models: their names, the first is the default
     seed            whether the vendor takes a seed for it
+    note            what else its owner should know, in plain words: shown wherever models are listed
     sizes           image and video models: WxH, the first is the default; empty when `size_rule` decides
     size_rule       image models: (min side, max side, multiple of, max pixels), or None for a fixed list
     """

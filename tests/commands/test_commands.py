@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,13 @@ async def test_model_alone_lists_by_vendor_with_abilities_and_price(chat: Conver
     assert "`glm-vision` — sees pictures, 8K, free" in answer.text
     assert "glm-image" not in answer.text
     assert set(answer.buttons) == {"glm-vision", "qwen-text"}
+
+
+async def test_a_models_note_stands_in_its_line(store: Store) -> None:
+    guessed = replace(QWEN, name="guessed", note="price unknown: counted high")
+    listed = await Conversation(store, ScriptedModels([GLM, guessed])).say("/model")
+    [line] = [line for line in listed.text.splitlines() if "guessed" in line]
+    assert line == "- `guessed` — 4K, ¥0.3 / ¥0.6, price unknown: counted high"
 
 
 async def test_a_model_is_chosen_by_button_and_lasts(chat: Conversation, models: ScriptedModels) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from bot.models import catalog
 from bot.models.listing import price, table
+from bot.models.openai import card_for
 from bot.ports import ModelCard
 
 
@@ -24,6 +25,14 @@ def test_every_model_is_on_it_with_what_it_can_and_costs() -> None:
 def test_what_is_not_set_up_says_so() -> None:
     rows = list(table(list(catalog.load().values()), frozenset({"glm"})))
     assert all(("qwen is not set up" in row) is ("qwen" in row or "wan2" in row or "z-image" in row) for row in rows)
+
+
+def test_a_models_note_stands_at_its_end() -> None:
+    one = card_for("deepseek-chat", "https://api.deepseek.com/v1")
+    [_, row] = table([one], frozenset({"openai"}))
+    assert row.endswith("price unknown: counted high until CATALOG_FILE tells it")
+    [_, row] = table([one], frozenset())
+    assert row.endswith("openai is not set up; price unknown: counted high until CATALOG_FILE tells it")
 
 
 @pytest.mark.parametrize(
