@@ -86,8 +86,7 @@ def parse(line: Line) -> JSONRPCMessage | None:
     answers, so that nobody waits for it; None: nothing that concerns us."""
     said = _decoded(line)
     if isinstance(said, dict) and line.tail and "method" not in said:
-        said.setdefault("jsonrpc", "2.0")
-        said.setdefault("id", _id(line))
+        said |= {"jsonrpc": "2.0", "id": _whole_id(said, line)}
     try:
         # from_json first: pydantic takes 15 times as long when it has to read the text for each member of the union
         return JSONRPCMessage.model_validate(said)
@@ -107,6 +106,12 @@ def _decoded(line: Line) -> object:
     except ValueError:
         return None
     return decoded
+
+
+def _whole_id(said: dict[object, object], line: Line) -> object:
+    """Of a cut message. What stands last of what was read of it may be cut as well, and half a number is another call's."""
+    found = _id(line)
+    return said.get("id") if found is None and [*said][-1:] != ["id"] else found
 
 
 def _id(line: Line) -> int | None:

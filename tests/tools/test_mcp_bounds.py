@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mcp.types import JSONRPCError, JSONRPCResponse
 
@@ -28,23 +29,34 @@ def test_lines_are_those_of_the_bytes_however_they_come(chunks: list[bytes], mos
     assert [line.tail for line in got] == [one[most:][-TAIL:] for one in whole]
 
 
-@given(st.text(), st.integers(45, 2_000), st.booleans())
-def test_a_long_answer_is_read_as_far_as_it_goes(text: str, at: int, last: bool) -> None:
-    said = {"content": [{"type": "text", "text": text * 3}]}
-    answer = {"result": said, "jsonrpc": "2.0", "id": 7} if last else {"jsonrpc": "2.0", "id": 7, "result": said}
+@given(st.text(min_size=1).map(lambda text: text * 3), st.integers(45, 2_000), st.integers(0, 9_999), st.booleans())
+@example("喜鹊喜鹊喜鹊", 106, 1234, True)  # through the 2.0
+@example("喜鹊喜鹊喜鹊", 118, 1234, True)  # through the number of the call
+def test_a_long_answer_is_read_as_far_as_it_goes(text: str, at: int, call: int, last: bool) -> None:
+    said = {"content": [{"type": "text", "text": text}]}
+    answer = {"result": said, "jsonrpc": "2.0", "id": call} if last else {"jsonrpc": "2.0", "id": call, "result": said}
+    sent = json.dumps(answer)
 
-    message = parse(cut(json.dumps(answer), at))
+    message = parse(cut(sent, at))
 
-    assert message is not None
-    match message.root:
-        case JSONRPCResponse(id=number, result=result):
-            assert number == 7
-            content = result.get("content", [])
-            assert not content or (text * 3).startswith(content[0].get("text", ""))
-        case JSONRPCError(id=number):  # cut before the result began
-            assert number == 7
-        case other:
-            pytest.fail(f"{other}")
+    assert message is not None and isinstance(message.root, JSONRPCResponse) and message.root.id == call
+    room = at - sent.index('"text": "') - len('"text": "')
+    if room >= 0:
+        [content] = message.root.result["content"]
+        assert content["text"] == fitting(text, room)
+
+
+def fitting(text: str, room: int) -> str:
+    """What of it stands whole within so many bytes of JSON."""
+    ends = accumulate(len(json.dumps(one)) - len('""') for one in text)
+    return "".join(one for one, end in zip(text, ends, strict=True) if end <= room)
+
+
+def test_of_a_number_cut_in_half_nobody_is_answered() -> None:
+    answer = '{"result": {}, "jsonrpc": "2.0", "id": 1234, "more": "' + "x" * TAIL + '"}'
+
+    assert parse(cut(answer, answer.index("34"))) is None
+    assert parse(cut(answer, answer.index("x"))) is not None
 
 
 @pytest.mark.parametrize(
