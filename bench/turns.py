@@ -97,7 +97,7 @@ async def asked(path: Path) -> AsyncIterator[Asking]:
 async def asking(store: Store, model: ChatModel, folder: Path, toolbox: Toolbox | None = None) -> AsyncIterator[Asking]:
     platform, files = Quiet(), FileStore(folder / "files")
     manager = ConversationManager(
-        history=store, models=OnlyModel(model), platforms={}, files=files, toolbox=toolbox, calls=store
+        history=store, models=OnlyModel(model), platforms={}, files=files, toolbox=toolbox, runs=store
     )
     async with running(store, manager, platform) as engine:
         yield Asking(engine, platform)

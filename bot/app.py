@@ -157,7 +157,7 @@ def _manager(
         files=files,
         image_model=settings.image_model,
         toolbox=Combined([own, servers]),
-        calls=store,
+        runs=store,
         jobs=store,
         offers=roster,
     )

@@ -49,7 +49,7 @@ from bot.messages import (
     Turn,
 )
 from bot.messages.orders import WorkOrder
-from bot.ports import Calls, Exchange, Files, History, Job, Jobs, ModelCard, Models, Offers, Prompt, Toolbox
+from bot.ports import Exchange, Files, History, Job, Jobs, ModelCard, Models, Offers, Prompt, Toolbox, ToolRuns
 
 LASTING = frozenset({"keep"})  # buttons that work again: between answers one may choose, and choose otherwise
 ASKING = frozenset({"compare", "search"})  # commands whose question, edited, goes on from where it did
@@ -68,7 +68,7 @@ class ConversationManager:
         files: Files,
         image_model: str = "",
         toolbox: Toolbox | None = None,
-        calls: Calls | None = None,
+        runs: ToolRuns | None = None,
         jobs: Jobs | None = None,
         offers: Offers | None = None,
         clock: Callable[[], float] = time.time,
@@ -77,7 +77,7 @@ class ConversationManager:
         self._models = models
         self._asking = Asking(
             history=history, models=models, platforms=platforms, files=files, image_model=image_model, toolbox=toolbox,
-            calls=calls, jobs=jobs, offers=offers, clock=clock,
+            runs=runs, jobs=jobs, offers=offers, clock=clock,
         )  # fmt: skip
         self._clock = clock
 

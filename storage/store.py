@@ -13,7 +13,6 @@ from bot.metrics import Backlog
 from bot.ports import (
     Beat,
     ButtonRow,
-    Call,
     Card,
     Claim,
     Entry,
@@ -27,9 +26,24 @@ from bot.ports import (
     Report,
     Row,
     Source,
+    ToolRun,
     Topic,
 )
-from storage import backlog, calls, control, dead, files, fleet, history, inbox, jobs, ledger, moving, outbox, platforms
+from storage import (
+    backlog,
+    control,
+    dead,
+    files,
+    fleet,
+    history,
+    inbox,
+    jobs,
+    ledger,
+    moving,
+    outbox,
+    platforms,
+    tool_runs,
+)
 from storage.transaction import BOARD, Making
 
 T = TypeVar("T")
@@ -69,8 +83,8 @@ class Database(Protocol):
 
 
 class Store:
-    """Inbox, Control, History, Outbox, Workers, Ledger, Jobs, Works, Calls, Cursors, Board and SharedFiles: `bot/ports/` says
-    what each call does."""
+    """Inbox, Control, History, Outbox, Workers, Ledger, Jobs, Works, ToolRuns, Cursors, Board and SharedFiles: `bot/ports/`
+    says what each call does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -276,18 +290,18 @@ class Store:
         end = partial(jobs.end, self._worker, job, state, result, cost, self._now)
         await self._run(end, chats=[str(job.chat)], tells=[Topic.WORK])
 
-    # Calls
+    # ToolRuns
 
-    async def begin_call(self, turn: int, number: int, name: str, arguments: str, *, state: str = "begun") -> Call:
-        return await self._run(partial(calls.begin, turn, number, name, arguments, state, self._now))
+    async def begin_run(self, turn: int, number: int, name: str, arguments: str, *, state: str = "begun") -> ToolRun:
+        return await self._run(partial(tool_runs.begin, turn, number, name, arguments, state, self._now))
 
-    async def end_call(
+    async def end_run(
         self, turn: int, number: int, result: str, *, failed: bool = False, sources: Sequence[Source] = ()
     ) -> None:
-        await self._run(partial(calls.end, turn, number, result, "failed" if failed else "done", sources))
+        await self._run(partial(tool_runs.end, turn, number, result, "failed" if failed else "done", sources))
 
-    async def calls(self, turn: int) -> Sequence[Call]:
-        return await self._run(partial(calls.calls, turn))
+    async def runs(self, turn: int) -> Sequence[ToolRun]:
+        return await self._run(partial(tool_runs.runs, turn))
 
     # Cursors
 
@@ -305,7 +319,9 @@ class Store:
 
     async def put(self, card: Card, turn: int = 0) -> int:
         return await self._run(
-            partial(platforms.put, self._worker, card, turn), chats=[f"{BOARD}{card.chat}"], tells=[Topic.BOARD]
+            partial(platforms.put, self._worker, card, turn, alone=self.lease is None),
+            chats=[f"{BOARD}{card.chat}"],
+            tells=[Topic.BOARD],
         )
 
     async def since(self, chat: str, version: int, limit: int) -> Sequence[Card]:

@@ -299,7 +299,7 @@ class Conversation:
             files=self.files,
             image_model=image_model,
             toolbox=toolbox,
-            calls=store if toolbox else None,
+            runs=store if toolbox else None,
             jobs=store,
             offers=offers,
             clock=self.now,

@@ -37,7 +37,7 @@ from bot.messages import (
     Withdraw,
 )
 from bot.phrases import Language, Phrase
-from bot.ports import Calls, Entry, Files, History, Job, Jobs, Line, ModelCard, Models, Offers, Source, Toolbox
+from bot.ports import Entry, Files, History, Job, Jobs, Line, ModelCard, Models, Offers, Source, Toolbox, ToolRuns
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Asking:
         files: Files,
         image_model: str = "",
         toolbox: Toolbox | None = None,
-        calls: Calls | None = None,
+        runs: ToolRuns | None = None,
         jobs: Jobs | None = None,
         offers: Offers | None = None,
         clock: Callable[[], float] = time.time,
@@ -110,7 +110,7 @@ class Asking:
         self._mouth = Mouth(models, offers, files) if offers else None
         self._image_model = image_model
         self._toolbox = toolbox
-        self._calls = calls
+        self._runs = runs
         self._jobs = jobs
 
     def card(self, turn: Turn) -> ModelCard | None:
@@ -152,7 +152,7 @@ class Asking:
         reading = None if fits else long_reading.begin(answering, simulated=self.models.simulated)
         if not fits and reading is None:
             raise Declined(too_long(answering.card, answering.question, turn.think))
-        earlier = await self._calls.calls(request.consent.turn) if request.consent and self._calls else ()
+        earlier = await self._runs.runs(request.consent.turn) if request.consent and self._runs else ()
         if request.consent is not None and (not earlier or earlier[-1].state != "asked" or answering.tools is None):
             raise Declined(phrases.MOVED_ON)
         if not request.alone:
@@ -213,7 +213,7 @@ class Asking:
         )
 
     def _toolwork(self, people: Sequence[str]) -> Toolwork | None:
-        return Toolwork(self._calls, self._toolbox, people) if self._calls and self._toolbox else None
+        return Toolwork(self._runs, self._toolbox, people) if self._runs and self._toolbox else None
 
     def has_tool(self, name: str) -> bool:
         return self._toolbox is not None and any(card.name == name for card in self._toolbox.cards())

@@ -18,7 +18,7 @@ from bot import phrases
 from bot.conversation.consent import arguments_of, exact
 from bot.conversation.links import is_written
 from bot.messages import Notice, Turn
-from bot.ports import MOST_RESULT, Call, Calls, Line, Source, Toolbox, ToolCall, ToolCard, ToolContext, ToolResult
+from bot.ports import MOST_RESULT, Line, Source, Toolbox, ToolCall, ToolCard, ToolContext, ToolResult, ToolRun, ToolRuns
 from bot.text import well_formed
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Toolwork:
     seconds  that all calls may take
     """
 
-    rows: Calls
+    rows: ToolRuns
     toolbox: Toolbox
     people: Sequence[str] = ()
     waiting: Waiting | None = None
@@ -103,7 +103,7 @@ class Toolwork:
         self._found.clear()
         return new
 
-    async def resume(self, turn: Turn, earlier: Sequence[Call], consent: Consent) -> AsyncGenerator[Notice, None]:
+    async def resume(self, turn: Turn, earlier: Sequence[ToolRun], consent: Consent) -> AsyncGenerator[Notice, None]:
         """What an earlier turn did before it asked a person becomes this one's; then its last call runs, or is declined. A tool
         that is not any more what it was then is asked about again."""
         *done, asked = earlier
@@ -119,10 +119,10 @@ class Toolwork:
         async for notice in self.run(turn, [ToolCall("", asked.name, asked.arguments)], "", spent=0):
             yield notice
 
-    async def _adopt(self, turn: Turn, call: Call, result: ToolResult) -> None:
+    async def _adopt(self, turn: Turn, call: ToolRun, result: ToolResult) -> None:
         number, self._count = self._count, self._count + 1
         asked = ToolCall("", call.name, call.arguments)
-        await self.rows.begin_call(turn.id, number, call.name, call.arguments)
+        await self.rows.begin_run(turn.id, number, call.name, call.arguments)
         await self._end(turn, number, result)
         self._learn(asked, self._card(call.name), result)
         if result.text == DECLINED:
@@ -130,7 +130,7 @@ class Toolwork:
         self._note(turn, "", [asked], [result.text])
 
     async def _end(self, turn: Turn, number: int, result: ToolResult) -> None:
-        await self.rows.end_call(turn.id, number, result.text, failed=result.failed, sources=result.sources)
+        await self.rows.end_run(turn.id, number, result.text, failed=result.failed, sources=result.sources)
 
     async def run(
         self, turn: Turn, calls: Sequence[ToolCall], said: str, *, spent: int
@@ -162,7 +162,7 @@ class Toolwork:
         if len(shown) > MOST_SHOWN:
             refusal, asks = TOO_MUCH, False
         state = "asked" if asks else "begun"
-        row = await self.rows.begin_call(turn.id, number, call.name, call.arguments, state=state)
+        row = await self.rows.begin_run(turn.id, number, call.name, call.arguments, state=state)
         if row.state in ("done", "failed"):
             result = ToolResult(row.result, row.state == "failed", row.sources)
             self._learn(call, card, result)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bot.messages import Change, Part, Turn
 from bot.ports.files import Files, SharedFiles
-from bot.ports.jobs import Call, Calls, Job, Jobs, JobState, Works
+from bot.ports.jobs import Job, Jobs, JobState, Works
 from bot.ports.models import (
     Background,
     ChatModel,
@@ -70,7 +70,7 @@ from bot.ports.store import (
     Topic,
     Workers,
 )
-from bot.ports.tools import MOST_RESULT, Source, Toolbox, ToolCard, ToolContext, ToolResult
+from bot.ports.tools import MOST_RESULT, Source, Toolbox, ToolCard, ToolContext, ToolResult, ToolRun, ToolRuns
 
 __all__ = [
     "MOST_RESULT",
@@ -78,8 +78,6 @@ __all__ = [
     "Beat",
     "Board",
     "ButtonRow",
-    "Call",
-    "Calls",
     "Card",
     "ChatModel",
     "Claim",
@@ -133,6 +131,8 @@ __all__ = [
     "ToolCard",
     "ToolContext",
     "ToolResult",
+    "ToolRun",
+    "ToolRuns",
     "Toolbox",
     "Topic",
     "Traits",

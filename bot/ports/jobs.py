@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from bot.messages import ChatKey
-from bot.ports.tools import Source
 
 
 class JobState(StrEnum):
@@ -82,33 +81,3 @@ class Works(Protocol):
     async def end_job(self, job: Job, state: JobState, result: str, *, cost: int | None = None) -> None:
         """One commit: how it ended, what it cost (None: what was held back stays, as an estimate) and, unless it was cancelled,
         an event in its chat that reads as `Ended`."""
-
-
-class Calls(Protocol):
-    """For the loop that runs tools: each call is a row, committed before it runs and with its result after it. What changes
-    a row raises FencedOut when the turn is over."""
-
-    async def begin_call(self, turn: int, number: int, name: str, arguments: str, *, state: str = "begun") -> Call:
-        """The turn's call of that number: a new row, or the one that an earlier attempt left (if it is for the same)."""
-
-    async def end_call(
-        self, turn: int, number: int, result: str, *, failed: bool = False, sources: Sequence[Source] = ()
-    ) -> None: ...
-
-    async def calls(self, turn: int) -> Sequence[Call]:
-        """All of a turn, in their order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """`state`: begun, done, failed; asked (it waits for a person's consent). `sources` are the pages that the result rests on.
-    `fresh`: this row is new."""
-
-    turn: int
-    number: int
-    name: str
-    arguments: str
-    state: str
-    result: str = ""
-    sources: tuple[Source, ...] = ()
-    fresh: bool = False

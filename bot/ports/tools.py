@@ -78,3 +78,33 @@ class Toolbox(Protocol):
     async def call(self, name: str, arguments: str, context: ToolContext) -> ToolResult:
         """`arguments` is what the model wrote, untrusted: JSON that does not fit the schema gives a failed result that tells
         the model what is wrong. Never raises but for bugs and cancellation; ends by itself within its own limit of time."""
+
+
+class ToolRuns(Protocol):
+    """For the loop that runs tools: each run is a row, committed before it runs and with its result after it. What changes
+    a row raises FencedOut when the turn is over."""
+
+    async def begin_run(self, turn: int, number: int, name: str, arguments: str, *, state: str = "begun") -> ToolRun:
+        """The turn's run of that number: a new row, or the one that an earlier attempt left (if it is for the same)."""
+
+    async def end_run(
+        self, turn: int, number: int, result: str, *, failed: bool = False, sources: Sequence[Source] = ()
+    ) -> None: ...
+
+    async def runs(self, turn: int) -> Sequence[ToolRun]:
+        """All of a turn, in their order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRun:
+    """One call of a tool by a model. `state`: begun, done, failed; asked (it waits for a person's consent). `sources` are the
+    pages that the result rests on. `fresh`: this row is new."""
+
+    turn: int
+    number: int
+    name: str
+    arguments: str
+    state: str
+    result: str = ""
+    sources: tuple[Source, ...] = ()
+    fresh: bool = False

@@ -111,8 +111,8 @@ async def _background(store: Store) -> None:
     for number in range(3):
         await store.accept([said(f"job {number}", command=True, chat=PAGE)])
         claim = await only_claim(store)
-        await store.begin_call(claim.turn, 0, "weather", '{"city": "北京"}')
-        await store.end_call(claim.turn, 0, TEXTS[0], sources=(Source(1, TEXTS[0], "https://n.example/"),))
+        await store.begin_run(claim.turn, 0, "weather", '{"city": "北京"}')
+        await store.end_run(claim.turn, 0, TEXTS[0], sources=(Source(1, TEXTS[0], "https://n.example/"),))
         order = Ordered(kind="video", model="cogvideox-flash", order='{"text": "喜鹊"}', patience=600.0)
         await store.complete(claim, outcome(order))
         if number < 2:

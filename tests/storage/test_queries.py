@@ -13,7 +13,6 @@ from storage.transaction import Statement, statements
 
 FILES = (
     "backlog.sql",
-    "calls.sql",
     "copying.sql",
     "dead.sql",
     "files.sql",
@@ -25,6 +24,7 @@ FILES = (
     "moving.sql",
     "outbox.sql",
     "platforms.sql",
+    "tool_runs.sql",
 )
 STATEMENTS = [
     pytest.param(statement, id=f"{file.removesuffix('.sql')}-{statement.name}")

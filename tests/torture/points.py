@@ -95,7 +95,7 @@ WAYS: Mapping[str, tuple[str, Way]] = {
     **{f"store.{commit}": ("telegram", ways.ask_later) for commit in ("claim_jobs", "submitted", "end_job")},
     "store.put_off": ("telegram", ways.wait_for_a_busy_vendor),
     "store.release_jobs": ("postgres", ways.lose_the_database_with_work),
-    **{f"store.{commit}": ("telegram", ways.ask_tool) for commit in ("begin_call", "end_call")},
+    **{f"store.{commit}": ("telegram", ways.ask_tool) for commit in ("begin_run", "end_run")},
     **{f"glm.{call}": ("telegram", ways.ask_later) for call in ("submit", "look")},
     **{f"qwen.{call}": ("telegram", ways.film_with_qwen) for call in ("submit", "look")},
     "glm.cancel": ("telegram", ways.cancel),

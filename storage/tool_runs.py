@@ -1,4 +1,4 @@
-"""The transactions of tool calls: each is a row before it runs, and has its result after it."""
+"""The transactions of runs of tools: each is a row before it runs, and has its result after it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 from bot.errors import FencedOut
-from bot.ports import Call, Source
+from bot.ports import Source, ToolRun
 from storage.ledger import LEDGER
 from storage.transaction import Record, Transaction, Value, statements
 
-CALLS = statements("calls.sql")
+TOOL_RUNS = statements("tool_runs.sql")
 
 
-def begin(turn: int, number: int, name: str, arguments: str, state: str, now: float) -> Transaction[Call]:
+def begin(turn: int, number: int, name: str, arguments: str, state: str, now: float) -> Transaction[ToolRun]:
     yield from _running(turn)
-    rows = yield CALLS["call"], {"turn": turn, "number": number}
+    rows = yield TOOL_RUNS["run"], {"turn": turn, "number": number}
     if rows and (rows[0]["name"], rows[0]["arguments"]) == (name, arguments):
         return _load(rows[0])
-    yield CALLS["forget_calls"], {"turn": turn, "number": number}
+    yield TOOL_RUNS["forget_runs"], {"turn": turn, "number": number}
     values: dict[str, Value] = {"turn": turn, "number": number, "name": name, "arguments": arguments, "state": state}
-    yield CALLS["insert_call"], {**values, "now": now}
-    return Call(turn=turn, number=number, name=name, arguments=arguments, state=state, fresh=True)
+    yield TOOL_RUNS["insert_run"], {**values, "now": now}
+    return ToolRun(turn=turn, number=number, name=name, arguments=arguments, state=state, fresh=True)
 
 
 def end(turn: int, number: int, result: str, state: str, sources: Sequence[Source]) -> Transaction[None]:
     yield from _running(turn)
     pages = json.dumps([astuple(one) for one in sources]) if sources else ""
-    yield CALLS["end_call"], {"turn": turn, "number": number, "result": result, "state": state, "sources": pages}
+    yield TOOL_RUNS["end_run"], {"turn": turn, "number": number, "result": result, "state": state, "sources": pages}
 
 
 def _running(turn: int) -> Transaction[None]:
@@ -36,12 +36,12 @@ def _running(turn: int) -> Transaction[None]:
         raise FencedOut(f"turn {turn} is over: another worker has made it")
 
 
-def calls(turn: int) -> Transaction[Sequence[Call]]:
-    return [_load(row) for row in (yield CALLS["calls"], {"turn": turn})]
+def runs(turn: int) -> Transaction[Sequence[ToolRun]]:
+    return [_load(row) for row in (yield TOOL_RUNS["runs"], {"turn": turn})]
 
 
-def _load(row: Record) -> Call:
-    return Call(
+def _load(row: Record) -> ToolRun:
+    return ToolRun(
         turn=row["turn"],
         number=row["number"],
         name=row["name"],
