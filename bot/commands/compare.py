@@ -202,6 +202,6 @@ async def _begun(desk: Asking, turn: Turn, request: Request, slot: int) -> _Side
         return _Side(turn, slot, request.card, refusal.phrase)
     card = answering.card
     unable = thinking.unable(desk.models, card, turn.think)
-    if not answering.fitted():
+    if not answering.fit():
         return _Side(turn, slot, card, too_long(card, request.question, turn.think))
     return _Side(turn, slot, card, answering, unable, simulated=desk.models.simulated)

@@ -82,9 +82,9 @@ class Answering:
         thinks = thinking.thinks(self.card, self.turn.think)
         return context.room_of(self.card, thinks) - sum(map(context.tokens, self._called()))
 
-    def fitted(self) -> bool:
-        """Whether the question fits the model's window, beside what the functions told: the history gives way to that. Before
-        anything else."""
+    def fit(self) -> bool:
+        """Fit the prompt into the model's window, beside what the functions told; False where not even the question fits: the
+        history gives way. Before anything else."""
         lines = context.fit(self.card, self.system, self.history, self.question, self.room())
         if lines is not None:
             self._asked = lines
@@ -161,7 +161,7 @@ class Answering:
         """Functions were called. Where their results leave no room even for the question, the vendor has the last word."""
         self.sources += self.tools.found() if self.tools else ()
         if not self._shortened:
-            self.fitted()
+            self.fit()
 
     def _prompt(self) -> Prompt:
         card, thinks = self.card, thinking.thinks(self.card, self.turn.think)
@@ -212,7 +212,7 @@ class Answering:
         """Once. What it is asked is fitted into its own window."""
         log.warning("%s answers for %s: %s", other.name, self.card.name, error)
         before, self.card, self._fell_back = self.card, other, True
-        if not self.fitted():
+        if not self.fit():
             self.card = before
             self.failure, self.finished = error, failed(error, before.name)
             return
@@ -235,7 +235,7 @@ class Answering:
             self._guilty = MOST_GUILTY  # asked once more with everything; refused again, there is nothing to look for
             return
         self.history = guilty.rest
-        self.fitted()
+        self.fit()
         yield LeftOut(tuple(entry.id for entry in guilty.entries))
         yield self.note(f"*{_left_out(guilty, self.card).to(self.turn.language)}*")
 

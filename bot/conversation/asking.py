@@ -148,7 +148,7 @@ class Asking:
     async def ask(self, turn: Turn, request: Request) -> Parts:
         """Ask, and tell how it ended. Raises Declined before anything is shown."""
         answering = await self.begun(turn, request)
-        fits = answering.fitted()
+        fits = answering.fit()
         reading = None if fits else long_reading.begin(answering, simulated=self.models.simulated)
         if not fits and reading is None:
             raise Declined(too_long(answering.card, answering.question, turn.think))

@@ -101,7 +101,7 @@ class LongReading:
         answering.cost += self._cost
         if self._notes or self._failure is None:
             answering.question = self.question
-        if not self._notes or not answering.fitted():
+        if not self._notes or not answering.fit():
             answering.failure = self._failure or ModelError(Trouble.TOO_LONG, vendor=answering.card.vendor)
             answering.finished = failed(answering.failure, answering.card.name)
 
