@@ -8,6 +8,7 @@ from dataclasses import replace
 from bot import phrases
 from bot.commands.command import reply
 from bot.commands.reordering import kind_of, order_again
+from bot.commands.switches import OFF_WORDS
 from bot.conversation import context
 from bot.conversation.asking import Asking, Parts, Request
 from bot.conversation.context import Question
@@ -15,7 +16,7 @@ from bot.messages import Configured, Finish, Message, Rewound, Turn
 from bot.ports import Entry, ModelCard
 
 LONGEST_INSTRUCTIONS = 4_000  # characters: they go along with every question
-OFF = frozenset({"off", "clear", "关", "关闭", "清除"})
+_CLEAR = OFF_WORDS | {"clear", "清除"}
 
 
 async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
@@ -30,7 +31,7 @@ async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> P
 async def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not argument:
         return reply(turn, phrases.SYSTEM_SHOWN.format(text=turn.system) if turn.system else phrases.SYSTEM_NONE)
-    if argument.lower() in OFF:
+    if argument.lower() in _CLEAR:
         return reply(turn, phrases.SYSTEM_CLEARED, Configured("system", ""))
     if len(argument) > LONGEST_INSTRUCTIONS:
         return reply(turn, phrases.SYSTEM_TOO_LONG.format(limit=LONGEST_INSTRUCTIONS))

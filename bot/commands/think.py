@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bot import phrases
 from bot.commands.command import reply
+from bot.commands.switches import OFF_WORDS, ON_WORDS
 from bot.conversation import thinking
 from bot.conversation.asking import Asking, Parts
 from bot.messages import Change, Choice, Configured, Message, Turn
@@ -19,8 +20,8 @@ _MEANINGS = {
     "": phrases.thinking.MEANS_AUTO,
 }
 _WORDS = {
-    **dict.fromkeys(("on", "yes", "开", "打开", "开启", "開"), "on"),
-    **dict.fromkeys(("off", "no", "关", "关闭", "關"), "off"),
+    **dict.fromkeys(ON_WORDS, "on"),
+    **dict.fromkeys(OFF_WORDS, "off"),
     **dict.fromkeys(("auto", "default", "自动", "自動", "默认"), ""),
 }
 

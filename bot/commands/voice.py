@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bot import phrases
 from bot.commands.command import in_rows, reply
+from bot.commands.switches import OFF_WORDS, ON_WORDS
 from bot.conversation.asking import Asking, Parts
 from bot.conversation.speech import ON, find_voice, speaker
 from bot.messages import Change, Choice, Configured, Message, Turn
@@ -14,10 +15,7 @@ from bot.ports import Models
 
 MOST_CHOICES = 18  # buttons, beside the one that turns it off: Discord shows five rows at most
 
-_WORDS = {
-    **dict.fromkeys(("on", "yes", "开", "打开", "开启", "開"), ON),
-    **dict.fromkeys(("off", "no", "关", "关闭", "關"), ""),
-}
+_WORDS = {**dict.fromkeys(ON_WORDS, ON), **dict.fromkeys(OFF_WORDS, "")}
 
 
 async def voice(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
