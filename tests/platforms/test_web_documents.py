@@ -53,25 +53,34 @@ async def test_a_document_is_kept_then_said_then_fetched(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mime", "status"),
+    ("name", "mime"),
     [
-        ("notes", "text/plain", 200),
-        ("a.docx", "", 200),
-        ("drawing.svg", "image/svg+xml", 200),
-        ("page.html", "text/html", 200),
-        ("n" * 251 + ".csv", "", 200),
-        ("setup.exe", "application/x-msdownload", 415),
-        ("film.mp4", "video/mp4", 415),
-        ("old.doc", "application/msword", 415),
-        ("", "", 415),
-        ("x", "text/plain\nx: y", 415),
+        ("notes", "text/plain"),
+        ("a.docx", ""),
+        ("drawing.svg", "image/svg+xml"),
+        ("page.html", "text/html"),
+        ("n" * 251 + ".csv", ""),
     ],
 )
-async def test_what_can_be_read_is_taken(stage: Stage, name: str, mime: str, status: int) -> None:
+async def test_what_can_be_read_is_taken(stage: Stage, name: str, mime: str) -> None:
     async with client(stage) as page:
-        got, answer = await upload(page, CSV, name, mime)
-        assert got == status
-        assert status == 200 or answer["error"]["zh"].startswith("我读不了这种文件")  # type: ignore[index]
+        assert (await upload(page, CSV, name, mime))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "mime"),
+    [
+        ("setup.exe", "application/x-msdownload"),
+        ("film.mp4", "video/mp4"),
+        ("old.doc", "application/msword"),
+        ("", ""),
+        ("x", "text/plain\nx: y"),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_with_a_sentence(stage: Stage, name: str, mime: str) -> None:
+    async with client(stage) as page:
+        status, answer = await upload(page, CSV, name, mime)
+    assert (status, answer["error"]["zh"][:8]) == (415, "我读不了这种文件")  # type: ignore[index]  # both languages
 
 
 async def test_neither_too_much_nor_nothing_is_taken(stage: Stage, tmp_path: Path) -> None:
