@@ -125,13 +125,13 @@ def _open_turn(chat: Record, worker: str, now: float) -> Transaction[Claim | Non
         if not row["joins"] or row["joins"] != rows[0]["joins"]:
             break
         rows.append(row)
-    stop, seq = STOP_PREFIX + secrets.token_urlsafe(9), chat["seq"] + 1
+    stop_key, seq = STOP_PREFIX + secrets.token_urlsafe(9), chat["seq"] + 1
     values: dict[str, Value] = {
         "chat": chat["chat"],
         "seq": seq,
         "epoch": chat["epoch"],
         "author": rows[0]["author"],
-        "stop_key": stop,
+        "stop_key": stop_key,
         "model": chat["model"] or "",
         "now": now,
     }
@@ -139,7 +139,7 @@ def _open_turn(chat: Record, worker: str, now: float) -> Transaction[Claim | Non
     for row in rows:
         yield INBOX["take_row"], {"id": row["id"], "turn": turn}
     more = len(rows) < len(waiting)
-    return (yield from _own(chat, worker, turn, seq, chat["epoch"], 1, stop, chat["model"], rows, (), more=more))
+    return (yield from _own(chat, worker, turn, seq, chat["epoch"], 1, stop_key, chat["model"], rows, (), more=more))
 
 
 def _reopen_turn(chat: Record, worker: str) -> Transaction[Claim | None]:
@@ -173,7 +173,7 @@ def _own(
     seq: int,
     epoch: int,
     attempt: int,
-    stop: str,
+    stop_key: str,
     model: str | None,
     rows: Sequence[Record],
     shown: tuple[Shown, ...],
@@ -193,7 +193,7 @@ def _own(
         fence=fence,
         epoch=epoch,
         attempt=attempt,
-        stop=stop,
+        stop_key=stop_key,
         model=model or "",
         system=chat["system"] or "",
         think=chat["think"] or "",

@@ -451,7 +451,7 @@ class Conversation:
         voice = said[-1] if isinstance(said, tuple) else said.message if isinstance(said, Edited) else said
         return Turn(
             id=claim.turn, chat=claim.chat, seq=claim.seq, fence=claim.fence, epoch=claim.epoch, said=said,
-            author=voice.author, address=voice.address, language=voice.language, stop=claim.stop, model=claim.model,
+            author=voice.author, address=voice.address, language=voice.language, stop_key=claim.stop_key, model=claim.model,
             system=claim.system, think=claim.think, voice=claim.voice, head=claim.head, late=late,
         )  # fmt: skip
 

@@ -25,6 +25,7 @@ class Turn:
     id       unique in the store; seq counts the turns of this chat
     fence    grows with each claim of the chat: only the latest claim may complete
     epoch    of the chat when the turn began; `/reset` raises it
+    stop_key what its [Stop] button carries
     model    the chat's choice when the turn began ("" for the default): a running turn keeps it, also over a restart
     system   this chat's instructions
     think    whether models are to think in this chat: "on", "off", "" for what the model does best
@@ -44,7 +45,7 @@ class Turn:
     author: Author
     address: Address
     language: Language
-    stop: str
+    stop_key: str
     model: str = ""
     system: str = ""
     think: str = ""

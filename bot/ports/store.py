@@ -32,7 +32,8 @@ class Row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A chat that is ours until we complete it, and the turn to be made of its oldest rows. `stopped`: a crash interrupted it
-    after it was stopped or the chat was reset; no model is to be asked any more. `more`: other rows wait, or may."""
+    after it was stopped or the chat was reset; no model is to be asked any more. `stop_key`: what its [Stop] button carries.
+    `more`: other rows wait, or may."""
 
     chat: ChatKey
     turn: int
@@ -40,7 +41,7 @@ class Claim:
     fence: int
     epoch: int
     attempt: int
-    stop: str
+    stop_key: str
     model: str
     system: str
     think: str

@@ -287,7 +287,7 @@ class Engine:
 
     async def _answer(self, claim: Claim, turn: Turn) -> Showing | None:
         answer = Answer(phrases.THINKING.to(turn.language))
-        stop = Button(phrases.STOP.to(turn.language), turn.stop)
+        stop = Button(phrases.STOP.to(turn.language), turn.stop_key)
         platform = self._platforms[turn.chat.platform]
         running = Underway(turn=turn, answer=answer, preview=Preview(self._delivery, platform, turn, answer, stop))
         self._running[turn.id] = running

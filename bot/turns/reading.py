@@ -68,7 +68,7 @@ def turn_of(claim: Claim, said: tuple[Incoming, ...]) -> Turn:
         author=voice.author,
         address=replace(voice.address, chat=claim.chat),
         language=voice.language,
-        stop=claim.stop,
+        stop_key=claim.stop_key,
         model=claim.model,
         system=claim.system,
         think=claim.think,

@@ -19,7 +19,7 @@ def turn(model: str = "") -> Turn:
     address = Address(CHAT)
     said = Message(id="m", author=ANN, address=address, text="hi", at=0.0, language="en")
     return Turn(
-        id=1, chat=CHAT, seq=1, fence=1, epoch=0, said=(said,), author=ANN, address=address, language="en", stop="s",
+        id=1, chat=CHAT, seq=1, fence=1, epoch=0, said=(said,), author=ANN, address=address, language="en", stop_key="s",
         model=model, system="", think="", head=None,
     )  # fmt: skip
 

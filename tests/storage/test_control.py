@@ -59,10 +59,10 @@ async def test_a_stop_button_stops_its_own_turn_and_no_other(store: Store) -> No
     first = await ask(store, "1")
     await store.accept([said("2")])
     second = await only_claim(store)
-    assert await stop(store, "3", key=first.stop) == Overtaken()
+    assert await stop(store, "3", key=first.stop_key) == Overtaken()
     assert await stop(store, "4", key="stop.forged") == Overtaken()
-    assert await stop(store, "5", key=second.stop, person=BOB) == Overtaken()
-    assert await stop(store, "6", key=second.stop, person=ANN) == Overtaken(turn=second.turn)
+    assert await stop(store, "5", key=second.stop_key, person=BOB) == Overtaken()
+    assert await stop(store, "6", key=second.stop_key, person=ANN) == Overtaken(turn=second.turn)
 
 
 async def test_a_stop_acts_once(store: Store) -> None:

@@ -262,8 +262,8 @@ async def test_nothing_is_claimed_while_a_control_event_of_the_chat_waits(store:
 async def test_numbers_of_a_claim_grow(store: Store) -> None:
     first, second = await ask(store, "1"), await ask(store, "2")
     assert (first.seq, second.seq) == (1, 2)
-    assert second.fence > first.fence and second.turn > first.turn and second.stop != first.stop
-    assert first.stop.startswith("stop.")
+    assert second.fence > first.fence and second.turn > first.turn and second.stop_key != first.stop_key
+    assert first.stop_key.startswith("stop.")
     assert (first.attempt, second.attempt) == (1, 1)
 
 
@@ -352,4 +352,4 @@ async def _turn_by_turn(store: Store) -> list[list[str]]:
 
 def _same(claim: Claim) -> tuple[object, ...]:
     """What a claim has in common with the same turn's next attempt."""
-    return claim.chat, claim.turn, claim.seq, claim.epoch, claim.stop, claim.model, claim.head, claim.rows
+    return claim.chat, claim.turn, claim.seq, claim.epoch, claim.stop_key, claim.model, claim.head, claim.rows

@@ -36,7 +36,7 @@ async def test_a_preview_shows_the_newest_state_with_cursor_and_stop(tmp_path: P
         home.script.on("q", Text("a"), first, Text("b"), second, *[Text(letter) for letter in "cdefgh"], third)
         await home.say(HOME, "q")
         await until(lambda: home.window.standing(HOME) == ["a" + CURSOR])
-        assert home.window.stop_button(HOME) == home.script.turns[0].stop
+        assert home.window.stop_button(HOME) == home.script.turns[0].stop_key
         first.open.set()
         await held.caught.wait()
         second.open.set()
