@@ -13,7 +13,7 @@ from bot.messages import Address, Button, Buttons, ChatKey, Choice, Closes, Fini
 from bot.turns.answer import CURSOR
 from bot.turns.delivery import Delivery
 from storage import open_store
-from tests.stage import Gate, house, until
+from tests.stage import Gate, House, house, until
 from tests.storage.saying import only_claim, outcome, pieces, said
 from tests.window import Window
 
@@ -26,29 +26,38 @@ WIDE = 3000
 # --- the outbox --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["preview", "final"])
-async def test_nothing_is_called_before_a_retry_after_has_ended_and_only_this_chat_waits(
-    tmp_path: Path, kind: str
-) -> None:
+async def test_no_preview_is_shown_before_a_retry_after_has_ended_and_only_this_chat_waits(tmp_path: Path) -> None:
     async with house(tmp_path, Window(width=WIDE)) as home:
-        gate = Gate()
-        home.script.on("q", Text("a"), gate, Text("b"))
+        begin, end = Gate(), Gate()
+        home.script.on("q", Text("a"), begin, Text("b"), end)
         await home.say(HOME, "q")
         await until(lambda: home.window.standing(HOME))
-        home.window.fail(
-            "edit", RetryLater(0.4), when=lambda call: call.body == ("ab" if kind == "final" else "ab" + CURSOR)
-        )
-        if kind == "preview":
-            last = Gate()
-            home.script.on("q", Text("a"), gate, Text("b"), last)
-        began = time.monotonic()
-        gate.open.set()
-        await until(lambda: home.window.made("edit", HOME))
-        await home.say(AWAY, "hello")
-        await home.shows(AWAY, "re: hello")
-        assert time.monotonic() - began < 0.4
+        home.window.fail("edit", RetryLater(0.4), when=lambda call: call.body == "ab" + CURSOR)
+        await waits_alone(home, begin, "ab" + CURSOR)
+        end.open.set()
         await home.shows(HOME, "ab")
-        assert time.monotonic() - began >= 0.4 or kind == "preview"
+
+
+async def test_no_answer_is_shown_before_a_retry_after_has_ended_and_only_this_chat_waits(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        begin = Gate()
+        home.script.on("q", Text("a"), begin, Text("b"))
+        await home.say(HOME, "q")
+        await until(lambda: home.window.standing(HOME))
+        home.window.fail("edit", RetryLater(0.4), when=lambda call: call.body == "ab")
+        await waits_alone(home, begin, "ab")
+
+
+async def waits_alone(home: House, begin: Gate, shown: str) -> None:
+    """What the platform refuses once for 0.4 seconds stands after these, while another chat is answered meanwhile."""
+    began = time.monotonic()
+    begin.open.set()
+    await until(lambda: home.window.made("edit", HOME))
+    await home.say(AWAY, "hello")
+    await home.shows(AWAY, "re: hello")
+    assert time.monotonic() - began < 0.4
+    await until(lambda: home.window.standing(HOME) == [shown])
+    assert time.monotonic() - began >= 0.4
 
 
 async def test_a_later_answer_waits_behind_an_earlier_one_and_is_shown_once(tmp_path: Path) -> None:
@@ -253,3 +262,16 @@ async def test_a_message_that_somebody_removed_does_not_come_back_without_its_bu
         await home.shows(HOME, "second")
         await home.say(HOME, "three")
         await home.shows(HOME, "second", "re: three")
+
+
+async def test_no_answer_waits_for_the_buttons_of_an_earlier_one(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(width=WIDE, private=(60.0, 1))) as home:  # a preview a minute
+        home.script.on("one", Text("first"), RETRY)
+        await home.say(HOME, "one")
+        await home.shows(HOME, "first")
+        [(turn,)] = home.query("SELECT max(id) FROM turns")
+        home.script.on("two", Closes(turn), Text("second"))
+        await home.say(HOME, "two")
+        await until(lambda: home.window.standing(HOME) == ["first", "second"])
+        await home.say(HOME, "three")
+        await until(lambda: home.window.standing(HOME) == ["first", "second", "re: three"])
