@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Self
 
 from bot.errors import ModelError, Trouble
@@ -16,17 +15,6 @@ from bot.ports import ModelCard
 MOST_GATES = 100  # kept for models that nobody asks: `/model openai/...` may name any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelState:
-    """How a model stands. `open_until`: monotonic seconds until which it is not asked, None: it is."""
-
-    model: str
-    in_flight: int
-    limit: int
-    waiting: int
-    open_until: float | None
-
-
 class Admission:
     """For all models of one vendor's account. `clock` gives monotonic seconds."""
 
@@ -35,7 +23,7 @@ class Admission:
         self._limits = limits
         self._clock = clock
         self._breaker = Breaker(vendor, clock=clock)
-        self._gates: dict[str, tuple[ModelCard, Gate]] = {}
+        self._gates: dict[str, Gate] = {}
 
     def visit(self, card: ModelCard, *, background: bool = False) -> Visit:
         """For one call and all its tries. Background work lets people go first."""
@@ -43,25 +31,12 @@ class Admission:
         ticket = self._gate(card).ticket(background=background, longest=limits.queue, every=limits.notice)
         return Visit(card, self._breaker, ticket)
 
-    def state(self) -> tuple[ModelState, ...]:
-        """Of all models that were asked lately."""
-        return tuple(
-            ModelState(
-                model=card.name,
-                in_flight=gate.in_flight,
-                limit=gate.limit,
-                waiting=gate.waiting,
-                open_until=self._breaker.open_until(card),
-            )
-            for card, gate in self._gates.values()
-        )
-
     def _gate(self, card: ModelCard) -> Gate:
         if card.name not in self._gates:
             if len(self._gates) >= MOST_GATES:
-                self._gates = {name: (one, gate) for name, (one, gate) in self._gates.items() if not gate.idle}
-            self._gates[card.name] = card, Gate(self._vendor, card.name, clock=self._clock)
-        return self._gates[card.name][1]
+                self._gates = {name: gate for name, gate in self._gates.items() if not gate.idle}
+            self._gates[card.name] = Gate(self._vendor, card.name, clock=self._clock)
+        return self._gates[card.name]
 
 
 class Visit:

@@ -126,10 +126,6 @@ class Breaker:
         self.check(card)
         return Call(card, self._model(card.name), self._key, self._money)
 
-    def open_until(self, card: ModelCard) -> float | None:
-        """On the clock; None: calls pass."""
-        return max((one.until for one in self._circuits(card) if one.until is not None), default=None)
-
     def _circuits(self, card: ModelCard) -> list[Circuit]:
         return [self._key, self._model(card.name)] if card.free else [self._key, self._money, self._model(card.name)]
 

@@ -25,7 +25,7 @@ from bot import metrics, phrases
 from bot.errors import EMPTY, NO_ROOM, ModelError, StorageError, Trouble, Unreadable
 from bot.messages import Finish, Finished, Notice, Text, Thought, Usage
 from bot.models import costs
-from bot.models.admission import Admission, ModelState
+from bot.models.admission import Admission
 from bot.models.budget import Budget, Reserved
 from bot.models.tries import Limits, Tries
 from bot.models.vendor import Streamed, Vendor
@@ -61,10 +61,6 @@ class Guarded:
         self._budget = budget
         self._limits = limits
         self.admission = Admission(name, limits, clock=clock)
-
-    def state(self) -> tuple[ModelState, ...]:
-        """How the models stand that were asked lately."""
-        return self.admission.state()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Said, None]:
         prompt = fit(prompt)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from bot.commands.switches import OFF_WORDS, ON_WORDS
@@ -11,7 +13,9 @@ from tests.conversations import Conversation
 
 @pytest.mark.parametrize("word", sorted(OFF_WORDS))
 @pytest.mark.parametrize(("command", "off"), [("think", "off"), ("voice", ""), ("system", "")])
-async def test_every_word_for_off_turns_off(chat: Conversation, command: str, off: str, word: str) -> None:
+async def test_every_word_for_off_turns_off(
+    chat: Conversation, command: Literal["think", "voice", "system"], off: str, word: str
+) -> None:
     for said in (word, word.upper()):
         assert (await chat.say(f"/{command} {said}")).changes == [Configured(command, off)]
 
