@@ -20,7 +20,7 @@ def line(tip: int | None, limit: int) -> Transaction[list[Entry]]:
     return [load_entry(row) for row in rows]
 
 
-def entry(id: int) -> Transaction[Entry | None]:
+def _entry(id: int) -> Transaction[Entry | None]:
     rows = yield HISTORY["entry"], {"id": id}
     return load_entry(rows[0]) if rows else None
 
@@ -55,7 +55,7 @@ def asked(turn: int) -> Transaction[Entry | None]:
     rows = yield HISTORY["turn_entries"], {"turn": turn}
     if not rows or rows[0]["question"] is None:
         return None
-    return (yield from entry(rows[0]["question"]))
+    return (yield from _entry(rows[0]["question"]))
 
 
 def last_turn(chat: str, question: int) -> Transaction[int | None]:
@@ -67,8 +67,8 @@ def _exchange(chat: str, turn: int, piece: int | None = None) -> Transaction[Exc
     rows = yield HISTORY["turn_entries"], {"turn": turn}
     if not rows:
         return None
-    question = (yield from entry(rows[0]["question"])) if rows[0]["question"] is not None else None
-    answer = (yield from entry(rows[0]["answer"])) if rows[0]["answer"] is not None else None
+    question = (yield from _entry(rows[0]["question"])) if rows[0]["question"] is not None else None
+    answer = (yield from _entry(rows[0]["answer"])) if rows[0]["answer"] is not None else None
     latest = yield HISTORY["latest_question"], {"chat": chat}
     return Exchange(turn, question, answer, bool(latest) and latest[0]["id"] == turn, piece)
 

@@ -207,7 +207,7 @@ def _own(
 
 
 def load_row(row: Record) -> Row:
-    return Row(row["id"], row["platform"], row["payload"], row["said"], row["received"])
+    return Row(row["id"], row["platform"], row["payload"], row["said"])
 
 
 def retry(claim: Claim) -> Transaction[None]:

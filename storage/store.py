@@ -179,9 +179,6 @@ class Store:
     async def answers(self, turn: int) -> Sequence[Entry]:
         return await self._run(partial(history.answers, turn))
 
-    async def entry(self, id: int) -> Entry | None:
-        return await self._run(partial(history.entry, id))
-
     async def report(self, chat: ChatKey) -> Report | None:
         return await self._run(partial(history.report, str(chat)))
 

@@ -26,7 +26,6 @@ class Row:
     platform: str
     payload: str
     at: float
-    received: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,8 +239,6 @@ class History(Protocol):
 
     async def last_turn(self, chat: ChatKey, question: int) -> int | None:
         """The latest turn that answered this question of the chat's history, or failed to."""
-
-    async def entry(self, id: int) -> Entry | None: ...
 
     async def report(self, chat: ChatKey) -> Report | None:
         """Of the last turn that asked a model, or failed to."""

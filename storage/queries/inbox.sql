@@ -23,7 +23,7 @@ WHERE chat = :chat AND message = :message AND message <> '' AND id <> :id AND st
 
 -- name: companions
 -- What was answered together with the message when it was first answered, itself included; nothing of before a reset.
-SELECT id, platform, author, joins, payload, said, received FROM inbox WHERE id IN (
+SELECT id, platform, author, joins, payload, said FROM inbox WHERE id IN (
     SELECT min(id) FROM inbox
     WHERE turn IS NOT NULL AND message <> '' AND state <> 'dead' AND turn = (
         SELECT first.turn FROM inbox AS first JOIN turns ON turns.id = first.turn JOIN chats ON chats.chat = first.chat
@@ -90,7 +90,7 @@ UPDATE chats SET pending = CASE WHEN pending > :done THEN pending - :done ELSE 0
 
 -- name: waiting_rows
 -- A reset may have come while the chat was being claimed.
-SELECT id, platform, author, joins, payload, said, received FROM inbox
+SELECT id, platform, author, joins, payload, said FROM inbox
 WHERE chat = :chat AND state = 'queued' AND lane = 'turn'
   AND NOT EXISTS (SELECT 1 FROM inbox AS first WHERE first.chat = :chat AND first.state = 'queued' AND first.lane = 'control')
 ORDER BY id LIMIT :limit;
@@ -99,7 +99,7 @@ ORDER BY id LIMIT :limit;
 UPDATE inbox SET state = 'taken', turn = :turn WHERE id = :id;
 
 -- name: taken_rows
-SELECT id, platform, joins, payload, said, received FROM inbox WHERE turn = :turn AND state = 'taken' ORDER BY id;
+SELECT id, platform, joins, payload, said FROM inbox WHERE turn = :turn AND state = 'taken' ORDER BY id;
 
 -- name: insert_turn
 INSERT INTO turns (chat, seq, epoch, author, stop_key, model, started)
@@ -128,7 +128,7 @@ WHERE id = :turn;
 
 -- name: control_rows
 -- The plus keeps SQLite from walking the whole table by its key instead of the few rows of the partial index.
-SELECT id, platform, chat, payload, said, received FROM inbox
+SELECT id, platform, chat, payload, said FROM inbox
 WHERE state = 'queued' AND lane = 'control' ORDER BY +id LIMIT :limit;
 
 -- name: running_turn

@@ -18,6 +18,6 @@ ENDED = Ended(job=7, author=Author("1", "Ann"), address=Address(CHAT), language=
 def test_what_was_stopped_before_a_crash_is_told_but_not_spoken(stopped: bool, voice: str) -> None:
     claim = Claim(
         chat=CHAT, turn=9, seq=2, fence=3, epoch=0, attempt=2, stop_key="stop.x", model="", system="", think="",
-        voice="tongtong", head=None, rows=(Row(1, "web", "{}", time.time(), time.time()),), shown=(), stopped=stopped,
+        voice="tongtong", head=None, rows=(Row(1, "web", "{}", time.time()),), shown=(), stopped=stopped,
     )  # fmt: skip
     assert turn_of(claim, (ENDED,)).voice == voice
