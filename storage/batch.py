@@ -15,7 +15,7 @@ from bot.errors import StorageError
 from bot.ports import Topic
 from storage.dialect import numbered, tagged
 from storage.postgres_open import LOST, told
-from storage.transaction import BOARD, Making, Record, Step, Steps, Transaction, Values, clean
+from storage.transaction import BOARD, Pipeline, Record, Step, Transaction, TransactionFactory, Values, clean
 
 # Every chat of the batch, in the order of their keys: no two batches wait for each other.
 LOCK = """
@@ -42,10 +42,10 @@ class _Broken(Exception):
 
 
 @dataclass(slots=True)
-class Job:
+class PendingTransaction:
     """A transaction that somebody waits for. `chats`: the keys of those that it changes, None for any of them."""
 
-    making: Making[Any]
+    make: TransactionFactory[Any]
     chats: Sequence[str] | None
     tells: Sequence[Topic]
     done: asyncio.Future[Any]
@@ -59,40 +59,40 @@ class Job:
 
 @dataclass(slots=True)
 class _Running:
-    job: Job
+    pending: PendingTransaction
     transaction: Transaction[Any]
-    step: Step | Steps
+    step: Step | Pipeline
     rows: list[Sequence[Record]] = field(default_factory=list)
     changed: bool = False
 
     def steps(self) -> Sequence[Step]:
-        return self.step if isinstance(self.step, Steps) else (self.step,)
+        return self.step if isinstance(self.step, Pipeline) else (self.step,)
 
 
 @dataclass(slots=True)
 class _Results:
-    """What each job is told, once the commit stands."""
+    """What each of the batch is told, once the commit stands."""
 
-    values: list[tuple[Job, Any]] = field(default_factory=list)
-    errors: list[tuple[Job, BaseException]] = field(default_factory=list)
+    values: list[tuple[PendingTransaction, Any]] = field(default_factory=list)
+    errors: list[tuple[PendingTransaction, BaseException]] = field(default_factory=list)
 
     def tell(self) -> None:
-        for job, value in self.values:
-            if not job.done.done():
-                job.done.set_result(value)
-        for job, error in self.errors:
-            job.fail(error)
+        for pending, value in self.values:
+            if not pending.done.done():
+                pending.done.set_result(value)
+        for pending, error in self.errors:
+            pending.fail(error)
 
 
-async def commit(connection: asyncpg.Connection[Any], batch: Sequence[Job], company: bool) -> None:
-    """All jobs of the batch in one transaction; each is told its result. With `company`, other workers are told of it.
+async def commit(connection: asyncpg.Connection[Any], batch: Sequence[PendingTransaction], company: bool) -> None:
+    """All of the batch in one transaction; each is told its result. With `company`, other workers are told of it.
 
     Raises Retry and NotCommitted: nothing happened and nobody was told anything; what `LOST` names: nobody knows.
     """
     results = _Results()
     try:
         await connection.execute("BEGIN")
-        keys = sorted({key for job in batch for key in job.chats or ()})
+        keys = sorted({key for pending in batch for key in pending.chats or ()})
         if chats := [key for key in keys if not key.startswith(BOARD)]:
             await connection.fetch(LOCK, chats)
         if boards := [key.removeprefix(BOARD) for key in keys if key.startswith(BOARD)]:
@@ -119,7 +119,7 @@ async def commit(connection: asyncpg.Connection[Any], batch: Sequence[Job], comp
     except BaseException:
         connection.terminate()
         raise
-    topics = {topic for job in batch for topic in job.tells} if company else ()
+    topics = {topic for pending in batch for topic in pending.tells} if company else ()
     try:
         await connection.execute("".join(f"NOTIFY magpie, '{topic}'; " for topic in topics) + "COMMIT")
     except LOST:
@@ -152,29 +152,30 @@ def _own_error(error: asyncpg.PostgresError) -> Exception:
     return translated
 
 
-def _waves(batch: Sequence[Job]) -> Iterable[list[Job]]:
-    """Jobs that may move in step: of each chat one at a time, in their order; one that may change any chat goes alone."""
+def _waves(batch: Sequence[PendingTransaction]) -> Iterable[list[PendingTransaction]]:
+    """Those that may move in step: of each chat one at a time, in their order; one that may change any chat goes alone."""
     left = list(batch)
     while left:
-        wave, later, busy = list[Job](), list[Job](), set[str]()
-        for index, job in enumerate(left):
-            if job.chats is None:
+        wave, later, busy = list[PendingTransaction](), list[PendingTransaction](), set[str]()
+        for index, pending in enumerate(left):
+            if pending.chats is None:
                 if not wave and not later:
-                    wave, later = [job], left[1:]
+                    wave, later = [pending], left[1:]
                 else:
                     later += left[index:]
                 break
-            if busy.isdisjoint(job.chats):
-                wave.append(job)
+            if busy.isdisjoint(pending.chats):
+                wave.append(pending)
             else:
-                later.append(job)
-            busy.update(job.chats)
-        yield sorted(wave, key=lambda job: min(job.chats or ("",)))  # new rows come in the order of their keys as well
+                later.append(pending)
+            busy.update(pending.chats)
+        # New rows come in the order of their keys as well.
+        yield sorted(wave, key=lambda pending: min(pending.chats or ("",)))
         left = later
 
 
-async def _advance(connection: asyncpg.Connection[Any], wave: Sequence[Job], results: _Results) -> None:
-    running = [one for job in wave if (one := _begin(job, results))]
+async def _advance(connection: asyncpg.Connection[Any], wave: Sequence[PendingTransaction], results: _Results) -> None:
+    running = [one for pending in wave if (one := _begin(pending, results))]
     while running:
         groups: dict[str, list[tuple[_Running, int, Values]]] = {}
         for one in running:
@@ -191,27 +192,27 @@ async def _advance(connection: asyncpg.Connection[Any], wave: Sequence[Job], res
         running = [one for one in running if _continue(one, results)]
 
 
-def _begin(job: Job, results: _Results) -> _Running | None:
-    transaction = job.making()
+def _begin(pending: PendingTransaction, results: _Results) -> _Running | None:
+    transaction = pending.make()
     try:
-        return _Running(job, transaction, next(transaction))
+        return _Running(pending, transaction, next(transaction))
     except StopIteration as stop:
-        results.values.append((job, stop.value))
+        results.values.append((pending, stop.value))
     except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked for this transaction
-        results.errors.append((job, error))
+        results.errors.append((pending, error))
     return None
 
 
 def _continue(one: _Running, results: _Results) -> bool:
     try:
-        one.step = one.transaction.send(one.rows if isinstance(one.step, Steps) else one.rows[0])
+        one.step = one.transaction.send(one.rows if isinstance(one.step, Pipeline) else one.rows[0])
         return True
     except StopIteration as stop:
-        results.values.append((one.job, stop.value))
+        results.values.append((one.pending, stop.value))
     except Exception as error:  # as above
         if one.changed:
             raise _Broken(error) from error
-        results.errors.append((one.job, error))
+        results.errors.append((one.pending, error))
     return False
 
 
@@ -241,8 +242,8 @@ async def _execute(
         await connection.executemany(prepared.sql, arguments)
         return [()] * len(values)
     found: list[list[Record]] = [[] for _ in values]
-    for row in await connection.fetchmany(prepared.sql, [(*one, job) for job, one in enumerate(arguments)]):
-        found[row["job"]].append(row)
+    for row in await connection.fetchmany(prepared.sql, [(*one, index) for index, one in enumerate(arguments)]):
+        found[row["batch_index"]].append(row)
     return found
 
 

@@ -36,10 +36,10 @@ def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
 
 
 def tagged(sql: str, number: int) -> tuple[str, bool]:
-    """The statement with one more value, `$number`, that comes back with each row as `job`; and whether it returns rows at
-    all."""
+    """The statement with one more value, `$number`, that comes back with each row as `batch_index`; and whether it returns rows
+    at all."""
     if re.match(r"(?i)\s*(select|with)\b", sql):
-        return f"SELECT found.*, ${number}::int AS job FROM ({sql}) AS found", True
+        return f"SELECT found.*, ${number}::int AS batch_index FROM ({sql}) AS found", True
     if re.search(r"(?i)\breturning\b", sql):
-        return f"{sql}, ${number}::int AS job", True
+        return f"{sql}, ${number}::int AS batch_index", True
     return sql, False

@@ -26,9 +26,9 @@ import asyncpg
 from bot import metrics
 from bot.errors import StorageError
 from bot.ports import Topic
-from storage.batch import Job, NotCommitted, Retry, commit
+from storage.batch import NotCommitted, PendingTransaction, Retry, commit
 from storage.postgres_open import LOST, connect, prepare, told
-from storage.transaction import Making
+from storage.transaction import TransactionFactory
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -68,40 +68,42 @@ class _Queue:
     """What waits for a commit."""
 
     def __init__(self) -> None:
-        self._jobs: list[Job] = []
+        self._pending: list[PendingTransaction] = []
         self._some = asyncio.Event()
         self.closed = False
 
-    def put(self, jobs: Sequence[Job]) -> None:
-        self._jobs += jobs
+    def put(self, batch: Sequence[PendingTransaction]) -> None:
+        self._pending += batch
         self._some.set()
 
-    def put_again(self, jobs: Sequence[Job], why: str, *, alone: bool = False, last: bool = False) -> None:
-        """After a commit of which surely nothing happened; `alone`: from now on each in a commit of its own. A job that was
+    def put_again(
+        self, batch: Sequence[PendingTransaction], why: str, *, alone: bool = False, last: bool = False
+    ) -> None:
+        """After a commit of which surely nothing happened; `alone`: from now on each in a commit of its own. One that was
         tried often enough fails: `why`."""
-        for job in jobs:
-            job.tries += 1
-            job.alone |= alone
-            if last or job.tries >= TRIES:
-                job.fail(StorageError(f"PostgreSQL: {why}"))
-        self.put([job for job in jobs if not job.done.done()])
+        for pending in batch:
+            pending.tries += 1
+            pending.alone |= alone
+            if last or pending.tries >= TRIES:
+                pending.fail(StorageError(f"PostgreSQL: {why}"))
+        self.put([pending for pending in batch if not pending.done.done()])
 
     def close(self) -> None:
         self.closed = True
         self._some.set()
 
-    async def take(self) -> list[Job]:
+    async def take(self) -> list[PendingTransaction]:
         """The next batch; empty when closed."""
-        while not self._jobs and not self.closed:
+        while not self._pending and not self.closed:
             self._some.clear()
             await self._some.wait()
-        size = next((number for number, job in enumerate(self._jobs[:BATCH]) if job.alone), BATCH) or 1
-        batch, self._jobs = self._jobs[:size], self._jobs[size:]
+        size = next((number for number, pending in enumerate(self._pending[:BATCH]) if pending.alone), BATCH) or 1
+        batch, self._pending = self._pending[:size], self._pending[size:]
         return batch
 
-    def take_all(self) -> list[Job]:
-        jobs, self._jobs = self._jobs, []
-        return jobs
+    def take_all(self) -> list[PendingTransaction]:
+        batch, self._pending = self._pending, []
+        return batch
 
 
 class Postgres:
@@ -133,7 +135,7 @@ class Postgres:
 
     async def run(
         self,
-        making: Making[T],
+        make: TransactionFactory[T],
         *,
         chats: Sequence[str] | None = (),
         tells: Sequence[Topic] = (),
@@ -142,9 +144,9 @@ class Postgres:
         queue = self.urgent if urgent else self.ordinary
         if queue.closed:
             raise StorageError("The store is closed.")
-        job = Job(making, chats, tells, asyncio.get_running_loop().create_future())
-        queue.put([job])
-        result: T = await job.done
+        pending = PendingTransaction(make, chats, tells, asyncio.get_running_loop().create_future())
+        queue.put([pending])
+        result: T = await pending.done
         return result
 
     def close(self) -> None:
@@ -201,7 +203,9 @@ class Postgres:
             await connection.close(timeout=1.0)
         return True
 
-    async def _commit(self, connection: asyncpg.Connection[Any], batch: Sequence[Job], queue: _Queue) -> bool:
+    async def _commit(
+        self, connection: asyncpg.Connection[Any], batch: Sequence[PendingTransaction], queue: _Queue
+    ) -> bool:
         """False when the connection is of no use any more."""
         try:
             with metrics.COMMITS.time():
@@ -216,8 +220,8 @@ class Postgres:
             log.warning("PostgreSQL: connection lost: %s", error)
             return False
         except LOST as error:  # in the middle of COMMIT: nobody knows
-            for job in batch:
-                job.fail(StorageError(f"PostgreSQL: connection lost in a commit: {told(error)}"))
+            for pending in batch:
+                pending.fail(StorageError(f"PostgreSQL: connection lost in a commit: {told(error)}"))
             raise
         except Exception as error:  # a bug: it belongs to whoever asked for it, and ends nothing else
             log.exception("PostgreSQL: a commit of %d broke down", len(batch))
@@ -227,8 +231,8 @@ class Postgres:
                 queue.put_again(batch, "a commit broke down", alone=True)
             return False
         except BaseException:  # cancelled: nobody waits for ever
-            for job in batch:
-                job.fail(StorageError("The store was closed in the middle of a commit."))
+            for pending in batch:
+                pending.fail(StorageError("The store was closed in the middle of a commit."))
             raise
 
     async def _read_clock(self, connection: asyncpg.Connection[Any]) -> None:

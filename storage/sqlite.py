@@ -28,7 +28,7 @@ from bot.ports import Topic
 from storage import snapshot
 from storage.fleet import FLEET
 from storage.migrating import examine, migrate
-from storage.transaction import Making, Step, Steps, Transaction, storable
+from storage.transaction import Pipeline, Step, Transaction, TransactionFactory, storable
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class _Connection(aiosqlite.Connection):
 
 
 @dataclass(slots=True)
-class _Job:
-    making: Making[Any]
+class _Pending:
+    make: TransactionFactory[Any]
     done: asyncio.Future[Any]
 
 
@@ -99,7 +99,7 @@ class SQLite:
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
-        self._jobs: list[_Job] = []
+        self._pending: list[_Pending] = []
         self._work = asyncio.Event()
         self._closed = False
 
@@ -114,7 +114,7 @@ class SQLite:
 
     async def run(
         self,
-        making: Making[T],
+        make: TransactionFactory[T],
         *,
         chats: Sequence[str] | None = (),
         tells: Sequence[Topic] = (),
@@ -123,10 +123,10 @@ class SQLite:
         """One writer: whatever a transaction names, it is alone."""
         if self._closed:
             raise StorageError("The store is closed.")
-        job = _Job(making, asyncio.get_running_loop().create_future())
-        self._jobs.append(job)
+        pending = _Pending(make, asyncio.get_running_loop().create_future())
+        self._pending.append(pending)
         self._work.set()
-        result: T = await job.done
+        result: T = await pending.done
         return result
 
     def close(self) -> None:
@@ -137,17 +137,17 @@ class SQLite:
     async def write(self) -> None:
         """Commit what waits, until closed."""
         try:
-            while self._jobs or not self._closed:
+            while self._pending or not self._closed:
                 await self._work.wait()
                 self._work.clear()
-                while self._jobs:
-                    batch, self._jobs = self._jobs[:BATCH], self._jobs[BATCH:]
+                while self._pending:
+                    batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
                     await self._commit(batch)
         finally:
             self._closed = True
-            _fail(self._jobs, "The store is closed.")
+            _fail(self._pending, "The store is closed.")
 
-    async def _commit(self, batch: list[_Job]) -> None:
+    async def _commit(self, batch: list[_Pending]) -> None:
         try:
             with metrics.COMMITS.time():
                 results = await self._connection.hop(lambda connection: _commit(connection, batch))
@@ -157,24 +157,24 @@ class SQLite:
         except BaseException:  # cancelled, or a bug: nobody waits for ever, and whether it was committed is not known
             _fail(batch, "The store was closed in the middle of a commit.")
             raise
-        for job, result in zip(batch, results, strict=True):
-            if job.done.cancelled():
+        for pending, result in zip(batch, results, strict=True):
+            if pending.done.cancelled():
                 continue
             if isinstance(result, BaseException):
-                job.done.set_exception(result)
+                pending.done.set_exception(result)
             else:
-                job.done.set_result(result)
+                pending.done.set_result(result)
 
 
-def _fail(jobs: Sequence[_Job], why: str, cause: BaseException | None = None) -> None:
-    for job in jobs:
-        if not job.done.done():
+def _fail(batch: Sequence[_Pending], why: str, cause: BaseException | None = None) -> None:
+    for pending in batch:
+        if not pending.done.done():
             failure = StorageError(why)
             failure.__cause__ = cause
-            job.done.set_exception(failure)
+            pending.done.set_exception(failure)
 
 
-def _commit(connection: sqlite3.Connection, batch: Sequence[_Job]) -> list[Any]:
+def _commit(connection: sqlite3.Connection, batch: Sequence[_Pending]) -> list[Any]:
     """In the connection's thread: all transactions of the batch in one commit, each undone alone if it fails. A result per
     transaction: its value or its exception. Raises sqlite3.Error when the commit itself fails: nothing happened."""
     try:
@@ -183,17 +183,17 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[_Job]) -> list[Any]:
         return _run(connection, batch, apart=True)
 
 
-def _run(connection: sqlite3.Connection, batch: Sequence[_Job], *, apart: bool) -> list[Any]:
+def _run(connection: sqlite3.Connection, batch: Sequence[_Pending], *, apart: bool) -> list[Any]:
     """`apart`: with a savepoint for each transaction; else raises _Broken, and nothing happened, where one is missed."""
     results: list[Any] = []
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for job in batch:
+        for pending in batch:
             before = connection.total_changes
             if apart:
                 connection.execute("SAVEPOINT one")
             try:
-                results.append(_drive(connection, job.making()))
+                results.append(_drive(connection, pending.make()))
             except Exception as error:  # whatever it is, it belongs to whoever asked for this transaction
                 if not connection.in_transaction:
                     raise  # SQLite itself rolled everything back: disk full, I/O error, no memory
@@ -225,7 +225,7 @@ def _drive(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
     try:
         step = next(transaction)
         while True:
-            if isinstance(step, Steps):
+            if isinstance(step, Pipeline):
                 step = transaction.send([_execute(connection, one) for one in step])
             else:
                 step = transaction.send(_execute(connection, step))

@@ -44,7 +44,7 @@ from storage import (
     platforms,
     tool_runs,
 )
-from storage.transaction import BOARD, Making
+from storage.transaction import BOARD, TransactionFactory
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Database(Protocol):
 
     async def run(
         self,
-        making: Making[T],
+        make: TransactionFactory[T],
         *,
         chats: Sequence[str] | None = (),
         tells: Sequence[Topic] = (),
@@ -150,7 +150,7 @@ class Store:
 
     async def move(self, old: ChatKey, new: ChatKey, claim: Claim | None = None) -> None:
         if claim is None:
-            move: Making[None] = partial(moving.move, str(old), str(new))
+            move: TransactionFactory[None] = partial(moving.move, str(old), str(new))
         else:
             move = partial(control.move_claimed, claim, str(old), str(new), self._now)
         await self._run(move, chats=[str(old), str(new)], tells=[Topic.MOVED, Topic.WORK])

@@ -32,13 +32,13 @@ class Statement:
 Step = tuple[Statement, Values]
 
 
-class Steps(list[Step]):
+class Pipeline(list[Step]):
     """Several at once, of which none needs another's rows; what comes back are their rows, in the same order."""
 
 
 # Receives the rows of a step; of steps, a sequence of such sequences.
-Transaction = Generator[Step | Steps, Sequence[Any], T]
-Making = Callable[[], Transaction[T]]
+Transaction = Generator[Step | Pipeline, Sequence[Any], T]
+TransactionFactory = Callable[[], Transaction[T]]
 
 
 def together(parts: Sequence[Transaction[T]]) -> Transaction[list[T]]:
@@ -54,14 +54,14 @@ def together(parts: Sequence[Transaction[T]]) -> Transaction[list[T]]:
             results[number] = stop.value
             steps.pop(number, None)
         else:
-            assert not isinstance(step, Steps), "parts have no parts"
+            assert not isinstance(step, Pipeline), "parts have no parts"
             steps[number] = step
 
     for number in range(len(parts)):
         advance(number, None)
     while steps:
         waiting = list(steps)
-        found = yield Steps(steps.values())
+        found = yield Pipeline(steps.values())
         for number, rows in zip(waiting, found, strict=True):
             advance(number, rows)
     return [results[number] for number in range(len(parts))]

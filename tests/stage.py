@@ -43,7 +43,7 @@ from bot.turns.delivery import Delivery
 from bot.turns.engine import Engine
 from storage.sqlite import SQLite, open_sqlite
 from storage.store import Store
-from storage.transaction import Making
+from storage.transaction import TransactionFactory
 from tests.window import Window
 
 T = TypeVar("T")
@@ -162,20 +162,20 @@ class Flawed:
 
     async def run(
         self,
-        making: Making[T],
+        make: TransactionFactory[T],
         *,
         chats: Sequence[str] | None = (),
         tells: Sequence[Topic] = (),
         urgent: bool = False,
     ) -> T:
-        name = making.func.__name__ if isinstance(making, partial) else making.__name__
+        name = make.func.__name__ if isinstance(make, partial) else make.__name__
         if self.dead:
             raise asyncio.CancelledError
         if self._flaws.fails[name] > 0:
             self._flaws.fails[name] -= 1
             raise StorageError(f"no {name} now")
         await self._flaws.pass_by(f"before {name}")
-        result: T = await self._database.run(making, chats=chats, tells=tells, urgent=urgent)
+        result: T = await self._database.run(make, chats=chats, tells=tells, urgent=urgent)
         if not _found_nothing(name, result):
             await self._flaws.pass_by(f"after {name}")
         return result

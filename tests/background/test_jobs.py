@@ -24,7 +24,7 @@ from bot.messages.orders import WorkOrder
 from bot.ports import Job, JobState, PicturePrompt, Prompt, Source, Sources, VideoPrompt
 from storage.jobs import JOBS
 from storage.store import Database
-from storage.transaction import Making, Steps, Transaction, Value
+from storage.transaction import Pipeline, Transaction, TransactionFactory, Value
 from tests.jobs_house import (
     CHALK,
     FILMER,
@@ -465,8 +465,8 @@ class Lossy:
         self.database = database
         self.claims = 0
 
-    async def run(self, making: Any, **named: Any) -> Any:
-        result = await self.database.run(making, **named)
+    async def run(self, make: Any, **named: Any) -> Any:
+        result = await self.database.run(make, **named)
         if isinstance(result, tuple) and result[0] and isinstance(result[0][0], Job):
             self.claims += 1
             if self.claims % 2:
@@ -495,20 +495,20 @@ class Counting:
         self.database = database
         self.transactions = self.statements = 0
 
-    async def run(self, making: Making[Any], **named: Any) -> Any:
-        result = await self.database.run(lambda: self._counted(making), **named)
+    async def run(self, make: TransactionFactory[Any], **named: Any) -> Any:
+        result = await self.database.run(lambda: self._counted(make), **named)
         self.transactions += 1
         return result
 
-    def _counted(self, making: Making[Any]) -> Transaction[Any]:
-        inner = making()
+    def _counted(self, make: TransactionFactory[Any]) -> Transaction[Any]:
+        inner = make()
         rows: Sequence[Any] | None = None
         while True:
             try:
                 step = next(inner) if rows is None else inner.send(rows)
             except StopIteration as stop:
                 return stop.value
-            self.statements += len(step) if isinstance(step, Steps) else 1
+            self.statements += len(step) if isinstance(step, Pipeline) else 1
             rows = yield step
 
     def __getattr__(self, name: str) -> Any:

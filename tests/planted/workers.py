@@ -74,7 +74,11 @@ BUGS = (
         whose="bots on several workers that keep their running tasks in memory",
         edits=(
             Edit("storage/fleet.py", 'to_end=tuple(row["id"] for row in to_end)', "to_end=()"),
-            Edit("storage/batch.py", "for job in batch for topic in job.tells}", "for job in batch for topic in ()}"),
+            Edit(
+                "storage/batch.py",
+                "for pending in batch for topic in pending.tells}",
+                "for pending in batch for topic in ()}",
+            ),
         ),
         found_by=(
             "tests/storage/test_postgres.py::test_a_heartbeat_learns_which_turns_must_end",

@@ -55,13 +55,16 @@ def test_a_name_that_comes_twice_is_one_value() -> None:
     [
         (
             "SELECT a FROM t ORDER BY a",
-            ("SELECT found.*, $3::int AS job FROM (SELECT a FROM t ORDER BY a) AS found", True),
+            ("SELECT found.*, $3::int AS batch_index FROM (SELECT a FROM t ORDER BY a) AS found", True),
         ),
-        ("INSERT INTO t VALUES ($1) RETURNING id", ("INSERT INTO t VALUES ($1) RETURNING id, $3::int AS job", True)),
+        (
+            "INSERT INTO t VALUES ($1) RETURNING id",
+            ("INSERT INTO t VALUES ($1) RETURNING id, $3::int AS batch_index", True),
+        ),
         ("DELETE FROM t", ("DELETE FROM t", False)),
     ],
 )
-def test_rows_come_back_with_the_number_of_their_job(sql: str, expected: tuple[str, bool]) -> None:
+def test_rows_come_back_with_the_place_of_their_transaction_in_the_batch(sql: str, expected: tuple[str, bool]) -> None:
     assert tagged(sql, 3) == expected
 
 
