@@ -17,7 +17,7 @@ BUTTON_LIFE = 86_400.0  # seconds
 
 
 @dataclass(slots=True, kw_only=True)
-class Making:
+class Unfinished:
     """A turn being made: what it says and changes so far. `first` is when its first part came, in seconds from the claim
     (0: none yet)."""
 

@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.messages import Answered, Ended
-from bot.turns.outcome import Making
+from bot.turns.outcome import Unfinished
 from bot.turns.preview import Preview
 
 
 @dataclass(slots=True, kw_only=True)
-class Underway(Making):
+class Underway(Unfinished):
     """A turn being made, as those see it who may end it."""
 
     preview: Preview
