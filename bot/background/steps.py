@@ -47,7 +47,7 @@ DEADLINE, BUDGET, NO_MODEL, LOST_FILE, OUR_FAULT = "deadline", "budget", "no mod
 # The same order may be taken the next time.
 PASSING = frozenset({Trouble.BUSY, Trouble.OVERLOADED, Trouble.FAULT, Trouble.UNREACHABLE, Trouble.SILENT})
 # Of a look they say nothing about the task: the account, or the way to it, is out of order.
-UNTELLING = PASSING | {Trouble.CUT, Trouble.BAD_KEY, Trouble.NO_MONEY, Trouble.QUOTA}
+LOOK_AGAIN = PASSING | {Trouble.CUT, Trouble.BAD_KEY, Trouble.NO_MONEY, Trouble.QUOTA}
 BROKEN_OFF = {Finish.CUT: Trouble.CUT.value, Finish.REFUSED: Trouble.REFUSED.value}
 
 SUBMISSIONS = 8  # steps in a row of which nothing came, before the vendor took it
@@ -263,7 +263,7 @@ class Steps:
         try:
             made = await self._offers.background(card).look(card, job.task)
         except ModelError as error:
-            if error.trouble in UNTELLING and not error.begun:
+            if error.trouble in LOOK_AGAIN and not error.begun:
                 log.info("Job %d: %s", job.id, error)
                 await self._put_off(job, error.retry_after or 0.0)
             else:  # an HTTP status is about the question here: the task may have been done all the same

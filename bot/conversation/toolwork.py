@@ -29,7 +29,7 @@ MONEY = 1_000_000  # millionths of a CNY that the rounds of one answer may cost 
 MOST_BROKEN = 2  # times that arguments which are no JSON go back to the model
 MOST_SHOWN = 50_000  # characters of arguments that a person is asked about, as they are shown
 LONGEST_NAME = 100
-LATE = "This was not run: {why}. Answer with what you have, and say what is missing."
+BOUND_REACHED = "This was not run: {why}. Answer with what you have, and say what is missing."
 DECLINED = "The person declined this call. Go on without it, and do not ask for it again."
 UNKNOWN = "It is not known whether this was done: it was cut off. Tell the person."
 BROKEN = "This was not run: its arguments are no JSON object. Write one JSON object and call it again."
@@ -142,7 +142,7 @@ class Toolwork:
         for call in calls:
             if why := self._bound(call, spent):
                 self._over = True
-                results.append(LATE.format(why=why))
+                results.append(BOUND_REACHED.format(why=why))
                 continue
             if card := self._card(call.name):
                 yield Notice(phrases.answering.RUNS.format(tool=card.notice or card.name).to(turn.language))
