@@ -64,7 +64,7 @@ COMMANDS = (
     Command(name="voice", help=phrases.voice.HELP, run=voice, argument=phrases.voice.ARGUMENT, choices=voices),
     Command(
         name="image",
-        help=phrases.HELP_IMAGE,
+        help=phrases.jobs.HELP_IMAGE,
         run=image,
         argument=phrases.jobs.ARG_IMAGE,
         required=True,
@@ -96,7 +96,7 @@ COMMANDS = (
         required=True,
         attachment=phrases.ARG_FILE,
     ),
-    Command(name="search", help=phrases.compare.HELP_SEARCH, run=search, argument=phrases.ARG_ASK, required=True),
+    Command(name="search", help=phrases.search.HELP, run=search, argument=phrases.ARG_ASK, required=True),
     Command(
         name="ask", help=phrases.HELP_ASK, run=ask, argument=phrases.ARG_ASK, required=True, attachment=phrases.ARG_FILE
     ),

@@ -14,7 +14,7 @@ from bot.ports import ModelCard
 
 async def search(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
-        return reply(turn, phrases.answering.SEARCH_WHAT)
+        return reply(turn, phrases.search.WHAT)
     asked = [replace(message, text=argument)]
     heard = await desk.read(turn, asked)
     request = Request(
@@ -35,11 +35,11 @@ def _with_searcher(desk: Asking, turn: Turn, request: Request) -> Request:
     if card.searches:
         return replace(request, card=card)
     if other := _searcher(desk, card, sees=bool(request.question.files)):
-        note = phrases.compare.SEARCHES_INSTEAD.format(model=other.name, other=card.name)
+        note = phrases.search.INSTEAD.format(model=other.name, other=card.name)
         return replace(request, card=other, asides=(*request.asides, note))
     if card.tools and desk.has_tool(SEARCH_TOOL):
         return replace(request, card=card)
-    raise Declined(phrases.answering.SEARCH_NONE)
+    raise Declined(phrases.search.NONE)
 
 
 def _searcher(desk: Asking, card: ModelCard, *, sees: bool) -> ModelCard | None:

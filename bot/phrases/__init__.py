@@ -1,6 +1,6 @@
 """What Magpie says in its own voice, in English and Chinese. No logic but choosing and filling in.
 
-Here are the sentences that many rooms use; a feature with many of its own has a file beside this one: `phrases.jobs.QUEUED`.
+Here are the sentences that many rooms use; a feature with many of its own has a file beside this one: `phrases.jobs.CANCEL`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from bot.phrases import compare as compare
 from bot.phrases import documents as documents
 from bot.phrases import jobs as jobs
 from bot.phrases import long_reading as long_reading
+from bot.phrases import search as search
 from bot.phrases import thinking as thinking
 from bot.phrases import tools as tools
 from bot.phrases import voice as voice
@@ -204,7 +205,6 @@ HELP_START = Phrase("what I am", "我是谁")
 HELP_HELP = Phrase("what I can do", "我能做什么")
 HELP_RESET = Phrase("begin a new conversation", "开始新的对话")
 HELP_MODEL = Phrase("show or choose the model of this chat", "查看或选择本聊天的模型")
-HELP_IMAGE = Phrase("draw a picture", "画一张图")
 HELP_ASK = Phrase("ask without the conversation", "单独提问，不带上下文")
 HELP_SYSTEM = Phrase("this chat's instructions; “off” clears them", "本聊天的指令；输入 off 可清除")
 HELP_RETRY = Phrase("answer the last question again", "重新回答上一个问题")

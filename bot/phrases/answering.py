@@ -27,8 +27,3 @@ CONSENT_OVER = Phrase(
 CONSENT_CHANGED = Phrase(
     "This tool is not what it was when you were asked; look again:", "此工具与询问时已不同，请再次确认："
 )
-SEARCH_WHAT = Phrase("What am I to search for? `/search question`", "要搜索什么？用法：`/search 问题`")
-SEARCH_NONE = Phrase(
-    "No web search is set up here: it needs ZHIPUAI_API_KEY, or a Qwen model that searches.",
-    "此处没有可用的网络搜索：需要 ZHIPUAI_API_KEY，或支持搜索的 Qwen 模型。",
-)

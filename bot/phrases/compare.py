@@ -1,11 +1,10 @@
-"""What people read when two models answer side by side, and when the web is searched."""
+"""What people read when two models answer side by side."""
 
 from __future__ import annotations
 
 from bot.phrases.phrase import Phrase
 
 HELP = Phrase("ask GLM and Qwen side by side", "让 GLM 和 Qwen 同时回答")
-HELP_SEARCH = Phrase("search the web and answer from it", "搜索网络并据此回答")
 WHAT = Phrase(
     "Write the question behind it: `/compare why is the sky blue?`", "请在命令后写上问题：`/compare 天为什么是蓝的？`"
 )
@@ -20,4 +19,3 @@ NEEDS_BOTH = Phrase(
 SECONDS = Phrase("{seconds} s", "{seconds} 秒")
 KEEP = Phrase("Keep this one", "采用这个")
 KEPT = Phrase("We go on from {model}'s answer: “{words}”", "接下来以 {model} 的回答为准：“{words}”")
-SEARCHES_INSTEAD = Phrase("{model} answers: {other} cannot search the web.", "由 {model} 回答：{other} 不能搜索网络。")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.phrases.phrase import Phrase
 
+HELP_IMAGE = Phrase("draw a picture", "画一张图")
 HELP_VIDEO = Phrase("make a video, also from a picture", "生成视频，也可以从图片开始")
 HELP_LATER = Phrase("ask now, get the answer when it is ready", "现在提问，好了再回答")
 HELP_TASKS = Phrase("what runs in the background here", "查看本聊天的后台任务")
