@@ -71,7 +71,9 @@ def test_every_portion_is_what_a_vendor_takes(markdown: str) -> None:
 
 @given(st.text(max_size=3_000))
 def test_a_quote_is_one_paragraph(text: str) -> None:
-    assert all(line.startswith("> ") for line in quote(text).splitlines())
+    lines = quote(text).splitlines()
+    assert bool(lines) is bool(text.strip())
+    assert all(line.startswith("> 🎤 ") for line in lines)
 
 
 def test_what_is_a_recording() -> None:

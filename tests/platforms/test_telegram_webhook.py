@@ -190,8 +190,8 @@ async def test_nothing_else_is_served_there(server: TelegramServer) -> None:
     async with taking(server) as house:
         assert await post(house, b"{}", path="/") == 404
         assert await post(house, b"{}", path="2") == 404
-        for path in ("/../", "/%2e%2e/healthz", "?x=1"):
-            assert await post(house, b"{}", path=path, secret="x") in (403, 404)
+        for path, status in (("/../", 404), ("/%2e%2e/healthz", 404), ("?x=1", 403)):
+            assert await post(house, b"{}", path=path, secret="x") == status
         for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS"):
             assert await post(house, None, method=method) == 405
         root = urlsplit(house.hook)

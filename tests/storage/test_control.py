@@ -43,8 +43,8 @@ NEW = ChatKey("telegram", "-100")
 
 async def test_control_events_come_oldest_first_and_wait_in_no_queue_of_turns(store: Store) -> None:
     await store.accept([said("1"), control("2", chat=AWAY), control("3")])
-    assert [(row.payload, chat) for row, chat in await store.control(10)] == [("2", AWAY), ("3", HOME)]
-    assert [row.payload for row, _ in await store.control(1)] == ["2"]
+    assert [(row.payload, chat) for row, chat in await store.control_rows(10)] == [("2", AWAY), ("3", HOME)]
+    assert [row.payload for row, _ in await store.control_rows(1)] == ["2"]
 
 
 async def test_stop_names_the_running_turn(store: Store) -> None:
@@ -52,7 +52,7 @@ async def test_stop_names_the_running_turn(store: Store) -> None:
     await store.accept([said("1"), said("a", chat=AWAY)])
     running = {claim.chat: claim.turn for claim in await claims(store)}
     assert await stop(store, "2") == Overtaken(turn=running[HOME])
-    assert not await store.control(10)
+    assert not await store.control_rows(10)
 
 
 async def test_a_stop_button_stops_its_own_turn_and_no_other(store: Store) -> None:
@@ -97,7 +97,7 @@ async def test_the_reply_knows_what_happened_and_is_shown_like_a_commands(store:
 
 async def test_a_control_event_that_cannot_be_read_is_closed(store: Store) -> None:
     await store.dismiss(await waiting_control(store, "1"), "no command")
-    assert not await store.control(10)
+    assert not await store.control_rows(10)
 
 
 # --- reset -------------------------------------------------------------------------------------------------------------
@@ -357,10 +357,10 @@ async def test_a_chat_that_moves_back_is_found_by_both_keys(store: Store) -> Non
 async def test_a_turn_that_was_stopped_or_reset_before_a_crash_comes_back_as_stopped(url: str) -> None:
     async with opened(url) as store:
         await store.accept([said("1"), said("a", chat=AWAY), said("b", chat=NEW)])
-        assert not any(claim.stopped for claim in await claims(store))
+        assert [claim.stopped for claim in await claims(store)] == [False] * 3
         await stop(store, "2")
         await store.accept([control("3", chat=AWAY)])
-        ((row, chat),) = await store.control(10)
+        ((row, chat),) = await store.control_rows(10)
         await store.reset(row, chat, SILENTLY)
     async with opened(url) as store:
         assert {claim.chat: claim.stopped for claim in await claims(store)} == {HOME: True, AWAY: True, NEW: False}

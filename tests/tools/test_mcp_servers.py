@@ -172,4 +172,5 @@ def test_whatever_stands_there_gives_servers_or_sentences(file: Path, servers: o
     try:
         load_servers(file)
     except SettingsError as error:
+        assert error.problems
         assert all(problem.startswith("MCP_CONFIG: ") and problem.endswith(".") for problem in error.problems)
