@@ -14,7 +14,6 @@ import platform as machine
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from typing import Protocol
 
@@ -24,7 +23,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from bot.errors import ModelError, StorageError
 from bot.messages import Finish, Usage
-from bot.ports import Hearing, Outcome, Platform
+from bot.ports import Backlog, Hearing, Outcome, Platform
 
 log = logging.getLogger(__name__)
 
@@ -176,16 +175,6 @@ async def watch_loop(every: float = LAG_EVERY) -> None:
 
 
 # --- asked at the scrape -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """What the store has still to do. `oldest` is the age in seconds of the longest waiting event, 0 where none waits."""
-
-    waiting: int
-    oldest: float
-    unshown: int
-    dead: int
 
 
 class Queues(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.metrics import Backlog
+from bot.ports import Backlog
 from storage.transaction import Transaction, statements
 
 BACKLOG = statements("backlog.sql")

@@ -9,8 +9,8 @@ from importlib.metadata import version
 from typing import Protocol, TypeVar
 
 from bot.messages import Address, ChatKey, Event, Piece, Shown
-from bot.metrics import Backlog
 from bot.ports import (
+    Backlog,
     Beat,
     ButtonRow,
     Card,
@@ -84,7 +84,8 @@ class Database(Protocol):
 
 class Store:
     """Inbox, Control, History, Outbox, Workers, Ledger, Jobs, Works, ToolRuns, Cursors, Board and SharedFiles: `bot/ports/`
-    says what each call does."""
+    says what each call does. `due` and `backlog` are for the operator's rooms (`alarms.AlarmBook`, `metrics.Queues`); what the
+    wiring alone asks says it here: `moves`, `keep`, `retry_dead`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -13,8 +13,7 @@ import pytest
 from bot import metrics
 from bot.errors import ModelError, StorageError, Trouble
 from bot.messages import Address, ChatKey, Finish, Finished, Usage
-from bot.metrics import Backlog
-from bot.ports import Outcome
+from bot.ports import Backlog, Outcome
 from tests.figures import grown, scrape
 from tests.window import Window
 

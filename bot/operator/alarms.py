@@ -22,10 +22,9 @@ from typing import Protocol
 from bot import metrics, phrases
 from bot.errors import ModelError, PlatformError, RetryLater, StorageError, Trouble, Unreachable, Unsure
 from bot.messages import Address
-from bot.metrics import Backlog
 from bot.operator.health import unheard
 from bot.phrases import Phrase
-from bot.ports import Confiding, Platform
+from bot.ports import Backlog, Confiding, Platform
 
 log = logging.getLogger(__name__)
 

@@ -48,6 +48,7 @@ from bot.ports.platforms import (
     Traits,
 )
 from bot.ports.store import (
+    Backlog,
     Beat,
     Board,
     ButtonRow,
@@ -75,6 +76,7 @@ from bot.ports.tools import MOST_RESULT, Source, Toolbox, ToolCard, ToolContext,
 __all__ = [
     "MOST_RESULT",
     "Background",
+    "Backlog",
     "Beat",
     "Board",
     "ButtonRow",

@@ -334,6 +334,16 @@ class Ledger(Protocol):
     async def spent(self, day: str) -> int: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What the store has still to do. `oldest` is the age in seconds of the longest waiting event, 0 where none waits."""
+
+    waiting: int
+    oldest: float
+    unshown: int
+    dead: int
+
+
 class Cursors(Protocol):
     """For adapters: small notes that survive a restart. Names start with the platform's name and a slash."""
 

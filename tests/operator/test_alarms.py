@@ -15,9 +15,8 @@ import pytest
 from bot import phrases
 from bot.errors import Forbidden, ModelError, RetryLater, Revoked, StorageError, Trouble, Unreachable, Unsure
 from bot.messages import ChatKey
-from bot.metrics import Backlog
 from bot.operator.alarms import CAUSES, LEAST_SHARE, Alarm, Alarms, Cause, nearly_full
-from bot.ports import Platform
+from bot.ports import Backlog, Platform
 from storage import open_store
 from tests.stage import until
 from tests.window import Window

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.messages import Finish
-from bot.metrics import Backlog
+from bot.ports import Backlog
 from storage import Store
 from tests.storage.saying import AWAY, BOB, HOME, only_claim, outcome, pieces, said
 
