@@ -10,10 +10,10 @@ from bot.phrases import Language
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A message of an answer that already stands at the platform."""
+    """A message of an answer that already stands at the platform; `number` is that of the piece in its slot."""
 
     slot: int
-    piece: int
+    number: int
     id: str
 
 

@@ -364,7 +364,7 @@ class Engine:
                     # it stands.
                     await self._delivery.show(running.preview.address)
                     shown = await insist(partial(self._inbox.replace, claim, item.turn))
-                    running.preview.adopt({(one.slot, one.piece): one.id for one in shown})
+                    running.preview.adopt({(one.slot, one.number): one.id for one in shown})
                     running.changes.append(item)
                 elif isinstance(item, CHANGES):
                     running.changes.append(item)

@@ -38,7 +38,7 @@ class Preview:
         self._answer = answer
         self._stop = stop
         self._changed = asyncio.Event()
-        self._ids: dict[Place, str] = {(shown.slot, shown.piece): shown.id for shown in turn.shown}
+        self._ids: dict[Place, str] = {(shown.slot, shown.number): shown.id for shown in turn.shown}
         self._lost: Counter[Place] = Counter()
         self._latest = -1  # the slot that was brought up to date last: each has its turn
         self._task: asyncio.Task[None] | None = None
