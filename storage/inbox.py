@@ -210,7 +210,7 @@ def load_row(row: Record) -> Row:
     return Row(row["id"], row["platform"], row["payload"], row["said"])
 
 
-def retry(claim: Claim) -> Transaction[None]:
+def count_attempt(claim: Claim) -> Transaction[None]:
     yield from guard(claim)
     yield INBOX["count_attempt"], {"turn": claim.turn, "attempt": claim.attempt}
 

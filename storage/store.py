@@ -109,8 +109,8 @@ class Store:
     async def release(self, turns: Collection[int]) -> None:
         await self._run(partial(inbox.release, self._worker, turns), chats=None)
 
-    async def retry(self, claim: Claim) -> None:
-        await self._run(partial(inbox.retry, claim), chats=[str(claim.chat)])
+    async def count_attempt(self, claim: Claim) -> None:
+        await self._run(partial(inbox.count_attempt, claim), chats=[str(claim.chat)])
 
     async def complete(self, claim: Claim, outcome: Outcome) -> Sequence[Final]:
         return await self._run(partial(inbox.complete, claim, outcome, self._now), chats=[str(claim.chat)])
@@ -130,7 +130,7 @@ class Store:
 
     # Control
 
-    async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
+    async def control_rows(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
         return await self._run(partial(control.waiting, limit))
 
     async def stop(

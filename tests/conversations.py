@@ -466,7 +466,7 @@ class Conversation:
                 )
             ]
         )  # fmt: skip
-        ((row, chat),) = await self.store.control(1)
+        ((row, chat),) = await self.store.control_rows(1)
         await self.store.reset(row, chat, lambda overtaken: (self._address(), ()))
 
 

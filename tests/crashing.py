@@ -31,10 +31,10 @@ Parts = AsyncGenerator[Streamed, None]
 
 # fmt: off
 COMMITS = (
-    "accept", "claim", "retry", "complete", "bury", "replace", "stop", "reset", "dismiss", "leave", "move", "sent", "shown",
-    "gone", "drop", "take", "reserve", "settle", "note", "put", "due", "release", "enrol", "beat", "resign", "take_duty",
-    "leave_duty", "keep_file", "retry_dead", "claim_jobs", "release_jobs", "submitted", "put_off", "end_job", "begin_run",
-    "end_run",
+    "accept", "claim", "count_attempt", "complete", "bury", "replace", "stop", "reset", "dismiss", "leave", "move", "sent",
+    "shown", "gone", "drop", "take", "reserve", "settle", "note", "put", "due", "release", "enrol", "beat", "resign",
+    "take_duty", "leave_duty", "keep_file", "retry_dead", "claim_jobs", "release_jobs", "submitted", "put_off", "end_job",
+    "begin_run", "end_run",
 )
 # fmt: on
 PLATFORMS: dict[str, type[Platform]] = {"telegram": TelegramPlatform, "discord": DiscordPlatform, "web": WebPlatform}

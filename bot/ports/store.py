@@ -129,7 +129,7 @@ class Inbox(Protocol):
         """After a claim that failed and may yet have been committed: of the chats that are ours, those whose turn is none of
         these are free again."""
 
-    async def retry(self, claim: Claim) -> None:
+    async def count_attempt(self, claim: Claim) -> None:
         """The turn is begun once more after a crash: only now does this attempt count."""
 
     async def complete(self, claim: Claim, outcome: Outcome) -> Sequence[Final]:
@@ -153,7 +153,7 @@ class Control(Protocol):
     """For the engine: what overtakes. Each closes its row in the same commit and queues `reply(overtaken)`. `cancelled` is
     shown in place of the line that waited for what it cancels. `person` "" is anybody."""
 
-    async def control(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
+    async def control_rows(self, limit: int) -> Sequence[tuple[Row, ChatKey]]:
         """The waiting events of the control lane, oldest first."""
 
     async def stop(

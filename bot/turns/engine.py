@@ -354,7 +354,7 @@ class Engine:
     async def _pause(self, claim: Claim) -> None:
         if claim.attempt > PROMPT_ATTEMPTS:
             await asyncio.sleep(min(FIRST_PAUSE * 2 ** (claim.attempt - PROMPT_ATTEMPTS - 1), LONGEST_PAUSE))
-        await insist(lambda: self._inbox.retry(claim))
+        await insist(lambda: self._inbox.count_attempt(claim))
 
     async def _collect(self, claim: Claim, running: Underway, began: float) -> None:
         async with aclosing(self._handler.answer(running.turn)) as items:

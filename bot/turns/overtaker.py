@@ -48,7 +48,7 @@ class Overtaker:
             await self._arrived.wait()
             self._arrived.clear()
             try:
-                while rows := await self._control.control(100):
+                while rows := await self._control.control_rows(100):
                     for row, chat in rows:
                         address = await self._guarded(row, chat)
                         if address:

@@ -132,7 +132,7 @@ SILENTLY = replying()
 
 async def waiting_control(store: Store, event: str, *, chat: ChatKey = HOME) -> Row:
     await store.accept([control(event, chat=chat)])
-    return next(row for row, _ in await store.control(100) if row.payload == event)
+    return next(row for row, _ in await store.control_rows(100) if row.payload == event)
 
 
 async def stop(store: Store, event: str, *, chat: ChatKey = HOME, key: str = "", person: str = "") -> Overtaken:

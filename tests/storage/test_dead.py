@@ -88,7 +88,7 @@ async def test_a_retried_command_that_overtakes_waits_in_its_own_lane(url: str) 
     assert await retry(url, [row.id], time.time()) == []
     async with open_store(url) as store:
         await _enrol(store)
-        assert [row.payload for row, _ in await store.control(10)] == ["stop"]
+        assert [row.payload for row, _ in await store.control_rows(10)] == ["stop"]
         assert await claims(store) == []
 
 

@@ -152,7 +152,7 @@ async def test_a_waiting_message_edited_into_a_stop_waits_no_more_and_overtakes(
     await store.accept([said("1"), said("2", author=BOB)])
     running = await only_claim(store)
     await store.accept([edited("3", "m2", "/stop", lane=Lane.CONTROL)])
-    [(row, chat)] = await store.control(10)
+    [(row, chat)] = await store.control_rows(10)
     assert (row.payload, chat) == ("/stop", HOME)
     await store.stop(row, chat, "", "", SILENTLY)
     await store.complete(running, outcome(reason=Finish.STOPPED))
@@ -161,7 +161,7 @@ async def test_a_waiting_message_edited_into_a_stop_waits_no_more_and_overtakes(
 
 async def test_a_waiting_reset_edited_into_a_question_is_a_question(store: Store) -> None:
     await store.accept([control("1"), edited("2", "m1", "why?")])
-    assert not await store.control(10)
+    assert not await store.control_rows(10)
     assert payloads(await only_claim(store)) == ["why?"]
 
 
@@ -251,7 +251,7 @@ async def test_nothing_is_claimed_while_a_control_event_of_the_chat_waits(store:
     assert payloads(await only_claim(store)) == ["3"]
     await stop(store, "4")
     assert not await claims(store)
-    [(row, chat)] = await store.control(10)
+    [(row, chat)] = await store.control_rows(10)
     await store.dismiss(row, "no command")
     assert chat == HOME
     assert payloads(await only_claim(store)) == ["1"]
@@ -310,7 +310,7 @@ async def test_an_attempt_counts_once_it_is_begun(url: str) -> None:
         async with opened(url) as store:
             claim = await only_claim(store)
             assert claim.attempt == attempt
-            await store.retry(claim)
+            await store.count_attempt(claim)
 
 
 async def test_a_running_turn_keeps_its_model_over_a_restart(url: str) -> None:

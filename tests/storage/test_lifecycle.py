@@ -202,7 +202,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _overtake(self) -> None:
         waiting, key = self.control.pop(0)
-        [(row, chat_key)] = self.do(self.store.control(1))
+        [(row, chat_key)] = self.do(self.store.control_rows(1))
         assert (row.payload, chat_key) == (waiting.event.event, key)
         chat = self.chats[key]
         turn = chat.running.claim.turn if chat.running else 0

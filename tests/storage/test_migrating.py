@@ -89,7 +89,7 @@ async def test_the_program_works_on_with_what_an_old_database_holds(fixture: Pat
     async with open_store(f"sqlite:///{path}") as store:
         [running] = await claims(store)
         assert (payloads(running), running.attempt) == (["running"], 2)
-        assert [row.payload for row, _ in await store.control(10)] == ["later"]
+        assert [row.payload for row, _ in await store.control_rows(10)] == ["later"]
         background = 0 if int(fixture.stem) < 3 else 5 + 7
         assert (await store.spent("2026-11-22")) == 1100 + 90_000 + 700 + background
         assert (await store.moves()) == {"telegram:20": "telegram:-100999"}

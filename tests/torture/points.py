@@ -64,7 +64,7 @@ WAYS: Mapping[str, tuple[str, Way]] = {
         f"store.{commit}": ("telegram", ways.ask)
         for commit in ("accept", "claim", "complete", "sent", "shown", "reserve")
     },
-    "store.retry": ("telegram", ways.interrupted),
+    "store.count_attempt": ("telegram", ways.interrupted),
     "store.settle": ("telegram", ways.fail),
     "store.stop": ("telegram", ways.stop),
     "store.reset": ("telegram", ways.reset),

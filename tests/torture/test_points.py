@@ -33,7 +33,7 @@ def test_a_way_leads_past_every_point(point: str) -> None:
 
 # fmt: off
 READING = [
-    "answers", "asked", "backlog", "button", "cancelled_jobs", "card", "chats", "companions", "control",
+    "answers", "asked", "backlog", "button", "cancelled_jobs", "card", "chats", "companions", "control_rows",
     "exchange", "job", "jobs", "last", "last_turn", "line", "load_file", "moves", "notes", "report", "runs", "since", "spent",
     "standing", "subscribe", "waiting",
 ]
