@@ -448,11 +448,11 @@ class Conversation:
         return claims[0]
 
     def _open(self, claim: Claim, said: tuple[Message, ...] | Edited | Pressed | Ended, late: bool) -> Turn:
-        voice = said[-1] if isinstance(said, tuple) else said.message if isinstance(said, Edited) else said
+        speaker = said[-1] if isinstance(said, tuple) else said.message if isinstance(said, Edited) else said
         return Turn(
             id=claim.turn, chat=claim.chat, seq=claim.seq, fence=claim.fence, epoch=claim.epoch, said=said,
-            author=voice.author, address=voice.address, language=voice.language, stop_key=claim.stop_key, model=claim.model,
-            system=claim.system, think=claim.think, voice=claim.voice, head=claim.head, late=late,
+            author=speaker.author, address=speaker.address, language=speaker.language, stop_key=claim.stop_key,
+            model=claim.model, system=claim.system, think=claim.think, voice=claim.voice, head=claim.head, late=late,
         )  # fmt: skip
 
     async def reset(self) -> None:

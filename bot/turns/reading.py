@@ -53,10 +53,10 @@ def turn_of(claim: Claim, said: tuple[Incoming, ...]) -> Turn:
     last = said[-1]
     if isinstance(last, Pressed | Ended) or (isinstance(last, Edited) and len(said) == 1):
         about: tuple[Message, ...] | Edited | Pressed | Ended = last
-        voice: Message | Pressed | Ended = last.message if isinstance(last, Edited) else last
+        speaker: Message | Pressed | Ended = last.message if isinstance(last, Edited) else last
     else:
         about = _messages(said)
-        voice = about[-1]
+        speaker = about[-1]
     oldest = min(row.at for row in claim.rows)
     return Turn(
         id=claim.turn,
@@ -65,9 +65,9 @@ def turn_of(claim: Claim, said: tuple[Incoming, ...]) -> Turn:
         fence=claim.fence,
         epoch=claim.epoch,
         said=about,
-        author=voice.author,
-        address=replace(voice.address, chat=claim.chat),
-        language=voice.language,
+        author=speaker.author,
+        address=replace(speaker.address, chat=claim.chat),
+        language=speaker.language,
         stop_key=claim.stop_key,
         model=claim.model,
         system=claim.system,
