@@ -83,7 +83,7 @@ class Database(Protocol):
 
 
 class Store:
-    """Inbox, Control, History, Outbox, Workers, Ledger, Jobs, Works, ToolRuns, Cursors, Board and SharedFiles: `bot/ports/`
+    """Inbox, Control, History, Outbox, Workers, Ledger, Jobs, JobQueue, ToolRuns, Cursors, Board and SharedFiles: `bot/ports/`
     says what each call does. `due` and `backlog` are for the operator's rooms (`alarms.AlarmBook`, `metrics.Queues`); what the
     wiring alone asks says it here: `moves`, `keep`, `retry_dead`."""
 
@@ -261,7 +261,7 @@ class Store:
     async def spent(self, day: str) -> int:
         return await self._run(partial(ledger.spent, day))
 
-    # Jobs and Works
+    # Jobs and JobQueue
 
     async def job(self, id: int) -> Job | None:
         return await self._run(partial(jobs.job, id))

@@ -23,7 +23,7 @@ from contextlib import suppress
 from bot import logs
 from bot.background.steps import Pauses, Steps
 from bot.errors import StorageError
-from bot.ports import Job, Works
+from bot.ports import Job, JobQueue
 
 __all__ = ["Pauses", "Runner", "Steps"]
 
@@ -35,13 +35,13 @@ class Runner:
 
     def __init__(
         self,
-        works: Works,
+        queue: JobQueue,
         steps: Steps,
         *,
         may_act: Callable[[], bool] = lambda: True,
         at_once: int = 32,
     ) -> None:
-        self._works = works
+        self._queue = queue
         self._steps = steps
         self._may_act = may_act
         self._at_once = at_once
@@ -100,9 +100,9 @@ class Runner:
                 continue
             try:
                 if unsure:
-                    await self._works.release_jobs(frozenset(self._running))
+                    await self._queue.release_jobs(frozenset(self._running))
                     unsure = False
-                jobs, later = await self._works.claim_jobs(self._free)
+                jobs, later = await self._queue.claim_jobs(self._free)
             except StorageError as error:
                 log.error("Cannot claim background work: %s", error)
                 unsure = True  # it may have been committed
@@ -158,7 +158,7 @@ class Runner:
             if not self._running:
                 continue
             try:
-                unwanted = await self._works.cancelled_jobs()
+                unwanted = await self._queue.cancelled_jobs()
             except StorageError as error:
                 log.error("Cannot look for cancelled jobs: %s", error)
                 continue

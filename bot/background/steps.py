@@ -22,6 +22,7 @@ from bot.messages.orders import WorkOrder, WorkResult
 from bot.ports import (
     Files,
     Job,
+    JobQueue,
     JobState,
     Made,
     ModelCard,
@@ -33,7 +34,6 @@ from bot.ports import (
     Sources,
     Submitted,
     VideoPrompt,
-    Works,
 )
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Steps:
 
     def __init__(
         self,
-        works: Works,
+        queue: JobQueue,
         offers: Offers,
         models: Models,
         files: Files,
@@ -102,7 +102,7 @@ class Steps:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.pauses = pauses or Pauses()
-        self._works = works
+        self._queue = queue
         self._offers = offers
         self._models = models
         self._files = files
@@ -204,7 +204,7 @@ class Steps:
         if isinstance(made, Made):  # there is no task from which it could be had again
             await insist(lambda: self._finish(job, made))
         else:
-            await insist(lambda: self._works.submitted(job, made.task, self.pauses.first))
+            await insist(lambda: self._queue.submitted(job, made.task, self.pauses.first))
             await self._show(job, JobState.RUNNING)
 
     async def _handed_over(self, job: Job, card: ModelCard, order: WorkOrder) -> Submitted | Made:
@@ -272,7 +272,7 @@ class Steps:
         self._do_not_cut(job)
         if made is None:
             pause = self.pauses.look(job, max(0.0, self._clock() - job.created))
-            await insist(lambda: self._works.submitted(job, job.task, pause))
+            await insist(lambda: self._queue.submitted(job, job.task, pause))
             await self._show(job, JobState.RUNNING)
             return
         try:
@@ -317,11 +317,11 @@ class Steps:
 
     async def _put_off(self, job: Job, least: float = 0.0, *, again: bool = False) -> None:
         due = max(self.pauses.back_off(job), least)
-        await insist(lambda: self._works.put_off(job, due, again=again))
+        await insist(lambda: self._queue.put_off(job, due, again=again))
 
     async def _end(self, job: Job, state: JobState, result: WorkResult, cost: int | None = None) -> None:
         """`cost` None: what was held back stays."""
-        await insist(lambda: self._works.end_job(job, state, result.dump(), cost=cost))
+        await insist(lambda: self._queue.end_job(job, state, result.dump(), cost=cost))
         metrics.job_ended(job.kind, state.value)
         self._ended()
         if job.task:  # what was made at once was counted where it was made

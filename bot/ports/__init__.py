@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bot.messages import Change, Part, Turn
 from bot.ports.files import Files, SharedFiles
-from bot.ports.jobs import Job, Jobs, JobState, Works
+from bot.ports.jobs import Job, JobQueue, Jobs, JobState
 from bot.ports.models import (
     Background,
     ChatModel,
@@ -101,6 +101,7 @@ __all__ = [
     "Inbox",
     "Intake",
     "Job",
+    "JobQueue",
     "JobState",
     "Jobs",
     "Kind",
@@ -141,7 +142,6 @@ __all__ = [
     "Unknown",
     "VideoPrompt",
     "Workers",
-    "Works",
 ]
 
 

@@ -59,7 +59,7 @@ class Jobs(Protocol):
         """The chat's latest, newest first; `open_only`: those that have not ended."""
 
 
-class Works(Protocol):
+class JobQueue(Protocol):
     """For the runner. Each change is refused (FencedOut) when another worker has the job by now, or it has ended."""
 
     async def claim_jobs(self, limit: int) -> tuple[Sequence[Job], float | None]:
