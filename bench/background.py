@@ -15,7 +15,8 @@ from bench import scenario
 from bench.measure import median
 from bench.processes import Model
 from bench.turns import Asking, Instant, OnlyModel, Took, asking, created, medians
-from bot.background.jobs import Runner, Steps
+from bot.background.runner import Runner
+from bot.background.steps import Steps
 from bot.files import FileStore
 from bot.messages.orders import WorkOrder
 from bot.ports import Background, Job, ModelCard, Prompt, SearchModel, SpeechModel

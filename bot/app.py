@@ -18,8 +18,9 @@ import aiohttp
 
 from bot import commands, logs, metrics
 from bot.access import Access
-from bot.background.jobs import Runner, Steps
 from bot.background.progress import Progress
+from bot.background.runner import Runner
+from bot.background.steps import Steps
 from bot.documents import is_document
 from bot.errors import ModelError, PlatformError, Revoked, SettingsError, StorageError, StorageRefused
 from bot.files import FileStore

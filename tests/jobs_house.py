@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, cast
 
-from bot.background.jobs import Pauses, Runner, Steps
+from bot.background.runner import Runner
+from bot.background.steps import Pauses, Steps
 from bot.errors import BudgetSpent, ModelError, StorageError, Trouble
 from bot.messages import Address, Author, Cancelled, ChatKey, Finish, Finished, Ordered, Text, Thought, Usage
 from bot.messages.orders import WorkOrder, WorkResult

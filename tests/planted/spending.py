@@ -71,7 +71,7 @@ BUGS = (
                 "error.trouble in PASSING and",
             ),
         ),
-        found_by=("tests/background/test_jobs.py::test_an_order_that_may_have_been_taken_is_not_given_twice",),
+        found_by=("tests/background/test_runner.py::test_an_order_that_may_have_been_taken_is_not_given_twice",),
     ),
     Bug(
         name="rounds-paid-twice",

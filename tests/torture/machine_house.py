@@ -16,7 +16,8 @@ from typing import Any, TypeVar, cast
 
 from yarl import URL
 
-from bot.background.jobs import Pauses, Runner, Steps
+from bot.background.runner import Runner
+from bot.background.steps import Pauses, Steps
 from bot.errors import Gone, ModelError, Trouble
 from bot.manager import ConversationManager
 from bot.messages import (

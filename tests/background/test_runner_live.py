@@ -12,7 +12,8 @@ from typing import Literal
 
 import aiohttp
 
-from bot.background.jobs import Pauses, Runner, Steps
+from bot.background.runner import Runner
+from bot.background.steps import Pauses, Steps
 from bot.files import FileStore
 from bot.messages import Address, Author, Ordered
 from bot.messages.orders import WorkOrder, WorkResult

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.background.jobs import Pauses
+from bot.background.steps import Pauses
 from bot.errors import StorageError, Trouble, Unreadable
 from bot.messages import ChatKey, Finish
 from bot.messages.orders import WorkOrder

@@ -21,11 +21,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from bot import logs
-from bot.background.steps import Pauses, Steps
+from bot.background.steps import Steps
 from bot.errors import StorageError
 from bot.ports import Job, JobQueue
-
-__all__ = ["Pauses", "Runner", "Steps"]
 
 log = logging.getLogger(__name__)
 
