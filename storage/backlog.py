@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bot.ports import Backlog
-from storage.transaction import Transaction, statements
-
-BACKLOG = statements("backlog.sql")
+from storage.statements import BACKLOG
+from storage.transaction import Transaction
 
 
 def backlog(now: float) -> Transaction[Backlog]:

@@ -21,11 +21,8 @@ from bot.messages import (
 from bot.ports import Claim
 from storage import jobs
 from storage.records import dump_names, dump_piece, load_piece
-from storage.transaction import Transaction, Value, statements
-
-INBOX = statements("inbox.sql")
-HISTORY = statements("history.sql")
-OUTBOX = statements("outbox.sql")
+from storage.statements import HISTORY, INBOX, OUTBOX
+from storage.transaction import Transaction, Value
 
 
 class Changes:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from bot.messages import ChatKey, Piece
 from bot.ports import Claim, Overtaken, Replying, Row
-from storage.inbox import INBOX, OUTBOX, guard, load_row
-from storage.jobs import JOBS
+from storage.inbox import guard, load_row
 from storage.moving import home, move
 from storage.records import dump_address, dump_piece
+from storage.statements import INBOX, JOBS, OUTBOX
 from storage.transaction import Record, Transaction, Value
 
 

@@ -20,13 +20,10 @@ from bot.errors import StorageRefused
 from storage import platforms
 from storage.address import open_database, shown, sqlite_path
 from storage.copying_files import Folder, InTable, OnDisk, Side, copy_files
-from storage.fleet import FLEET
 from storage.migrating import migrations, opened
-from storage.moving import PLATFORMS
+from storage.statements import COPYING, FLEET, PLATFORMS
 from storage.store import Database
-from storage.transaction import Statement, Transaction, Value, Values, statements, storable
-
-COPYING = statements("copying.sql")
+from storage.transaction import Statement, Transaction, Value, Values, storable
 
 LIVE = frozenset({"workers", "duties"})  # who is alive and does what: it means nothing elsewhere
 FILES = "files"  # this table has a way of its own, `copying_files`

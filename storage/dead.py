@@ -10,10 +10,8 @@ from functools import partial
 from bot.ports import Topic
 from storage import migrating
 from storage.address import open_database, sqlite_path
-from storage.inbox import INBOX
-from storage.transaction import Record, Transaction, statements
-
-DEAD = statements("dead.sql")
+from storage.statements import DEAD, INBOX
+from storage.transaction import Record, Transaction
 
 PATIENCE = 0.5  # seconds for the lock of a SQLite: whoever has it can be asked instead
 

@@ -3,9 +3,8 @@ of `bot/files.py`."""
 
 from __future__ import annotations
 
-from storage.transaction import Transaction, statements
-
-FILES = statements("files.sql")
+from storage.statements import FILES
+from storage.transaction import Transaction
 
 
 def keep(name: str, data: bytes) -> Transaction[None]:

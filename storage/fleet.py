@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bot.ports import Beat
-from storage.transaction import Transaction, statements
+from storage.statements import FLEET
+from storage.transaction import Transaction
 
-FLEET = statements("fleet.sql")
 Clock = Callable[[], float]  # the database's, read when the transaction begins
 JUMP = 2.0  # seconds between two heartbeats from which it is the clock that has moved
 

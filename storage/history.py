@@ -6,10 +6,9 @@ from dataclasses import replace
 
 from bot.messages import ChatKey
 from bot.ports import ButtonRow, Entry, Exchange, Report
-from storage.inbox import HISTORY
-from storage.ledger import LEDGER
 from storage.moving import home
 from storage.records import load_entry, load_report
+from storage.statements import HISTORY, LEDGER
 from storage.transaction import Transaction
 
 

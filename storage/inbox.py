@@ -11,14 +11,11 @@ from bot.lanes import STOP_PREFIX, Lane
 from bot.messages import ChatKey, Event, Finish, Piece, Shown
 from bot.ports import Claim, Final, Outcome, Row
 from storage.changes import Changes
-from storage.ledger import LEDGER, settle
+from storage.ledger import settle
 from storage.moving import move
 from storage.records import dump_address, dump_piece, dump_report, load_final
-from storage.transaction import Record, Transaction, Value, statements, together
-
-INBOX = statements("inbox.sql")
-HISTORY = statements("history.sql")
-OUTBOX = statements("outbox.sql")
+from storage.statements import HISTORY, INBOX, LEDGER, OUTBOX
+from storage.transaction import Record, Transaction, Value, together
 
 MOST_ROWS = 100  # that one turn answers: the rest waits for the next
 LONGEST_SETTLE = 1.0  # seconds that a claim may wait for the rest of an album

@@ -10,11 +10,8 @@ from bot.messages import ENDED, ChatKey, Ordered
 from bot.ports import Job, JobState
 from storage.ledger import hold_back, settle
 from storage.moving import home
-from storage.transaction import Record, Transaction, Value, statements
-
-JOBS = statements("jobs.sql")
-INBOX = statements("inbox.sql")
-OUTBOX = statements("outbox.sql")
+from storage.statements import INBOX, JOBS, OUTBOX
+from storage.transaction import Record, Transaction, Value
 
 LONGEST_PAUSE = 120.0  # seconds between two steps
 SHARE = 8  # jobs of a chat that may be at a step at a time

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bot.errors import FencedOut
-from storage.transaction import Transaction, Value, statements
-
-LEDGER = statements("ledger.sql")
+from storage.statements import LEDGER
+from storage.transaction import Transaction, Value
 
 
 def reserve(turn: int, chat: str, model: str, cost: int, day: str, limit: int, now: float) -> Transaction[int | None]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from storage.ledger import LEDGER
-from storage.transaction import Transaction, Value, statements
-
-MOVING = statements("moving.sql")
-PLATFORMS = statements("platforms.sql")
+from storage.statements import LEDGER, MOVING, PLATFORMS
+from storage.transaction import Transaction, Value
 
 
 def home(chat: str) -> Transaction[str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from bot.errors import FencedOut
 from bot.messages import Address, ChatKey
 from bot.ports import Final
-from storage.inbox import OUTBOX
 from storage.records import load_address, load_final
+from storage.statements import OUTBOX
 from storage.transaction import Transaction, Value
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from bot.errors import FencedOut
 from bot.lanes import subject_of
 from bot.ports import Card
-from storage.moving import PLATFORMS
 from storage.records import dump_names, load_card
+from storage.statements import PLATFORMS
 from storage.transaction import Transaction
 
 TITLE = 80  # characters of what a chat is about at first: they name it in the list

@@ -26,8 +26,8 @@ from bot import metrics
 from bot.errors import InUse, StorageError, StorageRefused
 from bot.ports import Topic
 from storage import snapshot
-from storage.fleet import FLEET
 from storage.migrating import examine, migrate
+from storage.statements import FLEET
 from storage.transaction import Pipeline, Step, Transaction, TransactionFactory, storable
 
 T = TypeVar("T")

@@ -8,10 +8,8 @@ from dataclasses import astuple
 
 from bot.errors import FencedOut
 from bot.ports import Source, ToolRun
-from storage.ledger import LEDGER
-from storage.transaction import Record, Transaction, Value, statements
-
-TOOL_RUNS = statements("tool_runs.sql")
+from storage.statements import LEDGER, TOOL_RUNS
+from storage.transaction import Record, Transaction, Value
 
 
 def begin(turn: int, number: int, name: str, arguments: str, state: str, now: float) -> Transaction[ToolRun]:

@@ -22,7 +22,7 @@ from bot.errors import StorageError, Trouble, Unreadable
 from bot.messages import ChatKey, Finish
 from bot.messages.orders import WorkOrder
 from bot.ports import Job, JobState, PicturePrompt, Prompt, Source, Sources, VideoPrompt
-from storage.jobs import JOBS
+from storage.statements import JOBS
 from storage.store import Database
 from storage.transaction import Pipeline, Transaction, TransactionFactory, Value
 from tests.jobs_house import (
