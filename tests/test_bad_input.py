@@ -1,14 +1,12 @@
 """What people send that nobody wants: each gets a clear sentence, nothing is lost, no other chat is disturbed.
 
 The whole product runs, in this process. What goes wrong around the bot (tokens, keys, vendors, disk, strangers, money) is in
-`test_bad_surroundings.py`; refusals at the start are in `test_main.py`.
+`test_bad_surroundings.py`, files in `test_bad_files.py`; refusals at the start are in `test_main.py`.
 """
 
 from __future__ import annotations
 
-import struct
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +27,6 @@ from tests.product import (
     undisturbed,
     with_glm,
 )
-from tests.servers.discord_state import Upload
 from tests.servers.telegram import TelegramServer, picture
 from tests.servers.telegram_rules import utf16
 
@@ -143,52 +140,6 @@ async def test_a_paste_that_no_window_takes_is_told_with_the_figures(tmp_path: P
         assert sentence.startswith("That is too long for qwen-max: about 66671 tokens, and it takes ")
         assert (await ann.ask("shorter")).text == "You said: shorter"
         assert here.asked[-1].model == "qwen-max" and len(here.asked) == 1
-
-
-async def test_a_file_of_60_mb_is_refused_with_the_limit(tmp_path: Path) -> None:
-    async with house(tmp_path, script=repeat) as here:
-        ann = here.person()
-        here.telegram.send_document(ann.chat, ann.user, b"", "large.png", mime="image/png", size=60_000_000)
-        assert await ann.hears() == ["That file is too large: I take at most 20 MB."]
-        answer = await here.page.upload(bytes(60_000_000), "image/png")
-        assert answer["status"] == 413
-        assert answer["error"]["en"] == "That file is too large: I take at most 20 MB."
-        await undisturbed(here)
-        assert not [call for call in here.telegram.log if call.method == "getFile"]
-
-
-async def test_a_file_of_60_mb_is_refused_on_discord_before_it_is_fetched(tmp_path: Path) -> None:
-    large = Upload(filename="large.png", data=bytes(60_000_000), content_type="image/png")
-    async with house_on_discord(tmp_path, script=repeat) as here:
-        ann = here.member()
-        here.discord.say(ann.channel, ann.user, "What is this?", attachments=(large,))
-        assert await ann.hears() == ["That file is too large: I take at most 20 MB."]
-        assert (await ann.ask("without it")).content == "You said: without it"
-
-
-def png(width: int, height: int) -> bytes:
-    """A real black picture of one bit a pixel."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    packing, row = zlib.compressobj(9), bytes(1 + (width + 7) // 8)
-    rows = b"".join(packing.compress(row) for _ in range(height)) + packing.flush()
-    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-async def test_a_png_of_30_000_by_30_000_is_never_unpacked(tmp_path: Path) -> None:
-    bomb = png(30_000, 30_000)
-    assert len(bomb) < 1_000_000
-    sentence = "That picture is too large (30000×30000 pixels): I take at most 40 million pixels."
-    async with house(tmp_path, script=repeat) as here:
-        ann = here.person()
-        here.telegram.send_document(ann.chat, ann.user, bomb, "map.png", "What is this?", mime="image/png")
-        assert await ann.hears() == [sentence]
-        answer = await here.page.upload(bomb, "image/png")
-        assert (answer["status"], answer["error"]["en"]) == (413, sentence)
-        await undisturbed(here)
 
 
 # --- odd characters --------------------------------------------------------------------------------------------------------
@@ -323,8 +274,25 @@ async def test_a_prompt_that_is_a_path_or_an_address_is_drawn(tmp_path: Path, mo
         ("/image x9 a fox", "cogview-3-flash draws 1 to 4 pictures at a time, not 9."),
         ("/image a fox --ar 16:9", "I do not know “--ar”. It goes: /image [WxH|wide|tall|square]"),
         ("/video 99s a fox", "cogvideox-flash makes videos of 5, 10 seconds, not 99."),
+        ("/image x0 a fox", "cogview-3-flash draws 1 to 4 pictures at a time, not 0."),
+        ("/image a fox --model", "Which model? Write its name behind --model: cogview-3-flash, "),
+        ("/video", "Write what the video shows: /video a fox runs through snow, or reply "),
+        ("/video 0s a fox", "cogvideox-flash makes videos of 5, 10 seconds, not 0."),
+        ("/video 1x1 a fox", "cogvideox-flash makes no videos of 1x1. It makes: 1280x720, 720x1280"),
+        ("/video x3 a fox", "I make one video at a time."),
         ("/later", "Write the question behind it: /later "),
+        ("/compare", "Write the question behind it: /compare why is the sky blue?"),
+        ("/search", "What am I to search for? /search question"),
+        ("/think maybe", "Write /think on, /think off or /think auto."),
+        ("/voice nobody", "There is no voice called “nobody” here. Write /voice on, /voice off, or one of these."),
+        (f"/voice {'x' * 3000}", f"There is no voice called “{'x' * 60}” here."),
+        ("/task", "Which task? /task 12 shows number 12; /tasks lists them."),
         ("/task 99", "There is no task 99 in this chat."),
+        ("/task 0", "There is no task 0 in this chat."),
+        ("/task -1", "There is no task -1 in this chat."),
+        ("/task the picture", "There is no task the picture in this chat."),
+        ("/task 99999999999999999999", "There is no task 99999999999999999999 in this chat."),
+        ("/tasks 99", "There is no task 99 in this chat."),
         ("/image 1024x1024", "Write what to draw: "),
         ("/image 1x1 a fox", "cogview-3-flash cannot draw 1x1. Each side takes 512 to 2048 px in steps of 16"),
         ("/image 999999x999999 a fox", "cogview-3-flash cannot draw 999999x999999."),
@@ -348,7 +316,7 @@ async def test_a_command_that_cannot_be_followed_gets_one_helpful_line(tmp_path:
         ann = here.person()
         assert (await ann.ask(typed)).text.startswith(told)
         assert len(ann.shown) == 1
-        assert here.asked == [], "nothing was spent on it"
+        assert here.models.log == [], "nothing was spent on it"
 
 
 async def test_a_misspelt_model_is_chosen_by_its_suggestion(tmp_path: Path) -> None:
