@@ -1,6 +1,6 @@
 """The conversation manager: what a turn asks for, and where in the history it belongs.
 
-late? press? edit? command? else a question: `asking.py` asks it, `commands/` answers commands, `context.py` decides what the
+late? press? edit? command? else a question: `desk.py` asks it, `commands/` answers commands, `context.py` decides what the
 model sees. Nothing is written here: the parts and changes that are yielded are shown and committed by the engine.
 """
 
@@ -24,8 +24,8 @@ from bot.commands.tasks import cancel
 from bot.commands.think import set_thinking
 from bot.commands.voice import set_voice
 from bot.conversation import context
-from bot.conversation.asking import Asking, Parts, Request
 from bot.conversation.context import Question
+from bot.conversation.desk import Desk, Parts, Request
 from bot.conversation.questions import Fetching
 from bot.conversation.toolwork import Consent
 from bot.errors import Declined, TooLarge, Unreadable
@@ -75,7 +75,7 @@ class ConversationManager:
     ) -> None:
         self._history = history
         self._models = models
-        self._asking = Asking(
+        self._desk = Desk(
             history=history, models=models, platforms=platforms, files=files, image_model=image_model, toolbox=toolbox,
             runs=runs, jobs=jobs, offers=offers, clock=clock,
         )  # fmt: skip
@@ -92,7 +92,7 @@ class ConversationManager:
 
     async def prompt_of(self, job: Job, order: WorkOrder) -> Prompt:
         """What the model is asked for a question that is answered later. Raises Unreadable, ModelError."""
-        return await prompt_of(self._asking, job, order)
+        return await prompt_of(self._desk, job, order)
 
     async def _route(self, turn: Turn) -> Parts:
         match turn.said:
@@ -102,22 +102,22 @@ class ConversationManager:
                 together = among or (message,)
                 return self._late(turn, together) if turn.late else await self._edit(turn, message, together)
             case Ended():
-                return await deliver(self._asking, turn, turn.said)
+                return await deliver(self._desk, turn, turn.said)
             case messages:
                 return self._late(turn, messages) if turn.late else await self._said(turn, messages)
 
     async def _said(self, turn: Turn, messages: Sequence[Message]) -> Parts:
         command = command_of(messages[0].text) if len(messages) == 1 else None
         if command:
-            return await commands.run(self._asking, turn, messages[0], *command)
-        return await self._question(turn, messages, await self._asking.tip(turn, messages))
+            return await commands.run(self._desk, turn, messages[0], *command)
+        return await self._question(turn, messages, await self._desk.tip(turn, messages))
 
     # --- questions -----------------------------------------------------------------------------------------------------
 
     async def _question(self, turn: Turn, messages: Sequence[Message], tip: int | None) -> Parts:
-        heard = await self._asking.read(turn, messages)
+        heard = await self._desk.read(turn, messages)
         request = Request(question=heard.question, tip=tip, asides=heard.asides, quote=heard.quote)
-        return self._asking.ask(turn, request)
+        return self._desk.ask(turn, request)
 
     async def _late(self, turn: Turn, messages: Sequence[Message]) -> Parts:
         """Ask before answering what was said long ago. A question is kept for the button to ask, and so are the pictures of an
@@ -126,15 +126,15 @@ class ConversationManager:
         if command and command[0] == "later" and messages[0].attachments:  # a button keeps words only
             messages, command = [replace(messages[0], text=command[1])], None
         words = messages[0].text
-        if command and kind_of(words) and (pictures := await pictures_of(self._asking, turn, messages[0])):
+        if command and kind_of(words) and (pictures := await pictures_of(self._desk, turn, messages[0])):
             action, author = f"again:{turn.id}", context.speaker_of(turn.author.name) if turn.address.group else ""
             yield Asked(text=words, author=author, parent=turn.head, files=pictures)
         elif command:
             action = f"run:{words}"
         else:
-            question = (await self._asking.read(turn, messages)).question
+            question = (await self._desk.read(turn, messages)).question
             words, action = question.text, f"again:{turn.id}"
-            tip = await self._asking.tip(turn, messages)
+            tip = await self._desk.tip(turn, messages)
             yield Asked(text=question.text, author=question.author, parent=tip, files=question.files)
         yield Text(phrases.LATE.format(words=context.words(words)).to(turn.language))
         yield Buttons(((Choice(phrases.ANSWER_NOW.to(turn.language), action),),))
@@ -166,7 +166,7 @@ class ConversationManager:
             yield Cancelled(exchange.turn)
         command = command_of(messages[0].text) if len(messages) == 1 else None
         if command and kind_of(messages[0].text):
-            answer = await order_said(self._asking, turn, messages[0], tip)
+            answer = await order_said(self._desk, turn, messages[0], tip)
         elif command:
             if command[0] == "compare":  # its answers do not move the conversation on from what they replace
                 yield Rewound(tip)
@@ -179,7 +179,7 @@ class ConversationManager:
 
     async def _is_open(self, turn: int) -> bool:
         """Whether what that turn ordered is not done yet."""
-        job = await self._asking.job(turn)
+        job = await self._desk.job(turn)
         return job is not None and job.ended is None
 
     # --- presses -------------------------------------------------------------------------------------------------------
@@ -218,19 +218,19 @@ class ConversationManager:
                 earlier, head, fingerprint, answer = rest.split(":")
                 return await self._consented(turn, head, Consent(int(earlier), fingerprint, given=answer == "yes"))
             case "think":
-                return set_thinking(self._asking, turn, rest)
+                return set_thinking(self._desk, turn, rest)
             case "voice":
-                return set_voice(self._asking, turn, rest)
+                return set_voice(self._desk, turn, rest)
             case "keep":
-                return await keep(self._asking, turn, rest)
+                return await keep(self._desk, turn, rest)
             case "model":
-                return choose(self._asking, turn, rest)
+                return choose(self._desk, turn, rest)
             case "draw":  # a video as well
-                return await order_like(self._asking, turn, rest)
+                return await order_like(self._desk, turn, rest)
             case "other":
-                return await choose_other(self._asking, turn, rest)
+                return await choose_other(self._desk, turn, rest)
             case "cancel":
-                return await cancel(self._asking, turn, rest)
+                return await cancel(self._desk, turn, rest)
             case "run":
                 said = Message(
                     id="", author=turn.author, address=turn.address, text=rest, at=self._clock(), language=turn.language
@@ -243,7 +243,7 @@ class ConversationManager:
         entry = await self._history.asked(earlier)
         if entry is None or entry.epoch != turn.epoch:
             return reply(turn, phrases.MOVED_ON)
-        return await ask_again(self._asking, turn, entry, card)
+        return await ask_again(self._desk, turn, entry, card)
 
     async def _consented(self, turn: Turn, head: str, consent: Consent) -> Parts:
         """Go on from where an answer ended on a call that needs consent, while the conversation stands where it stood then
@@ -256,14 +256,14 @@ class ConversationManager:
         if head != str(turn.head):
             return reply(turn, phrases.MOVED_ON)
         question = Question(entry.text, entry.author, entry.files)
-        return self._asking.ask(turn, Request(question=question, tip=entry.parent, stored=entry.id, consent=consent))
+        return self._desk.ask(turn, Request(question=question, tip=entry.parent, stored=entry.id, consent=consent))
 
     async def _continue(self, turn: Turn, earlier: int) -> Parts:
         last = await self._history.last(turn.chat, turn.head)
         if last is None or last.turn != earlier:
             return reply(turn, phrases.MOVED_ON)
         question = Question(phrases.CONTINUE_PROMPT.to(turn.language))
-        return self._asking.ask(turn, Request(question=question, tip=turn.head))
+        return self._desk.ask(turn, Request(question=question, tip=turn.head))
 
 
 def _answered_by(verb: str, rest: str) -> int | None:

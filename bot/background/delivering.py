@@ -12,8 +12,8 @@ from bot.background.steps import BUDGET, DEADLINE, LOST_FILE, NO_MODEL
 from bot.commands.command import silence
 from bot.commands.reordering import others
 from bot.conversation import context
-from bot.conversation.asking import Asking, Parts, Request, sources_told
 from bot.conversation.context import Question
+from bot.conversation.desk import Desk, Parts, Request, sources_told
 from bot.errors import Trouble
 from bot.messages import (
     Answered,
@@ -47,7 +47,7 @@ SENTENCES = {
 }
 
 
-async def deliver(desk: Asking, turn: Turn, ended: Ended) -> Parts:
+async def deliver(desk: Desk, turn: Turn, ended: Ended) -> Parts:
     """Raises Unreadable."""
     job = await desk.job(ended.job)
     if job is None or job.state not in (JobState.DONE, JobState.FAILED, JobState.UNSURE):
@@ -64,7 +64,7 @@ async def deliver(desk: Asking, turn: Turn, ended: Ended) -> Parts:
 class _End:
     """`entry`: the question in the history, None where the conversation has begun anew."""
 
-    desk: Asking
+    desk: Desk
     turn: Turn
     job: Job
     order: WorkOrder
@@ -167,7 +167,7 @@ class _End:
         if self.entry is None or not isinstance(card, ModelCard):
             return [Buttons((tuple(choices),))]
         request = Request(question=Question(self.entry.text, self.entry.author, self.entry.files))
-        return self.desk.offers(self.turn, request, card, *choices)
+        return self.desk.buttons_after_failure(self.turn, request, card, *choices)
 
     def _other(self) -> tuple[Choice, ...]:
         if self.job.kind == "chat" or not others(self.desk, self.job.kind, self.order):

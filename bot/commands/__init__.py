@@ -21,12 +21,12 @@ from bot.commands.tasks import task, tasks
 from bot.commands.think import settings, think
 from bot.commands.video import video
 from bot.commands.voice import voice, voices
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.messages import Message, Turn
 from bot.ports import MenuEntry, Models
 
 
-async def start(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def start(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     card = desk.card(turn)
     lines = [phrases.START.format(model=card.name if card else "—").to(turn.language)]
     if desk.models.simulated:
@@ -34,7 +34,7 @@ async def start(desk: Asking, turn: Turn, message: Message, argument: str, /) ->
     return reply(turn, "\n\n".join(lines))
 
 
-async def help_(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def help_(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     lines = [phrases.HELP.to(turn.language), ""]
     for command in COMMANDS:
         argument = f" {command.argument.to(turn.language)}" if command.argument else ""
@@ -42,12 +42,12 @@ async def help_(desk: Asking, turn: Turn, message: Message, argument: str, /) ->
     return reply(turn, "\n".join(lines))
 
 
-async def overtaking(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def overtaking(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     """Only an edit that turns an old message into `/stop` or `/reset` comes here."""
     return reply(turn, phrases.SEND_ANEW)
 
 
-async def unknown(desk: Asking, turn: Turn, message: Message, name: str, /) -> Parts:
+async def unknown(desk: Desk, turn: Turn, message: Message, name: str, /) -> Parts:
     nearest = get_close_matches(name, [command.name for command in COMMANDS], 2, 0.6)
     phrase = phrases.UNKNOWN_COMMAND.format(name=name)
     if nearest:
@@ -109,7 +109,7 @@ COMMANDS = (
 _BY_NAME = {command.name: command for command in COMMANDS}
 
 
-async def run(desk: Asking, turn: Turn, message: Message, name: str, argument: str) -> Parts:
+async def run(desk: Desk, turn: Turn, message: Message, name: str, argument: str) -> Parts:
     command = _BY_NAME.get(name)
     return await (command.run(desk, turn, message, argument) if command else unknown(desk, turn, message, name))
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.messages import Buttons, Change, Choice, Finish, Finished, Message, Text, Turn
 from bot.phrases import Phrase
 from bot.ports import Models
 
 
 class Running(Protocol):
-    async def __call__(self, desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+    async def __call__(self, desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
         """The answer to the command, of which nothing is shown before it is returned. `message` is what it came in, `argument`
         the text behind its name. Raises Declined."""
 

@@ -11,7 +11,7 @@ from bot import phrases
 from bot.commands.command import reply
 from bot.conversation import context, thinking
 from bot.conversation.answering import Answering
-from bot.conversation.asking import Asking, Parts, Request, sentence, too_long
+from bot.conversation.desk import Desk, Parts, Request, sentence, too_long
 from bot.conversation.merging import merged
 from bot.errors import Declined, Trouble
 from bot.messages import (
@@ -34,7 +34,7 @@ from bot.ports import ModelCard, Unknown
 VENDORS = ("glm", "qwen")  # side by side, in this order
 
 
-async def compare(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def compare(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
         return reply(turn, phrases.compare.WHAT)
     cards = _pair(desk, turn)
@@ -50,7 +50,7 @@ async def compare(desk: Asking, turn: Turn, message: Message, argument: str, /) 
     return _side_by_side(desk, turn, request, cards)
 
 
-async def keep(desk: Asking, turn: Turn, action: str) -> Parts:
+async def keep(desk: Desk, turn: Turn, action: str) -> Parts:
     """[Keep this one]: `action` names the turn, which of its answers, where the conversation stood then, and who answered.
     While it still stands there, or at another answer of that turn, it goes on from this one."""
     earlier, number, head, model = action.split(":", 3)
@@ -62,7 +62,7 @@ async def keep(desk: Asking, turn: Turn, action: str) -> Parts:
     return reply(turn, phrases.compare.KEPT.format(model=model, words=context.words(kept.text)), Rewound(kept.id))
 
 
-def _pair(desk: Asking, turn: Turn) -> list[ModelCard]:
+def _pair(desk: Desk, turn: Turn) -> list[ModelCard]:
     """The chat's model and the other vendor's default. Raises Declined where a vendor is not set up here."""
     chosen, cards = desk.card(turn), []
     for vendor in VENDORS:
@@ -76,7 +76,7 @@ def _pair(desk: Asking, turn: Turn) -> list[ModelCard]:
     return cards
 
 
-async def _side_by_side(desk: Asking, turn: Turn, request: Request, cards: Sequence[ModelCard]) -> Parts:
+async def _side_by_side(desk: Desk, turn: Turn, request: Request, cards: Sequence[ModelCard]) -> Parts:
     """Each answer grows in a slot of its own. Neither moves the conversation; both are kept for a person to choose."""
     sides = [await _begun(desk, turn, replace(request, card=card), slot) for slot, card in enumerate(cards)]
     told = [f"*{line.to(turn.language)}*" for line in request.asides]
@@ -193,7 +193,7 @@ class _Side:
         return f"¥{cost / 1_000_000:.4f}" if cost >= 50 or not cost else "< ¥0.0001"
 
 
-async def _begun(desk: Asking, turn: Turn, request: Request, slot: int) -> _Side:
+async def _begun(desk: Desk, turn: Turn, request: Request, slot: int) -> _Side:
     """What a vendor cannot be asked hurts the other one's answer in no way."""
     assert request.card is not None
     try:

@@ -10,8 +10,8 @@ from bot.commands.command import reply
 from bot.commands.reordering import kind_of, order_again
 from bot.commands.switches import OFF_WORDS
 from bot.conversation import context
-from bot.conversation.asking import Asking, Parts, Request
 from bot.conversation.context import Question
+from bot.conversation.desk import Desk, Parts, Request
 from bot.messages import Configured, Finish, Message, Rewound, Turn
 from bot.ports import Entry, ModelCard
 
@@ -19,7 +19,7 @@ LONGEST_INSTRUCTIONS = 4_000  # characters: they go along with every question
 _CLEAR = OFF_WORDS | {"clear", "清除"}
 
 
-async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def ask(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
         return reply(turn, phrases.ASK_WHAT)
     heard = await desk.read(turn, [replace(message, text=argument)])
@@ -28,7 +28,7 @@ async def ask(desk: Asking, turn: Turn, message: Message, argument: str, /) -> P
     return desk.ask(turn, request)
 
 
-async def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def system(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not argument:
         return reply(turn, phrases.SYSTEM_SHOWN.format(text=turn.system) if turn.system else phrases.SYSTEM_NONE)
     if argument.lower() in _CLEAR:
@@ -38,12 +38,12 @@ async def system(desk: Asking, turn: Turn, message: Message, argument: str, /) -
     return reply(turn, phrases.SYSTEM_SET, Configured("system", argument))
 
 
-async def retry(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def retry(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     entry = await _last_question(desk, turn)
     return reply(turn, phrases.NOTHING_TO_RETRY) if entry is None else await ask_again(desk, turn, entry)
 
 
-async def _last_question(desk: Asking, turn: Turn) -> Entry | None:
+async def _last_question(desk: Desk, turn: Turn) -> Entry | None:
     """The question that just failed or was stopped, with no answer where the conversation stands; else the last answered."""
     report = await desk.history.report(turn.chat)
     if report and report.finished.reason in (Finish.FAILED, Finish.REFUSED, Finish.STOPPED):
@@ -54,7 +54,7 @@ async def _last_question(desk: Asking, turn: Turn) -> Entry | None:
     return last.question if last else None
 
 
-async def ask_again(desk: Asking, turn: Turn, entry: Entry, card: ModelCard | None = None) -> Parts:
+async def ask_again(desk: Desk, turn: Turn, entry: Entry, card: ModelCard | None = None) -> Parts:
     """Ask a stored question once more. Where the conversation still stands at it, the answer becomes a sibling of its others;
     where it has moved on, the question is asked anew at its end."""
     last = await desk.history.last(turn.chat, turn.head)
@@ -68,7 +68,7 @@ async def ask_again(desk: Asking, turn: Turn, entry: Entry, card: ModelCard | No
     return desk.ask(turn, Request(question=question, tip=tip, card=card, stored=stored, seed=seed))
 
 
-async def undo(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def undo(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     last = await desk.history.last(turn.chat, turn.head)
     if last is None or last.question is None:
         return reply(turn, phrases.NOTHING_TO_UNDO)

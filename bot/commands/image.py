@@ -10,7 +10,7 @@ from bot import phrases
 from bot.commands.command import reply
 from bot.commands.ordering import asked, cards, fitted, named, names, pictures_of, place, read_wish, takes
 from bot.commands.wishes import Wish, counted, sized, worded
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.errors import Declined
 from bot.messages import Message, Turn
 from bot.messages.orders import WorkOrder
@@ -19,11 +19,11 @@ from bot.ports import ModelCard
 PATIENCE = 900.0  # seconds: a vendor's queue is minutes long at most
 
 
-async def image(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def image(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     return await draw_said(desk, turn, message, argument, turn.head)
 
 
-async def draw_said(desk: Asking, turn: Turn, message: Message, argument: str, tip: int | None) -> Parts:
+async def draw_said(desk: Desk, turn: Turn, message: Message, argument: str, tip: int | None) -> Parts:
     """What the command orders, as a question that follows `tip`."""
     wish = read_wish(desk, message, argument, "image")
     if not wish.prompt:
@@ -32,9 +32,9 @@ async def draw_said(desk: Asking, turn: Turn, message: Message, argument: str, t
 
 
 async def draw(
-    desk: Asking, turn: Turn, wish: Wish, pictures: tuple[str, ...], tip: int | None, stored: int | None = None
+    desk: Desk, turn: Turn, wish: Wish, pictures: tuple[str, ...], tip: int | None, stored: int | None = None
 ) -> Parts:
-    """Order it. `tip` and `stored` as in asking.Request. Raises Declined before anything is shown or paid."""
+    """Order it. `tip` and `stored` as in desk.Request. Raises Declined before anything is shown or paid."""
     card = _card(desk, turn, wish.model, len(pictures))
     aside = worded(card, wish.prompt)
     order = replace(
@@ -49,7 +49,7 @@ async def draw(
     return place(desk, turn, "image", order, question, PATIENCE, aside)
 
 
-def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:
+def _card(desk: Desk, turn: Turn, name: str, pictures: int) -> ModelCard:
     """The one that was named, else the chat's, else one that can change so many pictures."""
     able = [card for card in cards(desk, "image") if takes(card, pictures)]
     card = named(desk, turn, name, "image", pictures) if name else desk.image_card(turn)

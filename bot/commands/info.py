@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot import phrases
 from bot.commands.command import reply
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.messages import Finish, Message, Turn
 from bot.phrases import Phrase
 from bot.ports import Report
@@ -16,7 +16,7 @@ _SENTENCES = {
 }
 
 
-async def info(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def info(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     report = await desk.history.report(turn.chat)
     return reply(turn, _told(turn, report) if report else phrases.INFO_NONE)
 

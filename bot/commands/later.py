@@ -8,8 +8,8 @@ from bot import phrases
 from bot.commands.command import reply
 from bot.commands.ordering import cancelling, check_room, waiting
 from bot.conversation import context, thinking
-from bot.conversation.asking import Asking, Parts, Request, too_long
 from bot.conversation.context import Question
+from bot.conversation.desk import Desk, Parts, Request, too_long
 from bot.errors import Declined, ModelError, Trouble, Unreadable
 from bot.messages import Finish, Finished, Message, Notice, Ordered, Turn
 from bot.messages.orders import WorkOrder
@@ -18,13 +18,13 @@ from bot.ports import Job, ModelCard, Prompt
 PATIENCE = 1800.0  # seconds
 
 
-async def later(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def later(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
         return reply(turn, phrases.jobs.LATER_WHAT)
     return _ordered(desk, turn, replace(message, text=argument))
 
 
-async def _ordered(desk: Asking, turn: Turn, message: Message) -> Parts:
+async def _ordered(desk: Desk, turn: Turn, message: Message) -> Parts:
     """Raises Declined."""
     heard = await desk.read(turn, [message])
     question = heard.question
@@ -49,7 +49,7 @@ async def _ordered(desk: Asking, turn: Turn, message: Message) -> Parts:
     yield Finished(reason=Finish.COMMAND)
 
 
-async def prompt_of(desk: Asking, job: Job, order: WorkOrder) -> Prompt:
+async def prompt_of(desk: Desk, job: Job, order: WorkOrder) -> Prompt:
     """What the model is asked when its time has come. Raises Unreadable when the question is gone, ModelError when it does not
     fit."""
     card = desk.models.find(job.model)

@@ -8,7 +8,7 @@ from itertools import groupby
 from bot import phrases
 from bot.commands.command import in_rows, reply
 from bot.commands.naming import meant
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.messages import Change, Choice, Configured, Message, Turn
 from bot.phrases import Language
 from bot.ports import ModelCard, Models, Unknown
@@ -17,11 +17,11 @@ MOST_CHOICES = 15  # buttons: Discord shows five rows at most
 DEFAULT = "default"
 
 
-async def model(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def model(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     return choose(desk, turn, argument) if argument else _list(desk, turn)
 
 
-def choose(desk: Asking, turn: Turn, name: str, *before: Change) -> Parts:
+def choose(desk: Desk, turn: Turn, name: str, *before: Change) -> Parts:
     """Make it this chat's model; `before` are changes that go along with the press that chose it."""
     if name.lower() == DEFAULT:
         card = desk.models.pick("chat")
@@ -47,7 +47,7 @@ def _unknown(turn: Turn, name: str, found: Unknown, *before: Change) -> Parts:
     return reply(turn, phrases.MODEL_UNKNOWN.format(model=name), *before)
 
 
-def _list(desk: Asking, turn: Turn) -> Parts:
+def _list(desk: Desk, turn: Turn) -> Parts:
     current, language = desk.card(turn), turn.language
     cards = [card for card in desk.models.cards() if card.kind == "chat"]
     lines = [phrases.MODEL_LIST.format(model=current.name if current else "—").to(language)]

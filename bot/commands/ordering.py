@@ -11,7 +11,7 @@ from bot import phrases
 from bot.commands.naming import meant
 from bot.commands.wishes import Kind, NamelessModel, Wish, scaled
 from bot.conversation import context
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.conversation.questions import MAX_PICTURES, is_picture
 from bot.errors import Declined
 from bot.messages import Asked, Buttons, Choice, Finish, Finished, Message, Notice, Ordered, Turn
@@ -26,7 +26,7 @@ LONGEST_PROMPT = 800  # characters of a quote that becomes a prompt: both vendor
 # --- what was said -----------------------------------------------------------------------------------------------------
 
 
-def read_wish(desk: Asking, message: Message, argument: str, kind: Kind) -> Wish:
+def read_wish(desk: Desk, message: Message, argument: str, kind: Kind) -> Wish:
     """A quote may be what to make. Raises Declined."""
     try:
         wish = Wish.read(argument, kind)
@@ -37,7 +37,7 @@ def read_wish(desk: Asking, message: Message, argument: str, kind: Kind) -> Wish
     return replace(wish, prompt=context.words(message.quote, LONGEST_PROMPT))
 
 
-async def pictures_of(desk: Asking, turn: Turn, message: Message) -> tuple[str, ...]:
+async def pictures_of(desk: Desk, turn: Turn, message: Message) -> tuple[str, ...]:
     """Those that came with the message, else those of the message that it replies to: names of kept ones. Raises Declined, and
     TooLarge or Unreadable for what is no picture."""
     others = [one for one in message.attachments if not is_picture(one)]
@@ -73,7 +73,7 @@ def _pictures(files: Sequence[str]) -> tuple[str, ...]:
 # --- who makes it ------------------------------------------------------------------------------------------------------
 
 
-def cards(desk: Asking, kind: Kind) -> list[ModelCard]:
+def cards(desk: Desk, kind: Kind) -> list[ModelCard]:
     return [card for card in desk.models.cards() if card.kind == kind]
 
 
@@ -81,7 +81,7 @@ def names(found: Sequence[ModelCard]) -> str:
     return ", ".join(f"`{card.name}`" for card in found) or "—"
 
 
-def named(desk: Asking, turn: Turn, name: str, kind: Kind, pictures: int) -> ModelCard:
+def named(desk: Desk, turn: Turn, name: str, kind: Kind, pictures: int) -> ModelCard:
     """Of a family one that takes so many pictures, if there is one. Raises Declined."""
     found = meant(desk.models, name, kind, lambda card: takes(card, pictures))
     if isinstance(found, ModelCard):
@@ -104,12 +104,12 @@ def takes(card: ModelCard, pictures: int) -> bool:
     return pictures <= (card.edits if card.kind == "image" else int(card.animates))
 
 
-async def fitted(desk: Asking, card: ModelCard, pictures: Sequence[str]) -> tuple[str, ...]:
+async def fitted(desk: Desk, card: ModelCard, pictures: Sequence[str]) -> tuple[str, ...]:
     """The same pictures as large as it takes them: names of kept ones. Raises Declined, Unreadable."""
     return tuple([await _fitted(desk, card, name) for name in pictures])
 
 
-async def _fitted(desk: Asking, card: ModelCard, name: str) -> str:
+async def _fitted(desk: Desk, card: ModelCard, name: str) -> str:
     if card.sides is None:
         return name
     size = await desk.files.picture_size(name)
@@ -124,7 +124,7 @@ async def _fitted(desk: Asking, card: ModelCard, name: str) -> str:
 
 
 async def place(
-    desk: Asking, turn: Turn, kind: Kind, order: WorkOrder, asked: Asked, patience: float, aside: Phrase | None = None
+    desk: Desk, turn: Turn, kind: Kind, order: WorkOrder, asked: Asked, patience: float, aside: Phrase | None = None
 ) -> Parts:
     """Order it, and show a line that will become what was ordered, with an aside. `patience` is in seconds. Raises Declined."""
     await check_room(desk, turn)
@@ -136,7 +136,7 @@ async def place(
     yield Finished(reason=Finish.COMMAND)
 
 
-async def check_room(desk: Asking, turn: Turn) -> None:
+async def check_room(desk: Desk, turn: Turn) -> None:
     """Raises Declined where enough is under way."""
     if len(await desk.recent_jobs(turn, MOST_OPEN, open_only=True)) == MOST_OPEN:
         raise Declined(phrases.jobs.MOST_OPEN.format(count=MOST_OPEN))

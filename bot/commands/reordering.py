@@ -8,7 +8,7 @@ from bot.commands.image import draw, draw_said
 from bot.commands.ordering import cards, takes
 from bot.commands.video import film, film_said
 from bot.commands.wishes import Kind, Wish, suited
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.lanes import command_of
 from bot.messages import Choice, Message, Turn
 from bot.messages.orders import WorkOrder
@@ -28,13 +28,13 @@ def kind_of(text: str) -> Kind | None:
             return None
 
 
-async def order_said(desk: Asking, turn: Turn, message: Message, tip: int | None) -> Parts:
+async def order_said(desk: Desk, turn: Turn, message: Message, tip: int | None) -> Parts:
     """What the message orders, of some `kind_of`, as a question that follows `tip`."""
     name, argument = command_of(message.text) or ("", "")
     return await (film_said if name == "video" else draw_said)(desk, turn, message, argument, tip)
 
 
-async def order_again(desk: Asking, turn: Turn, entry: Entry, kind: Kind, tip: int | None, stored: int | None) -> Parts:
+async def order_again(desk: Desk, turn: Turn, entry: Entry, kind: Kind, tip: int | None, stored: int | None) -> Parts:
     """What a question of the history ordered. Raises Declined."""
     job = await desk.job(entry.turn)
     if job is not None and job.kind == kind:
@@ -45,7 +45,7 @@ async def order_again(desk: Asking, turn: Turn, entry: Entry, kind: Kind, tip: i
     return await _place(desk, turn, kind, wish, entry.files, tip, stored)
 
 
-async def order_like(desk: Asking, turn: Turn, rest: str) -> Parts:
+async def order_like(desk: Desk, turn: Turn, rest: str) -> Parts:
     """[Again], and the buttons of other models: what the job of that number made, by the named model if one is."""
     id, _, model = rest.partition(":")
     found = await _made(desk, turn, id)
@@ -61,7 +61,7 @@ async def order_like(desk: Asking, turn: Turn, rest: str) -> Parts:
     return await _place(desk, turn, kind, wish, order.pictures, turn.head, None)
 
 
-async def choose_other(desk: Asking, turn: Turn, rest: str) -> Parts:
+async def choose_other(desk: Desk, turn: Turn, rest: str) -> Parts:
     """The models that could make it as well, as buttons."""
     found = await _made(desk, turn, rest)
     if found is None:
@@ -71,12 +71,12 @@ async def choose_other(desk: Asking, turn: Turn, rest: str) -> Parts:
     return reply(turn, phrases.jobs.MAKE_WITH if kind == "video" else phrases.DRAW_WITH, rows=in_rows(choices, 2))
 
 
-def others(desk: Asking, kind: Kind, order: WorkOrder) -> list[ModelCard]:
+def others(desk: Desk, kind: Kind, order: WorkOrder) -> list[ModelCard]:
     pictures = len(order.pictures)
     return [card for card in cards(desk, kind) if card.name != order.model and takes(card, pictures)]
 
 
-async def _made(desk: Asking, turn: Turn, id: str) -> tuple[Kind, WorkOrder] | None:
+async def _made(desk: Desk, turn: Turn, id: str) -> tuple[Kind, WorkOrder] | None:
     job: Job | None = await desk.job(int(id)) if id.isdecimal() else None
     if job is None or job.kind == "chat" or job.chat != turn.chat:
         return None
@@ -84,6 +84,6 @@ async def _made(desk: Asking, turn: Turn, id: str) -> tuple[Kind, WorkOrder] | N
 
 
 async def _place(
-    desk: Asking, turn: Turn, kind: Kind, wish: Wish, pictures: tuple[str, ...], tip: int | None, stored: int | None
+    desk: Desk, turn: Turn, kind: Kind, wish: Wish, pictures: tuple[str, ...], tip: int | None, stored: int | None
 ) -> Parts:
     return await (film if kind == "video" else draw)(desk, turn, wish, pictures, tip, stored)

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from bot import phrases
 from bot.commands.command import reply
-from bot.conversation.asking import SEARCH_TOOL, Asking, Parts, Request
+from bot.conversation.desk import SEARCH_TOOL, Desk, Parts, Request
 from bot.errors import Declined
 from bot.messages import Message, Turn
 from bot.ports import ModelCard
 
 
-async def search(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def search(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not (argument or message.attachments or message.quote):
         return reply(turn, phrases.search.WHAT)
     asked = [replace(message, text=argument)]
@@ -28,7 +28,7 @@ async def search(desk: Asking, turn: Turn, message: Message, argument: str, /) -
     return desk.ask(turn, _with_searcher(desk, turn, request))
 
 
-def _with_searcher(desk: Asking, turn: Turn, request: Request) -> Request:
+def _with_searcher(desk: Desk, turn: Turn, request: Request) -> Request:
     """The chat's model, if its vendor searches for it; else another one of that vendor; else the chat's model with the tool.
     Raises Declined."""
     card = desk.sighted(turn, request)
@@ -42,7 +42,7 @@ def _with_searcher(desk: Asking, turn: Turn, request: Request) -> Request:
     raise Declined(phrases.search.NONE)
 
 
-def _searcher(desk: Asking, card: ModelCard, *, sees: bool) -> ModelCard | None:
+def _searcher(desk: Desk, card: ModelCard, *, sees: bool) -> ModelCard | None:
     """Rather the vendor's default, and one that costs nothing where this one does not."""
     able = [
         other

@@ -6,7 +6,7 @@ from bot import phrases
 from bot.commands.command import reply
 from bot.commands.ordering import waiting
 from bot.conversation import context
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.errors import Unreadable
 from bot.messages import Cancelled, Choice, Finish, Finished, Message, Replaces, Text, Turn
 from bot.messages.orders import WorkOrder
@@ -17,7 +17,7 @@ LISTED = 10
 LONGEST_ID = 18  # digits: any store can look for it
 
 
-async def tasks(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def tasks(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     if argument:
         return await task(desk, turn, message, argument)
     found = await desk.recent_jobs(turn, LISTED)
@@ -25,7 +25,7 @@ async def tasks(desk: Asking, turn: Turn, message: Message, argument: str, /) ->
     return reply(turn, "\n".join(lines) if found else phrases.jobs.TASKS_NONE)
 
 
-async def task(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def task(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     if not argument:
         return reply(turn, phrases.jobs.TASK_WHAT)
     id = argument.strip().lstrip("#")
@@ -35,7 +35,7 @@ async def task(desk: Asking, turn: Turn, message: Message, argument: str, /) -> 
     return _shown(desk, turn, job)
 
 
-def _shown(desk: Asking, turn: Turn, job: Job) -> Parts:
+def _shown(desk: Desk, turn: Turn, job: Job) -> Parts:
     """Only who ordered it, or an owner, gets the button."""
     order = _order(job)
     whose = turn.author.owner or (order is not None and order.author.id == turn.author.id)
@@ -45,7 +45,7 @@ def _shown(desk: Asking, turn: Turn, job: Job) -> Parts:
     return reply(turn, told, rows=[[cancel]] if whose and running else [])
 
 
-async def cancel(desk: Asking, turn: Turn, rest: str) -> Parts:
+async def cancel(desk: Desk, turn: Turn, rest: str) -> Parts:
     """[Cancel]: the line that waits for the result says so. `told`: pressed elsewhere, where people look for an answer."""
     id, _, told = rest.partition(":")
     job = await desk.job(int(id))
@@ -76,7 +76,7 @@ def progress_text(job: Job, now: float, language: Language) -> str:
     return phrases.jobs.PROGRESS.format(waiting=line, state=state, age=_age(now - job.created)).to(language)
 
 
-def _line(desk: Asking, turn: Turn, job: Job) -> str:
+def _line(desk: Desk, turn: Turn, job: Job) -> str:
     order = _order(job)
     line = phrases.jobs.TASK_LINE.format(
         id=job.id,

@@ -8,7 +8,7 @@ from bot import phrases
 from bot.commands.command import reply
 from bot.commands.switches import OFF_WORDS, ON_WORDS
 from bot.conversation import thinking
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.messages import Change, Choice, Configured, Message, Turn
 from bot.phrases import Phrase
 from bot.ports import ModelCard, Models
@@ -26,11 +26,11 @@ _WORDS = {
 }
 
 
-async def think(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def think(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     return set_thinking(desk, turn, argument) if argument else _shown(desk, turn, turn.think)
 
 
-def set_thinking(desk: Asking, turn: Turn, word: str, *before: Change) -> Parts:
+def set_thinking(desk: Desk, turn: Turn, word: str, *before: Change) -> Parts:
     """Make it this chat's setting, from the next question on; `before` are changes that go along with it."""
     setting = _WORDS.get(word.strip().lower())
     if setting is None:
@@ -38,7 +38,7 @@ def set_thinking(desk: Asking, turn: Turn, word: str, *before: Change) -> Parts:
     return _shown(desk, turn, setting, *before, Configured("think", setting))
 
 
-def _shown(desk: Asking, turn: Turn, setting: str, *changes: Change) -> Parts:
+def _shown(desk: Desk, turn: Turn, setting: str, *changes: Change) -> Parts:
     """What is set, what the chat's model makes of it, and a button for everything else that may be set."""
     language, card = turn.language, desk.card(turn)
     meaning = _MEANINGS[setting].to(language)

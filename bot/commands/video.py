@@ -8,7 +8,7 @@ from bot import phrases
 from bot.commands.command import reply
 from bot.commands.ordering import asked, cards, fitted, named, names, pictures_of, place, read_wish, takes
 from bot.commands.wishes import Wish, lasting, sized, worded
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.errors import Declined
 from bot.messages import Message, Turn
 from bot.messages.orders import WorkOrder
@@ -17,11 +17,11 @@ from bot.ports import ModelCard
 PATIENCE = 1800.0  # seconds: a video takes 1 to 5 minutes, and waits for its place before
 
 
-async def video(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def video(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     return await film_said(desk, turn, message, argument, turn.head)
 
 
-async def film_said(desk: Asking, turn: Turn, message: Message, argument: str, tip: int | None) -> Parts:
+async def film_said(desk: Desk, turn: Turn, message: Message, argument: str, tip: int | None) -> Parts:
     """What the command orders, as a question that follows `tip`."""
     wish = read_wish(desk, message, argument, "video")
     pictures = await pictures_of(desk, turn, message)
@@ -31,9 +31,9 @@ async def film_said(desk: Asking, turn: Turn, message: Message, argument: str, t
 
 
 async def film(
-    desk: Asking, turn: Turn, wish: Wish, pictures: tuple[str, ...], tip: int | None, stored: int | None = None
+    desk: Desk, turn: Turn, wish: Wish, pictures: tuple[str, ...], tip: int | None, stored: int | None = None
 ) -> Parts:
-    """Order it. `tip` and `stored` as in asking.Request. Raises Declined before anything is shown or paid."""
+    """Order it. `tip` and `stored` as in desk.Request. Raises Declined before anything is shown or paid."""
     if wish.count not in (None, 1):
         raise Declined(phrases.jobs.ONE_VIDEO)
     card = _card(desk, turn, wish.model, len(pictures))
@@ -49,7 +49,7 @@ async def film(
     return place(desk, turn, "video", order, question, PATIENCE, aside)
 
 
-def _card(desk: Asking, turn: Turn, name: str, pictures: int) -> ModelCard:
+def _card(desk: Desk, turn: Turn, name: str, pictures: int) -> ModelCard:
     """The one that was named, else one of the chat's vendor, else any that can."""
     if pictures > 1:
         raise Declined(phrases.jobs.TOO_MANY_TO_ANIMATE.format(count=pictures))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bot import phrases
 from bot.commands.command import in_rows, reply
 from bot.commands.switches import OFF_WORDS, ON_WORDS
-from bot.conversation.asking import Asking, Parts
+from bot.conversation.desk import Desk, Parts
 from bot.conversation.speech import ON, find_voice, speaker
 from bot.messages import Change, Choice, Configured, Message, Turn
 from bot.phrases import Phrase
@@ -18,11 +18,11 @@ MOST_CHOICES = 18  # buttons, beside the one that turns it off: Discord shows fi
 _WORDS = {**dict.fromkeys(ON_WORDS, ON), **dict.fromkeys(OFF_WORDS, "")}
 
 
-async def voice(desk: Asking, turn: Turn, message: Message, argument: str, /) -> Parts:
+async def voice(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
     return set_voice(desk, turn, argument) if argument else _shown(desk, turn, turn.voice)
 
 
-def set_voice(desk: Asking, turn: Turn, name: str, *before: Change) -> Parts:
+def set_voice(desk: Desk, turn: Turn, name: str, *before: Change) -> Parts:
     """Make it this chat's voice, from the next answer on; `before` are changes that go along with it."""
     setting = _WORDS.get(name.strip().lower())
     if setting is None:
@@ -36,11 +36,11 @@ def set_voice(desk: Asking, turn: Turn, name: str, *before: Change) -> Parts:
     return _shown(desk, turn, setting, *before, Configured("voice", setting))
 
 
-def _shown(desk: Asking, turn: Turn, setting: str, *changes: Change) -> Parts:
+def _shown(desk: Desk, turn: Turn, setting: str, *changes: Change) -> Parts:
     return _told(desk, turn, setting, _state(desk, turn, setting), *changes)
 
 
-def _state(desk: Asking, turn: Turn, setting: str) -> Phrase:
+def _state(desk: Desk, turn: Turn, setting: str) -> Phrase:
     card = speaker(desk.models, turn)
     if card is None:
         return phrases.voice.NO_MOUTH
@@ -50,7 +50,7 @@ def _state(desk: Asking, turn: Turn, setting: str) -> Phrase:
     return phrases.voice.ON.format(voice=name, model=speaking.name)
 
 
-def _told(desk: Asking, turn: Turn, setting: str, phrase: Phrase, *changes: Change) -> Parts:
+def _told(desk: Desk, turn: Turn, setting: str, phrase: Phrase, *changes: Change) -> Parts:
     """The sentence, the voices of each model, and buttons for what is not set."""
     language = turn.language
     cards = [card for card in desk.models.cards() if card.kind == "speak" and card.voices]

@@ -1,5 +1,5 @@
 """One answer of a chat model, however many calls it takes: those of the functions that it asks for, shorter ones, those of
-another model, those that find out what a vendor refuses. How the answer then ends is told in `asking.py`."""
+another model, those that find out what a vendor refuses. How the answer then ends is told in `desk.py`."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ Writes = AsyncGenerator[Text | Thought | Notice | LeftOut | Buttons, None]
 class Answering:
     """The answer as far as it has come.
 
-    history    what came before the question, oldest first
-    system     what the model is told before all that
-    tools      None: it may ask for no functions
-    search     the vendor is to search the web itself
-    beside     another model answers the same: each call is paid by itself, and no third one steps in
-    said       what it has said, `sources` what that rests on
-    notes      what was said to people in front of it
-    finished   how it ended, once it has; `failure` is the error that ended it
-    asking     it ended because a person must consent to a call
+    history       what came before the question, oldest first
+    system        what the model is told before all that
+    tools         None: it may ask for no functions
+    search        the vendor is to search the web itself
+    beside        another model answers the same: each call is paid by itself, and no third one steps in
+    said          what it has said, `sources` what that rests on
+    notes         what was said to people in front of it
+    finished      how it ended, once it has; `failure` is the error that ended it
+    needs_consent it ended because a person must consent to a call
     """
 
     turn: Turn
@@ -59,7 +59,7 @@ class Answering:
     sources: tuple[Source, ...] = ()
     finished: Finished | None = None
     failure: ModelError | BudgetSpent | None = None
-    asking: bool = False
+    needs_consent: bool = False
     cost: int = 0
     notes: list[str] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Answering:
         """After the tools went on from an earlier turn: they may have to ask again."""
         self._learned()
         if self.tools and self.tools.waiting is not None:
-            self.asking, self.finished = True, Finished(reason=Finish.COMMAND)
+            self.needs_consent, self.finished = True, Finished(reason=Finish.COMMAND)
 
     async def write(self) -> Writes:
         """Until it is `finished`."""
@@ -154,7 +154,7 @@ class Answering:
                 yield notice
         self._learned()
         if self.tools.waiting is not None:
-            self.asking = True
+            self.needs_consent = True
             self.finished = replace(finished, reason=Finish.COMMAND, cost=0)
 
     def _learned(self) -> None:

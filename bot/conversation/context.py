@@ -2,7 +2,7 @@
 
 A prompt begins with the system's line, then user and assistant alternate, beginning and ending with the user. It fits the
 model's window with room for the answer; what does not fit is left out from the oldest on. Reading the history and asking the
-model are `asking.py`'s.
+model are `desk.py`'s.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.conversation.asking import SEARCH_FIRST, SEARCH_TOOL
+from bot.conversation.desk import SEARCH_FIRST, SEARCH_TOOL
 from bot.errors import ModelError, Trouble
 from bot.messages import Finish, Finished, Text
 from bot.ports import ModelCard, Source, Sources, ToolCall, ToolResult

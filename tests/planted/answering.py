@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.planted.bug import Bug, Edit
 
-ASKING = "bot/conversation/asking.py"
+DESK = "bot/conversation/desk.py"
 ANSWERING = "bot/conversation/answering.py"
 TOOLWORK = "bot/conversation/toolwork.py"
 INBOX = "storage/inbox.py"
@@ -113,13 +113,13 @@ BUGS = (
         whose="chat bots that log every exception and go on",
         edits=(
             Edit(
-                ASKING,
-                "return [Text(phrase.to(language)), *self.offers(turn, request, answering.card, retry), end]",
+                DESK,
+                "return [Text(phrase.to(language)), *self.buttons_after_failure(turn, request, answering.card, retry), end]",
                 "return [end]",
             ),
         ),
         found_by=(
-            "tests/conversation/test_asking.py::test_a_failed_question_can_be_asked_again",
+            "tests/conversation/test_desk.py::test_a_failed_question_can_be_asked_again",
             "tests/walks/test_walk_answers.py::test_a_vendors_error_is_shown_with_its_sentence[1113]",
         ),
     ),
@@ -129,7 +129,7 @@ BUGS = (
         whose="chat bots that send str(e)",
         edits=(
             Edit(
-                ASKING,
+                DESK,
                 "phrases.NO_ROOM}.get(code, error.phrase)",
                 "phrases.NO_ROOM}.get(code, Phrase(str(error), str(error)))",
             ),

@@ -1,4 +1,4 @@
-"""Asking a model: what happens when it fails, refuses or breaks off, and the pictures that people send."""
+"""Desk a model: what happens when it fails, refuses or breaks off, and the pictures that people send."""
 
 from __future__ import annotations
 

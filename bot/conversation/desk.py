@@ -85,8 +85,8 @@ class Request:
         )
 
 
-class Asking:
-    """What the manager and the commands (there it is `desk`) share: the chat's model, reading a question, asking it."""
+class Desk:
+    """What the manager and the commands share: the chat's model, reading a question, asking it."""
 
     def __init__(
         self,
@@ -252,19 +252,24 @@ class Asking:
     def _end(self, turn: Turn, request: Request, answering: Answering) -> list[Part | Change]:
         finished, said, language = answering.finished, answering.said, turn.language
         assert finished is not None
-        if answering.asking:
+        if answering.needs_consent:
             return [*self._consent(turn, answering), finished]
         if finished.reason is Finish.REFUSED:
             withdrawn: list[Part | Change] = [Withdraw(), *(Text(note, aside=True) for note in answering.notes)]
             phrase = phrases.TROUBLE[Trouble.REFUSED.value]
-            return [*withdrawn, Text(phrase.to(language)), *self.offers(turn, request, answering.card), finished]
+            return [
+                *withdrawn,
+                Text(phrase.to(language)),
+                *self.buttons_after_failure(turn, request, answering.card),
+                finished,
+            ]
         if not said.strip():
             phrase = sentence(answering.failure)
             # Nothing is stored of a question that stands alone: without its own action it cannot be repeated.
             again = request.again or ("" if request.alone else f"again:{turn.id}")
             retry = Choice(phrases.RETRY.to(language), again)
             end = replace(finished, reason=Finish.FAILED)
-            return [Text(phrase.to(language)), *self.offers(turn, request, answering.card, retry), end]
+            return [Text(phrase.to(language)), *self.buttons_after_failure(turn, request, answering.card, retry), end]
         sources = sources_told(answering.sources, said, language)
         if finished.reason not in (Finish.CUT, Finish.LENGTH):
             return [*sources, *self._kept(request, said), finished]
@@ -292,7 +297,7 @@ class Asking:
     def _kept(request: Request, said: str) -> list[Answered]:
         return [] if request.alone else [Answered(text=said)]
 
-    def offers(self, turn: Turn, request: Request, card: ModelCard, *choices: Choice) -> list[Buttons]:
+    def buttons_after_failure(self, turn: Turn, request: Request, card: ModelCard, *choices: Choice) -> list[Buttons]:
         """Buttons after a failure: the given ones that do something, and the other vendor's model."""
         if not request.alone:
             needs_eyes = bool(request.question.files)
