@@ -20,6 +20,7 @@ from random import Random
 
 import pytest
 
+from bot.ports.tools import MOST_RESULT
 from bot.simulator import Fault, Question, Reply
 from bot.simulator.words import Found
 from tests.process import ROOT
@@ -39,9 +40,9 @@ PAGES = (
 CALLS = "SELECT name, state, result FROM calls ORDER BY turn, number"
 
 
-def with_desk(directory: Path) -> dict[str, str]:
+def with_desk(directory: Path, **more: object) -> dict[str, str]:
     """A tool server, as the owner sets it up."""
-    server = {"command": sys.executable, "args": ["-m", "tests.servers.mcp_stdio", "good"], "cwd": str(ROOT)}
+    server = {"command": sys.executable, "args": ["-m", "tests.servers.mcp_stdio", "good"], "cwd": str(ROOT)} | more
     config = directory / "mcp.json"
     config.write_text(json.dumps({"mcpServers": {"desk": server}}), "utf-8")
     return {"MCP_CONFIG": str(config)}
@@ -95,6 +96,33 @@ async def test_stop_ends_a_call_in_the_middle(tmp_path: Path) -> None:
         await until(lambda: not here.models.running)
         assert rows(tmp_path, CALLS) == [("search_web", "begun", "")]
         assert "and me?" in (await here.person("Ben").ask("and me?")).text
+
+
+@pytest.mark.parametrize(
+    ("tool", "state", "told"),
+    [
+        ("flood", "failed", "was lost during the call"),
+        ("hang", "failed", "gave no answer within 1 "),
+        ("die", "failed", "was lost during the call"),
+        ("unreadable", "failed", "answered with something that cannot be read"),
+        ("huge", "done", "[Cut here: of "),
+    ],
+)
+async def test_a_tool_server_that_misbehaves_costs_its_own_call_and_nothing_else(
+    tmp_path: Path, tool: str, state: str, told: str
+) -> None:
+    async with house(tmp_path, with_desk(tmp_path, trust=["*"], timeout=1)) as here:
+        await desk_is_up(here)
+        ann, ben = here.person(), here.person("Ben")
+        ann.say(f"use desk__{tool} {{}}")
+        assert "and me?" in (await ben.ask("and me?")).text
+        assert (await ann.hears())[-1].startswith("The tool reports:")
+        [(name, ended, result)] = rows(tmp_path, CALLS)
+        assert (name, ended) == (f"desk__{tool}", state)
+        assert told in str(result) and len(str(result)) <= MOST_RESULT
+        async with asyncio.timeout(ENOUGH):  # it comes back by itself
+            while ("desk__echo", "done") not in [row[:2] for row in rows(tmp_path, CALLS)]:
+                await ann.ask('use desk__echo {"text": "hello"}')
 
 
 # --- what changes something --------------------------------------------------------------------------------------------
