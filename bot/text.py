@@ -52,6 +52,17 @@ def well_formed(text: str) -> str:
     return text
 
 
+def clean(text: str) -> str:
+    """With U+FFFD for what neither databases nor vendors take, as models cut it and people paste it: half of a surrogate pair,
+    and NUL. No message is to be lost for it. What needs nothing comes back as it is, the same object."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.replace("\0", "\ufffd")
+
+
 @dataclass(frozen=True, slots=True)
 class Fragment:
     """A part of a text that stands for itself: the bodies of all fragments together are the text; `opening` and `closing`

@@ -13,9 +13,10 @@ import asyncpg
 
 from bot.errors import StorageError
 from bot.ports import Topic
+from bot.text import clean
 from storage.dialect import numbered, tagged
 from storage.postgres_open import LOST, told
-from storage.transaction import BOARD, Pipeline, Record, Step, Transaction, TransactionFactory, Values, clean
+from storage.transaction import BOARD, Pipeline, Record, Step, Transaction, TransactionFactory, Values
 
 # Every chat of the batch, in the order of their keys: no two batches wait for each other.
 LOCK = """

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeVar
 
+from bot.text import clean
+
 T = TypeVar("T")
 
 # Begins the key of a board on the page, for which transactions take turns as they do for a chat.
@@ -69,14 +71,6 @@ def together(parts: Sequence[Transaction[T]]) -> Transaction[list[T]]:
 
 def storable(values: Values) -> Values:
     return {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}
-
-
-def clean(text: str) -> str:
-    """With U+FFFD for what a database refuses, as models cut it and people paste it: half of a surrogate pair, and U+0000. No
-    message is to be lost for it."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
 _HEADER = re.compile(r"^-- name: (\w+)$", re.MULTILINE)

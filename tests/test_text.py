@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.text import abridged, fence_after, newest, split, tables, well_formed
+from bot.text import abridged, clean, fence_after, newest, split, tables, well_formed
 
 WORDS = ["word ", "一段中文文字。", "A sentence. ", "\n", "\n\n", "- item\n", "## Head\n", "x = 1\n", "a" * 90, "\t"]
 MARKS = [
@@ -123,6 +123,17 @@ def test_broken_surrogates_are_mended_and_a_half_at_the_end_is_held_back() -> No
     assert well_formed("a\ud83db\udc00c") == "a\ufffdb\ufffdc"
     assert well_formed("abc\ud83d") == "abc"
     assert well_formed("a\0b\r\nc\rd") == "ab\nc\nd"
+
+
+def test_text_is_made_fit_for_every_wire_and_store() -> None:
+    assert clean("\ud83d\ude00 \ud800 end \ud83d") == "😀 \ufffd end \ufffd"
+    assert clean("a\0b") == "a\ufffdb" and clean("喜\0鹊") == "喜\ufffd鹊"
+
+
+@given(st.text())
+def test_text_that_is_fit_stays_the_same_object(text: str) -> None:
+    if "\0" not in text:
+        assert clean(text) is text
 
 
 def test_tables_in_code_are_code() -> None:

@@ -19,7 +19,7 @@ from bot.conversation.consent import arguments_of, exact
 from bot.conversation.links import is_written
 from bot.messages import Notice, Turn
 from bot.ports import MOST_RESULT, Line, Source, Toolbox, ToolCall, ToolCard, ToolContext, ToolResult, ToolRun, ToolRuns
-from bot.text import well_formed
+from bot.text import clean
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Toolwork:
     ) -> AsyncGenerator[Notice, None]:
         """The calls of one round, one after the other; `said` is what the model said with them, `spent` what its rounds cost so
         far. Raises StorageError and FencedOut."""
-        calls = [ToolCall("", _clean(call.name)[:LONGEST_NAME], _clean(call.arguments)) for call in calls]
+        calls = [ToolCall("", clean(call.name)[:LONGEST_NAME], clean(call.arguments)) for call in calls]
         results: list[str] = []
         for call in calls:
             if why := self._bound(call, spent):
@@ -247,11 +247,6 @@ class Toolwork:
         named = [ToolCall(f"call_{turn.id}_{first + at}", call.name, call.arguments) for at, call in enumerate(calls)]
         self._lines.append(Line("assistant", said.strip(), calls=tuple(named)))
         self._lines += [Line("tool", result, call=call.id) for call, result in zip(named, results, strict=True)]
-
-
-def _clean(text: str) -> str:
-    """As a store can keep it."""
-    return well_formed(text).encode("utf-8", "replace").decode()
 
 
 def _is_object(arguments: str) -> bool:

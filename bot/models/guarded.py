@@ -31,6 +31,7 @@ from bot.models.tries import Limits, Tries
 from bot.models.vendor import Streamed, Vendor
 from bot.models.watch import in_time
 from bot.ports import ModelCard, Prompt, Said, Sources, ToolCall
+from bot.text import clean
 
 __all__ = ["Guarded", "Limits"]
 
@@ -220,19 +221,6 @@ def note(key: str, tell: Callable[[ModelError], None], error: ModelError) -> Non
     error.vendor_message = message.replace(key, "[key]") if key else message
     metrics.vendor_failed(error)
     tell(error)
-
-
-def clean(text: str) -> str:
-    """As UTF-8 can carry it and vendors take it: pairs of surrogates joined, lone ones replaced, no NUL."""
-    if "\0" in text:
-        text = text.replace("\0", "")
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 def fit(prompt: Prompt) -> Prompt:

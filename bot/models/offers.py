@@ -25,10 +25,11 @@ from bot.messages import ChatKey, Finished, Usage
 from bot.models import costs, pictures
 from bot.models.admission import Admission
 from bot.models.budget import Budget, Reserved
-from bot.models.guarded import clean, fit, note
+from bot.models.guarded import fit, note
 from bot.models.tries import Limits, Tries
 from bot.models.vendor import Linked, Offering
 from bot.ports import Fetched, Hit, Made, ModelCard, Order, PicturePrompt, Prompt, SpeechPrompt, Submitted, VideoPrompt
+from bot.text import clean
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

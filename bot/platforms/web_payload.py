@@ -12,6 +12,7 @@ from bot.errors import Unreadable
 from bot.lanes import command_of, lane_of
 from bot.messages import Address, Attachment, Author, ChatKey, Edited, Event, Message, Pressed
 from bot.phrases import Language
+from bot.text import clean
 
 NAME = "web"
 OWNER = Author("1", "Owner", owner=True)  # whoever holds the page's cookie (docs: `web:1`)
@@ -138,7 +139,7 @@ def _text(value: Any) -> str:
         raise Malformed("not a text")
     if len(value) > TEXT_LIMIT:
         raise TooLong(f"{len(value)} characters")
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+    return clean(value)
 
 
 def _files(value: Any) -> tuple[Attachment, ...]:

@@ -4,7 +4,6 @@ import pytest
 
 from bot.errors import EMPTY, ModelError, Trouble
 from bot.messages import Finish, Notice
-from bot.models.guarded import clean
 from bot.models.tries import POLICIES, Limits, Tries
 from bot.simulator import Fault, Reply
 from bot.simulator.errors import DASHSCOPE, GLM
@@ -196,12 +195,6 @@ async def test_a_limit_reached_before_the_first_word_is_not_tried_again() -> Non
         rig.sim.fail(Fault(only_thought=True, finish="length"))
         assert (await rig.refused("glm", think=True)).code == "length"
         assert rig.calls == 1
-
-
-def test_text_is_made_fit_for_every_wire() -> None:
-    assert clean("plain 喜鹊 😀") == "plain 喜鹊 😀"
-    assert clean("a\0b") == "ab"
-    assert clean("\ud83d\ude00 \ud800 end") == "😀 \ufffd end"
 
 
 @pytest.mark.parametrize("name", VENDORS)
