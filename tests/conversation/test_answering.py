@@ -234,8 +234,9 @@ async def test_what_the_vendor_refuses_of_the_history_is_left_out_for_ever(
     assert answer.text.startswith("*Left out from now on, since glm refuses it: “the bad word”*\n\nanswer")
     assert any(isinstance(change, LeftOut) for change in answer.changes)
     assert answer.finished.reason is Finish.STOP
-    assert len(models.prompts) - count <= 1 + 6 + 1
-    for prompt in models.prompts[count + 1 : -1]:
+    probes = models.prompts[count + 1 : -1]
+    assert 1 <= len(probes) <= 6
+    for prompt in probes:
         assert prompt.output == 1 and not prompt.tools and not prompt.last
     count = len(models.prompts)
     await chat.say("next")

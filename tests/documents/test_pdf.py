@@ -82,14 +82,18 @@ async def test_a_damaged_page_costs_only_itself() -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-async def test_a_truncated_one_is_read_as_far_as_it_goes_or_refused(share: float) -> None:
+async def test_a_truncated_one_is_refused(share: float) -> None:
     whole = pdf([f"Page number {number}" for number in range(1, 40)])
-    try:
-        document = await read_document(whole[: int(len(whole) * share)], "a.pdf", "")
-    except Unopened as error:
-        assert error.phrase == phrases.DAMAGED
-    else:
-        assert "Page number" in document.text
+    with pytest.raises(Unopened) as caught:
+        await read_document(whole[: int(len(whole) * share)], "a.pdf", "")
+
+    assert caught.value.phrase == phrases.DAMAGED
+
+
+async def test_one_that_lacks_only_its_last_mark_is_read() -> None:
+    document = await read_document(pdf(["One", "Two"]).removesuffix(b"EOF"), "a.pdf", "")
+
+    assert document.text == "[page 1]\nOne\n\n[page 2]\nTwo"
 
 
 @pytest.mark.parametrize("locks", [False, True])
