@@ -6,10 +6,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
+from bot.messages import PAGE_OWNER
+
 DAY = 86_400.0  # seconds
 REMEMBERED = 10_000  # strangers: beyond these the longest known is forgotten, and may be told once more
-
-PAGE_OWNER = "web:1"
 
 
 class Access:

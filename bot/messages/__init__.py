@@ -38,6 +38,7 @@ from bot.messages.parts import (
 from bot.messages.said import (
     ENDED,
     MAX_FILE,
+    PAGE_OWNER,
     Address,
     Attachment,
     Author,
@@ -60,6 +61,7 @@ __all__ = [
     "CHANGES",
     "ENDED",
     "MAX_FILE",
+    "PAGE_OWNER",
     "Address",
     "Answered",
     "Asked",

@@ -35,6 +35,9 @@ class Author:
     owner: bool = False
 
 
+PAGE_OWNER = "web:1"  # whoever has the page's password, in the form of ADMINS: always an owner
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """What an adapter asks the engine to accept: committed before the platform is told that we have it.

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from bot import metrics, phrases
 from bot.errors import ModelError, PlatformError, RetryLater, StorageError, Trouble, Unreachable, Unsure
-from bot.messages import Address
+from bot.messages import PAGE_OWNER, Address
 from bot.operator.health import unheard
 from bot.phrases import Phrase
 from bot.ports import Backlog, Confiding, Platform
@@ -36,7 +36,6 @@ LEAST_FREE, LEAST_SHARE = 200_000_000, 0.05  # bytes, and of the whole disk
 RETRY = 30.0  # seconds until a person who could not be reached is tried again
 CALL = 30.0  # seconds for one telling
 STORE_SECONDS = 5.0
-OWNER_OF_PAGE = "web:1"  # whoever has its password
 MOST_LETTERS = 100  # that wait to be told; more are only in the log
 
 
@@ -107,7 +106,7 @@ class Alarms:
         deaf: float = DEAF,
     ) -> None:
         self._book = book
-        self._admins = [admin.partition(":")[::2] for admin in sorted({*admins, OWNER_OF_PAGE})]
+        self._admins = [admin.partition(":")[::2] for admin in sorted({*admins, PAGE_OWNER})]
         self._data_dir = data_dir
         self._every, self._look, self._retry, self._deaf = every, look, retry, deaf
         self._rung: set[Alarm] = set()

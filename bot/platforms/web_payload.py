@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from bot.errors import Unreadable
 from bot.lanes import command_of, lane_of
-from bot.messages import Address, Attachment, Author, ChatKey, Edited, Event, Message, Pressed
+from bot.messages import PAGE_OWNER, Address, Attachment, Author, ChatKey, Edited, Event, Message, Pressed
 from bot.phrases import Language
 from bot.text import clean
 
 NAME = "web"
-OWNER = Author("1", "Owner", owner=True)  # whoever holds the page's cookie (docs: `web:1`)
+OWNER = Author(PAGE_OWNER.removeprefix(f"{NAME}:"), "Owner", owner=True)  # whoever holds the page's cookie
 VERSION = 1
 NOTICES = "notices"  # the chat in which the owner is told what to look after
 CHAT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # no colon: it is part of a ChatKey
