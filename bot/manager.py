@@ -255,7 +255,7 @@ class ConversationManager:
             return reply(turn, phrases.answering.CONSENT_OVER)
         if head != str(turn.head):
             return reply(turn, phrases.MOVED_ON)
-        question = Question(entry.text, entry.author, entry.files)
+        question = Question.of(entry)
         return self._desk.ask(turn, Request(question=question, tip=entry.parent, stored=entry.id, consent=consent))
 
     async def _continue(self, turn: Turn, earlier: int) -> Parts:

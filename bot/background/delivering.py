@@ -166,7 +166,7 @@ class _End:
         card = self.desk.models.find(self.job.model)
         if self.entry is None or not isinstance(card, ModelCard):
             return [Buttons((tuple(choices),))]
-        request = Request(question=Question(self.entry.text, self.entry.author, self.entry.files))
+        request = Request(question=Question.of(self.entry))
         return self.desk.buttons_after_failure(self.turn, request, card, *choices)
 
     def _other(self) -> tuple[Choice, ...]:

@@ -46,5 +46,10 @@ async def silence() -> Parts:
     yield Finished(reason=Finish.COMMAND)
 
 
+def asks_nothing(message: Message, argument: str) -> bool:
+    """The command's name stands alone: no words, no file, no message that it replies to."""
+    return not (argument or message.attachments or message.quote)
+
+
 def in_rows(choices: Sequence[Choice], width: int) -> list[Sequence[Choice]]:
     return [choices[at : at + width] for at in range(0, len(choices), width)]

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from bot import phrases
-from bot.commands.command import reply
+from bot.commands.command import asks_nothing, reply
 from bot.conversation import context, thinking
 from bot.conversation.answering import Answering
 from bot.conversation.desk import Desk, Parts, Request, sentence, too_long
@@ -35,18 +35,12 @@ VENDORS = ("glm", "qwen")  # side by side, in this order
 
 
 async def compare(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
-    if not (argument or message.attachments or message.quote):
+    if asks_nothing(message, argument):
         return reply(turn, phrases.compare.WHAT)
     cards = _pair(desk, turn)
     asked = [replace(message, text=argument)]
     heard = await desk.read(turn, asked)
-    request = Request(
-        question=heard.question,
-        tip=await desk.tip(turn, asked),
-        asides=heard.asides,
-        quote=heard.quote,
-        again="" if message.attachments else f"run:{message.text}",
-    )
+    request = Request.of_command(message, heard, await desk.tip(turn, asked))
     return _side_by_side(desk, turn, request, cards)
 
 

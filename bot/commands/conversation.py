@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from bot import phrases
-from bot.commands.command import reply
+from bot.commands.command import asks_nothing, reply
 from bot.commands.reordering import kind_of, order_again
 from bot.commands.switches import OFF_WORDS
 from bot.conversation import context
@@ -20,12 +20,10 @@ _CLEAR = OFF_WORDS | {"clear", "清除"}
 
 
 async def ask(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
-    if not (argument or message.attachments or message.quote):
+    if asks_nothing(message, argument):
         return reply(turn, phrases.ASK_WHAT)
     heard = await desk.read(turn, [replace(message, text=argument)])
-    again = "" if message.attachments else f"run:{message.text}"
-    request = Request(question=heard.question, asides=heard.asides, quote=heard.quote, alone=True, again=again)
-    return desk.ask(turn, request)
+    return desk.ask(turn, replace(Request.of_command(message, heard), alone=True))
 
 
 async def system(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
@@ -63,7 +61,7 @@ async def ask_again(desk: Desk, turn: Turn, entry: Entry, card: ModelCard | None
     tip, stored = (entry.parent, entry.id) if here else (turn.head, None)
     if kind := kind_of(entry.text):
         return await order_again(desk, turn, entry, kind, tip, stored)
-    question = Question(entry.text, entry.author, entry.files)
+    question = Question.of(entry)
     seed = random.randrange(1, 2**31)
     return desk.ask(turn, Request(question=question, tip=tip, card=card, stored=stored, seed=seed))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot import phrases
-from bot.commands.command import reply
+from bot.commands.command import asks_nothing, reply
 from bot.commands.ordering import cancelling, check_room, waiting
 from bot.conversation import context, thinking
 from bot.conversation.context import Question
@@ -19,7 +19,7 @@ PATIENCE = 1800.0  # seconds
 
 
 async def later(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
-    if not (argument or message.attachments or message.quote):
+    if asks_nothing(message, argument):
         return reply(turn, phrases.jobs.LATER_WHAT)
     return _ordered(desk, turn, replace(message, text=argument))
 
@@ -62,7 +62,7 @@ async def prompt_of(desk: Desk, job: Job, order: WorkOrder) -> Prompt:
         card,
         desk.instructions(order.address.group, order.system),
         history,
-        Question(entry.text, entry.author, entry.files),
+        Question.of(entry),
         context.room_of(card, thinks),
     )
     if lines is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot import phrases
-from bot.commands.command import reply
+from bot.commands.command import asks_nothing, reply
 from bot.conversation.desk import SEARCH_TOOL, Desk, Parts, Request
 from bot.errors import Declined
 from bot.messages import Message, Turn
@@ -13,18 +13,11 @@ from bot.ports import ModelCard
 
 
 async def search(desk: Desk, turn: Turn, message: Message, argument: str, /) -> Parts:
-    if not (argument or message.attachments or message.quote):
+    if asks_nothing(message, argument):
         return reply(turn, phrases.search.WHAT)
     asked = [replace(message, text=argument)]
     heard = await desk.read(turn, asked)
-    request = Request(
-        question=heard.question,
-        tip=await desk.tip(turn, asked),
-        asides=heard.asides,
-        quote=heard.quote,
-        search=True,
-        again="" if message.attachments else f"run:{message.text}",
-    )
+    request = replace(Request.of_command(message, heard, await desk.tip(turn, asked)), search=True)
     return desk.ask(turn, _with_searcher(desk, turn, request))
 
 

@@ -39,6 +39,11 @@ class Question:
     author: str = ""
     files: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, entry: Entry) -> Question:
+        """The one that the history keeps."""
+        return cls(entry.text, entry.author, entry.files)
+
 
 # --- what was said ---------------------------------------------------------------------------------------------------
 

@@ -77,6 +77,12 @@ class Request:
     alone: bool = False
     again: str = ""
 
+    @classmethod
+    def of_command(cls, message: Message, heard: Heard, tip: int | None = None) -> Request:
+        """`message` is the whole command: a button runs it again, unless files came with it, for which it has no room."""
+        again = "" if message.attachments else f"run:{message.text}"
+        return cls(question=heard.question, tip=tip, asides=heard.asides, quote=heard.quote, again=again)
+
     @property
     def asked(self) -> Asked:
         question = self.question
