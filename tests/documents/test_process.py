@@ -146,16 +146,16 @@ async def test_a_child_that_is_killed_by_the_system_is_an_answer_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "attempt",
+    ("attempt", "refusal"),
     [
-        "import socket; socket.create_connection(('127.0.0.1', 9))",
-        "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')",
-        "import subprocess; subprocess.run(['true'])",
-        "import os; os.system('true')",
-        "import pathlib; pathlib.Path(sys.argv[1], 'x').write_text('x')",
+        ("import socket; socket.create_connection(('127.0.0.1', 9))", "PermissionError"),
+        ("import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')", "PermissionError"),
+        ("import subprocess; subprocess.run(['true'])", "PermissionError"),
+        ("import os; os.system('true')", "PermissionError"),
+        ("import pathlib; pathlib.Path(sys.argv[1], 'x').write_text('x')", "File too large"),
     ],
 )
-def test_what_the_child_cannot_do(attempt: str, tmp_path: Path) -> None:
+def test_what_the_child_cannot_do(attempt: str, refusal: str, tmp_path: Path) -> None:
     program = f"import sys\nfrom bot.confined import confine\nconfine(memory=2**29, cpu=20, wall=30)\n{attempt}"
 
     ended = subprocess.run(
@@ -168,7 +168,7 @@ def test_what_the_child_cannot_do(attempt: str, tmp_path: Path) -> None:
     )
 
     assert ended.returncode != 0
-    assert "PermissionError" in ended.stderr or "File too large" in ended.stderr
+    assert refusal in ended.stderr
 
 
 def test_the_child_loads_only_what_it_needs() -> None:
