@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bot.messages import ChatKey, Piece
 from bot.ports import Claim, Overtaken, Replying, Row
-from storage.inbox import guard, load_row
+from storage.inbox import finish_unanswered, guard, load_row
 from storage.moving import home, move
 from storage.records import dump_address, dump_piece
 from storage.statements import INBOX, JOBS, OUTBOX
@@ -113,15 +113,6 @@ def move_claimed(claim: Claim, old: str, new: str, now: float) -> Transaction[No
     """The move that the claim's own event tells of: the claim ends with it."""
     chat, state = yield from guard(claim)
     rows = yield INBOX["finish_rows"], {"turn": claim.turn, "state": "done", "error": None}
-    values: dict[str, Value] = {
-        "turn": claim.turn,
-        "state": "moved",
-        "address": "",
-        "question": None,
-        "answer": None,
-        "report": None,
-        "fence": claim.fence,
-    }
-    yield INBOX["finish_turn"], {**values, "now": now}
+    yield from finish_unanswered(claim, "moved", now)
     yield INBOX["free_chat"], {"chat": chat, "done": len(rows), "now": now, "head": state["head"]}
     yield from move(old, new)

@@ -298,17 +298,14 @@ def bury(claim: Claim, rows: Sequence[int], why: str, now: float) -> Transaction
     left = yield INBOX["taken_rows"], {"turn": claim.turn}
     if left:
         return
-    values: dict[str, Value] = {
-        "turn": claim.turn,
-        "state": "dead",
-        "address": "",
-        "question": None,
-        "answer": None,
-        "report": None,
-        "fence": claim.fence,
-    }
-    yield INBOX["finish_turn"], {**values, "now": now}
+    yield from finish_unanswered(claim, "dead", now)
     yield INBOX["free_chat"], {"chat": chat, "done": 0, "now": now, "head": state["head"]}
+
+
+def finish_unanswered(claim: Claim, state: str, now: float) -> Transaction[None]:
+    """The turn is over, and nothing of it enters the history."""
+    nothing: dict[str, Value] = {"address": "", "question": None, "answer": None, "report": None}
+    yield INBOX["finish_turn"], {**nothing, "turn": claim.turn, "state": state, "fence": claim.fence, "now": now}
 
 
 def companions(claim: Claim, message: str, row: int) -> Transaction[list[Row]]:
