@@ -33,7 +33,7 @@ BUGS = (
             ),
         ),
         found_by=(
-            "tests/turns/test_delivery_outbox.py::test_nothing_is_called_before_a_retry_after_has_ended_and_only_this_chat_waits",
+            "tests/turns/test_delivery_outbox.py::test_no_answer_is_shown_before_a_retry_after_has_ended_and_only_this_chat_waits",
             "tests/walks/test_walk_answers.py::test_a_429_on_the_last_edit_delays_the_end_and_cuts_nothing",
         ),
     ),
