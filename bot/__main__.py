@@ -24,7 +24,8 @@ def main() -> None:
     title = "Magpie cannot start:" if serving else f"magpie {given.command}:"
     try:
         code = _do(given)
-        sys.stdout.flush()  # what is left is written now, where a reader that has gone is met
+        if sys.stdout:  # what is left is written now, where a reader that has gone is met
+            sys.stdout.flush()
         sys.exit(code)
     except BrokenPipeError:  # who reads what is printed has enough of it, as `head`
         if given.command == "run":

@@ -78,7 +78,7 @@ def report(chat: str) -> Transaction[Report | None]:
         return None
     finished, first, seconds = load_report(rows[0]["report"])
     turn = rows[0]["id"]
-    calls = yield LEDGER["cost_of_turns"], {"turn": turn, "job": finished.job}
+    calls = yield LEDGER["cost_of_turns"], {"turn": turn, "job": finished.job or turn}
     return Report(turn, finished, cost=int(calls[0]["cost"]), first=first, seconds=seconds)
 
 

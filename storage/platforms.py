@@ -9,7 +9,7 @@ from bot.errors import FencedOut
 from bot.lanes import subject_of
 from bot.ports import Card
 from storage.records import dump_names, load_card
-from storage.statements import PLATFORMS
+from storage.statements import FLEET, PLATFORMS
 from storage.transaction import Transaction
 
 TITLE = 80  # characters of what a chat is about at first: they name it in the list
@@ -29,10 +29,13 @@ def keep(name: str, value: str) -> Transaction[str]:
     return str((yield PLATFORMS["keep_note"], {"name": name, "value": value})[0]["value"])
 
 
-def put(worker: str, card: Card, turn: int) -> Transaction[int]:
+def put(worker: str, card: Card, turn: int, *, alone: bool) -> Transaction[int]:
+    """`alone`: there are no other workers. What nobody shows any more, whoever lives may change: a task's progress, buttons
+    that go."""
     if turn:
         shown = yield PLATFORMS["turn_shown_by"], {"turn": turn}
-        if shown and shown[0]["shown_by"] != worker:
+        by = shown[0]["shown_by"] if shown else worker
+        if by != worker and (by or not (alone or (yield FLEET["own_lease"], {"worker": worker}))):
             raise FencedOut(f"turn {turn} is shown by another worker now")
     title = subject_of(card.body)[:TITLE] if card.role == "person" else ""
     board = yield PLATFORMS["next_version"], {"chat": card.chat, "title": title, "created": card.created}

@@ -11,6 +11,7 @@ from bot import phrases
 from bot.background.steps import BUDGET, DEADLINE, LOST_FILE, NO_MODEL
 from bot.commands.command import silence
 from bot.commands.reordering import others
+from bot.commands.wishes import cut_off
 from bot.conversation import context
 from bot.conversation.context import Question
 from bot.conversation.desk import Desk, Parts, Request, sources_told
@@ -56,8 +57,15 @@ async def deliver(desk: Desk, turn: Turn, ended: Ended) -> Parts:
     entry = await desk.history.asked(job.id) if current else None
     end = _End(desk, turn, job, WorkOrder.load(job.order, turn.chat), WorkResult.load(job.result), entry)
     if job.kind == "chat" and not current:  # nothing of the old conversation reaches the new one
-        return silence()
+        return _forgotten(turn, job)
     return desk.ending(turn, end.result.text, end.told())
+
+
+async def _forgotten(turn: Turn, job: Job) -> Parts:
+    """It ended just before the `/reset`, which could not cancel it any more: its line still promises an answer."""
+    yield Replaces(job.id)
+    yield Text(phrases.jobs.CANCELLED_LINE.to(turn.language))
+    yield Finished(reason=Finish.COMMAND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,9 @@ class _End:
             yield Text(self._to(phrases.jobs.VIDEO_LINK.format(link=link)))
         if result.missing:
             yield Text(self._to(self._missing()))
+        card = desk.models.find(self.job.model, self.job.kind)
+        if isinstance(card, ModelCard) and (cut := cut_off(card, self.order.text)):
+            yield Text(self._to(cut))
         if self.entry is not None:
             # Where nobody has said anything since, the conversation goes on from here.
             moves = self.turn.head == self.order.parent
@@ -155,8 +166,9 @@ class _End:
     def _retry(self) -> Choice:
         unsure = phrases.jobs.ORDER_AGAIN if self.job.state is JobState.UNSURE else phrases.jobs.TRY_AGAIN
         label = phrases.jobs.ASK_AGAIN if self.job.kind == "chat" else unsure
-        verb = "again" if self.entry is not None else "draw"
-        return Choice(self._to(label), f"{verb}:{self.job.id}")
+        # The question is this turn's as well (`_failed`), and so are the buttons, which go once one is pressed.
+        action = f"again:{self.turn.id}" if self.entry is not None else f"draw:{self.job.id}"
+        return Choice(self._to(label), action)
 
     def _offers(self, choices: Sequence[Choice]) -> Sequence[Buttons]:
         """Another model may do it."""

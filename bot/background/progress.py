@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bot.commands.tasks import progress_text
-from bot.errors import StorageError, Unreadable
+from bot.errors import FencedOut, StorageError, Unreadable
 from bot.messages.orders import WorkOrder
 from bot.ports import Job, JobState, Platform
 from bot.turns.delivery import Delivery
@@ -36,5 +36,5 @@ class Progress:
             order = WorkOrder.load(job.order, job.chat)
             text = progress_text(replace(job, state=state), self._clock(), order.language)
             await self._delivery.retouch(order.address, job.id, platform.layout(text)[0])
-        except (StorageError, Unreadable) as error:
+        except (FencedOut, StorageError, Unreadable) as error:
             log.info("How far job %d is could not be shown: %s", job.id, error)

@@ -20,7 +20,7 @@ from bot.phrases import Phrase
 from bot.ports import Exchange, ModelCard
 
 MOST_OPEN = 20  # tasks of a chat at a time
-LONGEST_PROMPT = 800  # characters of a quote that becomes a prompt: both vendors' models read about so many
+LONGEST_PROMPT = 500  # characters of a quote that becomes a prompt: so many every model reads
 
 
 # --- what was said -----------------------------------------------------------------------------------------------------

@@ -185,13 +185,16 @@ def scaled(sides: tuple[int, int], width: int, height: int) -> tuple[int, int] |
 
 def worded(card: ModelCard, words: str) -> Phrase | None:
     """What is to be said about a description that is longer than the model reads. Raises Declined where it is refused."""
-    if not card.prompt_limit or len(words) <= card.prompt_limit:
+    if card.prompt_limit and not card.truncates and len(words) > card.prompt_limit:
+        raise Declined(phrases.jobs.PROMPT_TOO_LONG.format(model=card.name, most=card.prompt_limit, count=len(words)))
+    return cut_off(card, words)
+
+
+def cut_off(card: ModelCard, words: str) -> Phrase | None:
+    """What is to be said where the vendor reads only the beginning of a description."""
+    if not (card.prompt_limit and card.truncates and len(words) > card.prompt_limit):
         return None
-    told = phrases.jobs.PROMPT_CUT if card.truncates else phrases.jobs.PROMPT_TOO_LONG
-    phrase = told.format(model=card.name, most=card.prompt_limit, count=len(words))
-    if not card.truncates:
-        raise Declined(phrase)
-    return phrase
+    return phrases.jobs.PROMPT_CUT.format(model=card.name, most=card.prompt_limit, count=len(words))
 
 
 def shape_of(size: str) -> str:

@@ -69,11 +69,8 @@ class Delivery:
             async with throttle.lock:
                 await self._drain(address.chat, throttle)
 
-    async def finish(
-        self, address: Address, finals: Sequence[Final], stands: Mapping[Place, Piece], closed: Sequence[int] = ()
-    ) -> None:
-        """Show the pieces of a turn that was just completed; `stands` is what its previews left at the platform, `closed` are
-        earlier turns whose buttons it has taken away."""
+    async def finish(self, address: Address, finals: Sequence[Final], stands: Mapping[Place, Piece]) -> None:
+        """Show the pieces of a turn that was just completed; `stands` is what its previews left at the platform."""
         with self.throttle(address) as throttle:
             # Whoever has the throttle, or waits for it, may find these pieces in the store and show them: then only the store
             # knows.
@@ -83,16 +80,20 @@ class Delivery:
                     await self._drain(address.chat, throttle, [(address, final) for final in finals], stands)
                 else:
                     await self._drain(address.chat, throttle)
-                for turn in closed:
-                    await self._close(address, turn, throttle)
 
-    async def _close(self, address: Address, turn: int, throttle: Throttle) -> None:
-        """Buttons are on the last of a turn's messages. Where this cannot be shown now it never is: a press says what is."""
-        last = [final for final in await self._outbox.standing(turn) if final.slot == 0 and not final.piece.media][-1:]
-        for final in last:
-            await asyncio.sleep(throttle.wait())
-            if self.may_act():
-                await self._touch(address, throttle, final, final.piece)
+    async def close(self, address: Address, turn: int, wait: float = SECOND_LOOK) -> None:
+        """Show the last message of an earlier turn, which bears the buttons, as it now stands in the store: without them. Where
+        that cannot be within `wait` seconds it never is: a press says what is. Raises StorageError."""
+        with self.throttle(address) as throttle:
+            await asyncio.sleep(min(throttle.wait(), wait))  # not behind the lock: nothing waits for this
+            async with throttle.lock:
+                if throttle.wait() > 0 or not self.may_act():
+                    return
+                standing = [
+                    final for final in await self._outbox.standing(turn) if not (final.slot or final.piece.media)
+                ]
+                for final in standing[-1:]:
+                    await self._touch(address, throttle, final, final.piece)
 
     async def retouch(self, address: Address, turn: int, piece: Piece) -> None:
         """Show something else in the first message of a finished answer, if it can be shown right now: it is no part of it, and

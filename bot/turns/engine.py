@@ -23,7 +23,6 @@ from bot.messages import (
     Address,
     Button,
     Cancelled,
-    Closes,
     Edited,
     Ended,
     Event,
@@ -227,13 +226,15 @@ class Engine:
                 log.exception("Turn %d of %s broke down", claim.turn, claim.chat)
                 showing = await self._give_up(claim)
             finally:
-                self._running.pop(claim.turn, None)
+                running = self._running.pop(claim.turn, None)
                 self._to_end.discard(claim.turn)
                 self._claims.completed(claim)
             if showing:
                 await self._show(showing)
         finally:
             self._claims.done()
+        for closed in running.closes if running and showing else ():
+            await self._show(partial(self._delivery.close, Address(claim.chat), closed))
         if claim.attempt > 1 and isinstance(self._fleet, Fleet):
             await self._show(partial(self._delivery.show_again, Address(claim.chat), claim.turn))
 
@@ -388,5 +389,4 @@ class Engine:
         metrics.turn_ended(outcome)
         if any(isinstance(change, Ordered | Cancelled) for change in outcome.changes):
             self._ordered()
-        closed = [change.turn for change in outcome.changes if isinstance(change, Closes)]
-        return partial(self._delivery.finish, running.preview.address, finals, running.preview.stands, closed)
+        return partial(self._delivery.finish, running.preview.address, finals, running.preview.stands)

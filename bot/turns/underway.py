@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from bot.messages import Answered, Ended
+from bot.messages import Answered, Closes, Ended
 from bot.turns.outcome import Unfinished
 from bot.turns.preview import Preview
 
@@ -25,6 +25,11 @@ class Underway(Unfinished):
         if self.reader and not self.stopped:  # a second cancel would break off the handler's own tidying up
             self.reader.cancel()
         self.stopped = True
+
+    @property
+    def closes(self) -> tuple[int, ...]:
+        """The earlier turns whose buttons it takes away."""
+        return tuple(change.turn for change in self.changes if isinstance(change, Closes))
 
     def _told(self) -> bool:
         return any(isinstance(change, Answered) for change in self.changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from bot.messages.orders import WorkResult
 from bot.ports import JobState
 from storage import open_store
 from storage.store import Store
-from tests.conversations import STUDIO, Conversation, ScriptedModels
+from tests.conversations import GLM, GLM_IMAGE, STUDIO, Conversation, ScriptedModels
 
 
 @pytest.fixture
@@ -87,6 +88,14 @@ async def test_of_some_that_failed_the_good_ones_are_shown(chat: Conversation) -
     assert drawn.text == "2 of 4: too foxy"
     await chat.say("/image x2 a fox")
     assert "1 of 2: the vendor did not draw the others" in (await chat.draws(missing=1)).text
+
+
+async def test_that_the_vendor_read_only_the_beginning_stays_said(store: Store) -> None:
+    chat = Conversation(store, ScriptedModels([GLM, replace(GLM_IMAGE, prompt_limit=10, truncates=True)]))
+    await chat.say("/image a fox in the snow")
+    assert "no more than the first 10" in (await chat.draws()).text, (
+        "the line that said so first has become the picture"
+    )
 
 
 async def test_the_simulator_is_not_passed_off_as_a_model(store: Store) -> None:

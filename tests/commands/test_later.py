@@ -136,7 +136,8 @@ async def test_a_failure_says_why_and_can_be_asked_again(
     failed = await chat.ends(WorkResult(error=error), JobState.FAILED)
     assert told in failed.text
     assert failed.finished.reason is Finish.FAILED
-    await chat.press(failed.buttons["Ask again"])
+    pressed = await chat.press(failed.buttons["Ask again"])
+    assert Closes(failed.turn) in pressed.changes
     assert [text for _, text in models.lines] == ["hello", "answer 1", "why?"]
 
 
@@ -164,6 +165,17 @@ async def test_nothing_of_an_old_conversation_reaches_the_new_one(chat: Conversa
     await chat.reset()
     job = await store.job(answer.turn)
     assert job and job.state is JobState.CANCELLING
+
+
+async def test_an_answer_that_came_just_before_a_reset_is_not_told_and_its_line_promises_none(
+    chat: Conversation,
+) -> None:
+    asked = await chat.say("/later why?")
+    [job], _ = await chat.store.claim_jobs(1)
+    await chat.store.end_job(job, JobState.DONE, WorkResult(text="Because.").dump(), cost=0)
+    await chat.reset()
+    told = await chat.hears()
+    assert (told.changes, told.text) == ([Replaces(asked.turn)], "*(cancelled)*")
 
 
 async def test_a_question_that_fits_no_window_costs_nothing(chat: Conversation) -> None:

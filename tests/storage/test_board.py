@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from bot.messages import ChatKey
 from bot.ports import Card
 from storage import Store
-from tests.storage.saying import opened
+from tests.storage.saying import ask, opened
 
 # --- notes -------------------------------------------------------------------------------------------------------------
 
@@ -103,3 +104,9 @@ async def test_a_chat_is_named_after_what_is_asked_in_it_and_never_after_a_comma
     ):
         await store.put(card(str(number), said, created=float(number)))
         assert await store.chats() == [("c", name, float(number))]
+
+
+async def test_what_nobody_shows_any_more_may_be_changed(store: Store) -> None:
+    claim = await ask(store, "1", chat=ChatKey("web", "c"))
+    first = await store.put(card(f"{claim.turn}.0.0.0"), claim.turn)
+    assert await store.put(card(f"{claim.turn}.0.0.0", "50 %"), claim.turn) > first

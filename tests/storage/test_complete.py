@@ -287,6 +287,7 @@ async def test_the_report_counts_all_calls_of_its_turn_and_of_the_work_whose_end
     await call(ordering.turn, 1, 1)  # what was heard
     await call(ordering.turn, 20)  # as dear as it may get: it was cut off
     await store.complete(ordering, outcome())
+    await call(0, 777, 777)  # the doctor's, which belongs to no turn
     assert (await _report(store)).cost == 21
     await store.accept([said("2")])
     delivering = await only_claim(store)

@@ -106,8 +106,11 @@ async def test_a_late_preview_does_not_overwrite_the_answer_on_the_page(url: str
         preview = Card(chat="c", id=f"{turn}.0.0.0", role="bot", body="half ▌", created=1.0, done=False)
         await late.put(preview, turn)
         await late.resign()
-        await only_claim(other)
+        claim = await only_claim(other)
         await other.put(replace(preview, body="whole", done=True), turn)
+        with pytest.raises(FencedOut):
+            await late.put(preview, turn)
+        await other.complete(claim, outcome())  # nobody shows it any more
         with pytest.raises(FencedOut):
             await late.put(preview, turn)
         card = await other.card("c", preview.id)

@@ -135,7 +135,12 @@ async def test_the_model_and_the_stop_key_outlive_a_crash(tmp_path: Path) -> Non
         await home.open()
         await until(lambda: len(home.script.turns) == 3)
         first, second = home.script.turns[1:]
-        assert (first.model, first.stop_key, first.id, first.seq) == (second.model, second.stop_key, second.id, second.seq)
+        assert (first.model, first.stop_key, first.id, first.seq) == (
+            second.model,
+            second.stop_key,
+            second.id,
+            second.seq,
+        )
         assert first.model == "glm-x"
         assert (first.attempt, second.attempt) == (1, 2)
         assert second.fence > first.fence

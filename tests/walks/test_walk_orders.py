@@ -269,3 +269,11 @@ async def test_the_page_shows_pictures_videos_and_later_answers(tmp_path: Path) 
         await here.page.cards(lambda said: "<video" in said[-1]["body"])
         await here.page.say("/later why?")
         await here.page.cards(lambda said: "You said: why?" in said[-1]["body"])
+        await here.page.cards(lambda said: not said[-2]["buttons"])  # nothing is left to be cancelled
+
+
+async def test_the_page_shows_how_far_a_video_is(tmp_path: Path) -> None:
+    async with Simulator(task=8.0) as models, magpie(tmp_path, with_glm(models)) as page:
+        await page.say("/video a fox runs")
+        await page.cards(lambda said: said and "(task 1) (" in said[-1]["body"])
+        await page.cards(lambda said: "<video" in said[-1]["body"])

@@ -301,7 +301,7 @@ export class Log {
 
   // What names the chat: the first thing that it is about.
   subject() {
-    const own = [...this.list.querySelectorAll(".person")].map((item) => this.cards.get(item.dataset.id)?.subject.trim());
+    const own = [...this.list.querySelectorAll(".person")].map((item) => this.cards.get(item.dataset.id)?.subject?.trim());
     return own.find(Boolean)?.slice(0, 80) ?? "";
   }
 
