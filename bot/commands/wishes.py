@@ -28,10 +28,11 @@ SHAPES = {
 }
 
 _END = r"(?:\s+|$)"
-_SIZE = re.compile(rf"(\d{{1,6}})\s?[xX×*]\s?(\d{{1,6}}){_END}")
+_NUMBER = r"(\d{1,99})"  # however many digits: what no model makes is told rather than drawn as words
+_SIZE = re.compile(rf"{_NUMBER}\s?[xX×*]\s?{_NUMBER}{_END}")
 _SHAPE = re.compile(rf"({'|'.join(sorted(SHAPES, key=len, reverse=True))}){_END}", re.IGNORECASE)
-_COUNT = re.compile(rf"[xX×](\d{{1,9}}){_END}")
-_SECONDS = re.compile(rf"(\d{{1,6}})\s?(?:s|sec|seconds?|秒){_END}", re.IGNORECASE)
+_COUNT = re.compile(rf"[xX×]{_NUMBER}{_END}")
+_SECONDS = re.compile(rf"{_NUMBER}\s?(?:s|sec|seconds?|秒){_END}", re.IGNORECASE)
 # Keyboards make a dash of two hyphens.
 _MODEL = re.compile(r"(?:^|(?<=\s))(?:--|—|–)model(?:\s*=\s*|\s+|$)([^\s-]\S*)?", re.IGNORECASE)
 _OPTION = re.compile(r"(?:^|(?<=\s))--[^\W\d_][\w-]*")

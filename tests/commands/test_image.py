@@ -74,6 +74,8 @@ async def test_an_impossible_size_costs_nothing_and_says_what_is_possible(chat: 
         ("x0 a fox", "glm-image draws 1 to 4 pictures at a time, not 0."),
         ("x5 a fox", "glm-image draws 1 to 4 pictures at a time, not 5."),
         ("x999999999 a fox", "not 999999999."),
+        (f"x{10**20} a fox", f"not {10**20}."),
+        (f"{10**20}x1 a fox", f"glm-image cannot draw {10**20}x1."),
         (
             "--model nonsense a fox",
             "I know no model “nonsense”. These do it: `glm-image`, `qwen-image`, `qwen-edit`",

@@ -47,6 +47,7 @@ async def test_the_chats_vendor_films(chat: Conversation) -> None:
     [
         ("x2 a fox", "I make one video at a time."),
         ("fox " * 200, "glm-video takes a description of at most 512 characters; yours has 799."),
+        (f"{10**20}s a fox", f"glm-video makes videos of 5, 10 seconds, not {10**20}."),
         ("7s a fox", "glm-video makes videos of 5, 10 seconds, not 7."),
         ("640x480 a fox", "glm-video makes no videos of 640x480. It makes: 1280x720, 720x1280"),
         ("--model qwen-video wide a fox", "qwen-video chooses the size itself: leave wide out."),
