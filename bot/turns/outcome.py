@@ -36,6 +36,7 @@ class Unfinished:
         """`seconds` from the claim to the end; `dead` says why its rows become dead letters."""
         turn, answer, changes, text = self.turn, self.answer, list(self.changes), self.answer.text
         said = answer.said  # before the mark
+        offered = answer.buttons
         finished = answer.finished or Finished(reason=Finish.STOPPED, model=_asked_model(changes))
         if self.stopped:
             finished = replace(finished, reason=Finish.STOPPED)
@@ -43,12 +44,14 @@ class Unfinished:
             marked = answer.unfinished if answer.several else () if isinstance(turn.said, Ended) else (0,)
             for slot in marked:
                 self._append(f"*({phrases.STOPPED.to(turn.language)})*", slot)
-            changes = [change for change in changes if not isinstance(change, Ordered)]
+            if any(isinstance(change, Ordered) for change in changes):
+                # Nothing is ordered: nothing is there that a button could cancel.
+                changes, offered = [change for change in changes if not isinstance(change, Ordered)], {}
             if said.strip() and not answer.several and _unanswered(changes):
                 changes.append(Answered(text=said))
         buttons: dict[int, tuple[tuple[Button, ...], ...]] = {}
         rows: list[ButtonRow] = []
-        for slot, part in answer.buttons.items():
+        for slot, part in offered.items():
             made = [[(choice.label, _row(turn, choice)) for choice in line] for line in part.rows]
             buttons[slot] = tuple(tuple(Button(label, row.id) for label, row in line) for line in made)
             rows.extend(row for line in made for _, row in line)

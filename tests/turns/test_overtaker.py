@@ -251,6 +251,23 @@ async def test_a_turn_that_is_stopped_orders_nothing(tmp_path: Path) -> None:
         assert home.query("SELECT id FROM jobs") == []
 
 
+@pytest.mark.parametrize("said", ["/stop", "/reset"])
+async def test_an_order_that_is_stopped_before_it_is_stored_has_no_button_to_cancel_it(
+    tmp_path: Path, said: str
+) -> None:
+    async with house(tmp_path, Window(width=WIDE)) as home:
+        home.script.on("draw", *waited_for("image"))
+        edge = home.flaws.hold("before complete")
+        await home.say(HOME, "draw")
+        await edge.reached.wait()
+        await home.say(HOME, said)
+        await until(lambda: home.query("SELECT 1 FROM inbox WHERE lane = 'control' AND state = 'done'"))
+        edge.open.set()
+        await until(lambda: STOPPED in home.window.standing(HOME))
+        assert not any(piece.buttons for piece in home.window.pieces(HOME))
+        assert home.query("SELECT 1 FROM jobs UNION ALL SELECT 1 FROM buttons") == []
+
+
 async def test_reset_counts_the_answers_that_are_awaited(tmp_path: Path) -> None:
     async with house(tmp_path, Window(width=WIDE)) as home:
         home.script.on("why?", Text("ordered why?"), *order("chat"))
