@@ -2,7 +2,8 @@
 
 Breaking off gives a vendor in trouble a rest, and people an answer at once (or another model) instead of a minute's wait. A
 circuit is closed (calls pass), open (all are refused), and after its time half-open: one call at a time tries, and closes it
-or opens it for longer.
+or opens it for longer. No call is made only to try: the next question, [Retry] or
+order after that time is the trial.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Rule:
     longest: float
 
 
-MODEL = Rule(5, 15.0, 120.0)
+# A hiccup is over in a second or two, and five failures are two questions with their tries. So `first` is the shortest wait
+# before a third try (`tries`, FAULT): one who met the failures may try again. `longest` is what docs/reliability.md promises.
+MODEL = Rule(5, 1.5, 30.0)
 ACCOUNT = Rule(3, 60.0, 60.0)  # a key, or money: whoever has just paid presses [Retry] at once, or waits a minute
 
 
@@ -101,7 +104,7 @@ class Circuit:
         elif len(self._failures) == self._rule.failures and now - self._failures[0] <= WITHIN:
             self.until = now + self._hold
             metrics.breaker(self.name, is_open=True)
-            log.warning("%s: %s, again and again; not asked for %.0f s", self.name, error.trouble.value, self._hold)
+            log.warning("%s: %s, again and again; not asked for %g s", self.name, error.trouble.value, self._hold)
 
 
 class Breaker:

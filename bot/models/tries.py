@@ -30,6 +30,7 @@ POLICIES: Mapping[Trouble, Policy] = {
     Trouble.UNREACHABLE: Policy(3, 1.0),
     Trouble.CUT: Policy(3, 1.0),
 }
+JITTER = (0.75, 1.5)  # each wait is scaled by chance between these: those who failed together do not return together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class Tries:
         if final or self._done >= tries:
             log.warning("%s", error)
             return None
-        wait = policy.wait * 2.0 ** (self._done - 1) * random.uniform(0.75, 1.5) * self._limits.pace
+        wait = policy.wait * 2.0 ** (self._done - 1) * random.uniform(*JITTER) * self._limits.pace
         wait = max(wait, error.retry_after or 0.0)
         if asyncio.get_running_loop().time() + wait > self._until + queued:
             log.warning("%s", error)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.errors import EMPTY, NO_ROOM, ModelError, Trouble
 from bot.models.breaker import ACCOUNT, FAILING, MODEL, MOST_MODELS, OPEN, UNTELLING, WITHIN, Breaker
+from bot.models.tries import JITTER, POLICIES
 from bot.ports import ModelCard
 from tests.models.clock import Clock
 
@@ -125,22 +126,47 @@ def test_after_its_time_one_call_at_a_time_tries() -> None:
     succeed(breaker)
 
 
-def test_a_failed_trial_opens_it_for_twice_as_long_and_at_most_two_minutes() -> None:
+def test_a_failed_trial_opens_it_for_twice_as_long_and_at_most_half_a_minute() -> None:
     clock = Clock()
     breaker = opened(clock)
     waits = []
-    for _ in range(6):
+    for _ in range(7):
         error = refused(breaker)
         assert error.retry_after
         waits.append(error.retry_after)
         clock.pass_by(error.retry_after)
         fail(breaker, no(Trouble.SILENT))
-    assert waits == [15.0, 30.0, 60.0, 120.0, 120.0, MODEL.longest]
+    assert waits == [1.5, 3.0, 6.0, 12.0, 24.0, 30.0, MODEL.longest]
     assert refused(breaker).trouble is Trouble.SILENT  # the last one
     clock.pass_by(MODEL.longest)
     succeed(breaker)
     fail(breaker, no(Trouble.FAULT), times=MODEL.failures)
     assert refused(breaker).retry_after == MODEL.first
+
+
+def test_after_a_hiccup_the_third_try_of_whoever_met_it_is_the_trial() -> None:
+    clock = Clock()
+    breaker = opened(clock)
+    clock.pass_by(2 * POLICIES[Trouble.FAULT].wait * JITTER[0])
+    succeed(breaker)
+    assert refusal(breaker) is None
+
+
+@given(st.floats(0.0, 3600.0))
+def test_whoever_asks_again_each_second_is_heard_half_a_minute_after_an_outage_and_few_ask_in_it(outage: float) -> None:
+    clock = Clock()
+    breaker = opened(clock)
+    until, asked = clock() + outage, 0
+    while clock() < until:
+        if not refusal(breaker):
+            asked += 1
+            fail(breaker, no(Trouble.FAULT))
+        clock.pass_by(1.0)
+    assert asked <= 5 + outage / MODEL.longest
+    ended = clock()
+    while refusal(breaker):
+        clock.pass_by(1.0)
+    assert clock() - ended <= 30.0
 
 
 def test_a_limit_met_by_the_trial_leaves_the_next_call_to_try() -> None:
@@ -219,7 +245,7 @@ def test_the_owner_reads_one_line_when_it_opens_and_one_when_it_closes(caplog: p
         succeed(breaker)
         succeed(breaker)
     assert [record.getMessage() for record in caplog.records] == [
-        "glm-4.7-flash: fault, again and again; not asked for 15 s",
+        "glm-4.7-flash: fault, again and again; not asked for 1.5 s",
         "glm-4.7-flash: answers again",
     ]
 
@@ -234,11 +260,12 @@ def test_it_does_not_remember_every_name_that_was_ever_asked() -> None:
     assert refusal(breaker)  # but what is open stays so
 
 
+LONGEST = max(MODEL.longest, ACCOUNT.longest)
 OUTCOMES = st.one_of(st.none(), st.just("well"), st.sampled_from(list(Trouble)))
 
 
 @given(st.lists(st.tuples(st.floats(0, 200), OUTCOMES, st.booleans()), max_size=80))
-def test_whatever_happens_nobody_is_refused_for_longer_than_two_minutes(
+def test_whatever_happens_nobody_is_refused_for_longer_than_a_minute(
     course: list[tuple[float, str | Trouble | None, bool]],
 ) -> None:
     clock = Clock()
@@ -247,7 +274,7 @@ def test_whatever_happens_nobody_is_refused_for_longer_than_two_minutes(
         clock.pass_by(seconds)
         card = PAID if paid else FREE
         if error := refusal(breaker, card):
-            assert error.retry_after and 0 < error.retry_after <= MODEL.longest
+            assert error.retry_after and 0 < error.retry_after <= LONGEST
             continue
         call = breaker.begin(card)
         if isinstance(outcome, Trouble):
@@ -255,7 +282,7 @@ def test_whatever_happens_nobody_is_refused_for_longer_than_two_minutes(
         elif outcome:
             call.succeeded()
         call.end()
-    clock.pass_by(MODEL.longest)
+    clock.pass_by(LONGEST)
     for card in (FREE, PAID):
         succeed(breaker, card)
         one = breaker.begin(card)
