@@ -111,10 +111,12 @@ class Delivery:
         its lease ended may have come after ours. Raises StorageError."""
         await asyncio.sleep(wait)
         with self.throttle(address) as throttle:
-            async with throttle.lock:
-                for final in await self._outbox.standing(turn):
-                    await asyncio.sleep(throttle.wait())
-                    if self.may_act() and not final.piece.media:
+            for final in await self._outbox.standing(turn):
+                await asyncio.sleep(throttle.wait())  # not behind the lock: no answer waits for this
+                async with throttle.lock:
+                    await asyncio.sleep(max(0.0, throttle.closed_until - time.monotonic()))
+                    stands = final in await self._outbox.standing(turn)  # meanwhile a later turn may have taken it over
+                    if stands and self.may_act() and not final.piece.media:
                         await self._touch(address, throttle, final, final.piece)
 
     async def _touch(self, address: Address, throttle: Throttle, final: Final, piece: Piece) -> None:

@@ -210,6 +210,17 @@ async def test_a_preview_that_comes_after_the_answer_does_not_stay(tmp_path: Pat
         assert home.window.standing(HOME) == ["re: q"]
 
 
+async def test_no_answer_waits_for_one_that_is_shown_once_more(tmp_path: Path) -> None:
+    async with house(tmp_path, Window(private=(60.0, 1))) as home, asyncio.TaskGroup() as tasks:  # a preview a minute
+        await home.say(HOME, "q")
+        await home.shows(HOME, "re: q")
+        [(turn,)] = home.query("SELECT turn FROM outbox")
+        again = tasks.create_task(home.delivery.show_again(Address(HOME), turn, 0.0))
+        await home.say(HOME, "more")
+        await until(lambda: home.window.standing(HOME) == ["re: q", "re: more"])
+        again.cancel()
+
+
 async def test_how_far_work_is_stands_in_the_message_that_waits_with_its_buttons(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         home.script.on(
