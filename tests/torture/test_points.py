@@ -26,6 +26,11 @@ async def test_five_crash_points_lose_nothing_and_double_nothing(tmp_path: Path)
     assert tally.tried["crash points passed"] == len(FIVE)
 
 
+async def test_work_is_claimed_while_the_database_is_away_so_that_it_must_be_released(tmp_path: Path) -> None:
+    tally = await pass_by(["after store.release_jobs"], tmp_path / "world", random.Random(5))
+    assert tally.wrong == []
+
+
 @pytest.mark.parametrize("point", points())
 def test_a_way_leads_past_every_point(point: str) -> None:
     assert way_of(point)[0] in PLACES

@@ -20,6 +20,7 @@ from tests.torture.world import PAGE_TOKEN, World, settled
 
 PATIENCE = 20.0  # seconds for what must happen on the way
 OUTAGE = 2.5  # seconds without a database: more than between two looks for work
+ORDERS, APART = 5, 0.3  # so many tasks, so many seconds apart: each is first looked after 2 s after it was taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,16 +220,28 @@ async def lose_the_database(one: Passing) -> None:
 
 
 async def lose_the_database_with_work(one: Passing) -> None:
-    """It goes away before the work in the background is due again, and comes back after that."""
-    server = one.made.database
+    """It goes away while one task after the other is due to be looked after, before our lease is over: only then is any
+    claimed."""
+    server, died = one.made.database, len(one.made.kills)
     assert server is not None
-    await one.person.ask_later()
-    one.arm()
     for _ in range(3):
+        for _ in range(ORDERS):
+            await one.person.ask_later()
+            await asyncio.sleep(APART)  # how people pause
+        await _until(lambda: _is_looked_after(one))
+        one.arm()
         await asyncio.to_thread(server.stop)
         await asyncio.sleep(OUTAGE)  # how long it is away, not a wait for something
         await asyncio.to_thread(server.start)
-        await one.person.ask_later()
+        await asyncio.sleep(OUTAGE)
+        if len(one.made.kills) > died:
+            return
+
+
+async def _is_looked_after(one: Passing) -> bool:
+    """Whether the vendor has all that this person ordered, up to the last."""
+    works = [work for work in (await stored(one.made.url)).worked if work.chat == one.mouth.chat]
+    return len(works) == len(one.person.asked) and bool(works[-1].task)
 
 
 async def lose_the_duty(one: Passing) -> None:
