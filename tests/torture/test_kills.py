@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.process import END
 from tests.torture.checker import check
 from tests.torture.checker_run import Run
 from tests.torture.kills import SCENES, Scene, haunt
@@ -49,3 +51,13 @@ async def killed_while_the_final_text_is_held(made: World) -> Run:
 async def test_a_kill_while_the_final_text_is_held_doubles_nothing(tmp_path: Path) -> None:
     async with world(tmp_path / "world", random.Random(1), on=["telegram"], people=0) as made:
         assert check(await killed_while_the_final_text_is_held(made)) == []
+
+
+async def test_a_process_that_does_not_end_when_asked_is_judged_all_the_same(tmp_path: Path) -> None:
+    async with world(tmp_path / "world", random.Random(1), on=["telegram"], people=1) as made:
+        await made.people[0].ask()
+        await made.rest()
+        made.workers[0].send_signal(signal.SIGSTOP)  # it hears nothing any more
+        run = await made.run()
+        assert made.wrong == [f"asked to end, it was still there after {END:g} s"]
+        assert check(run) == []

@@ -20,7 +20,7 @@ import aiohttp
 from bot.simulator import Simulator
 from bot.simulator.backend import Script
 from tests.postgres import Postgres, postgres
-from tests.process import Magpie
+from tests.process import END, Magpie
 from tests.product import on_discord, on_telegram, until, with_glm, with_qwen
 from tests.servers.discord import DiscordServer
 from tests.servers.telegram import TelegramServer
@@ -85,9 +85,7 @@ class World:
         """Everything that is left behind, once the processes have been asked to end."""
         shown = await self._shown_on_page()
         for worker in self.workers:
-            code = await worker.end()
-            if code:
-                self.wrong.append(f"asked to end, it ended with {code}")
+            await self._end(worker)
         stored = await collect.stored(self.url, everything=True)
         for worker in self.workers:
             if "Traceback" in (said := worker.said()):
@@ -107,6 +105,17 @@ class World:
             secrets=self._secrets(),
             places=self._places(shown, stored.text),
         )
+
+    async def _end(self, worker: Magpie) -> None:
+        """One that does not end in time is wrong as well, and all the more is to be judged what it left behind."""
+        try:
+            code = await worker.end()
+        except TimeoutError:
+            await worker.kill()
+            self.wrong.append(f"asked to end, it was still there after {END:g} s")
+        else:
+            if code:
+                self.wrong.append(f"asked to end, it ended with {code}")
 
     async def _shown_on_page(self) -> list[Shown]:
         if self.browser is None:
