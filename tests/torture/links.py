@@ -2,7 +2,7 @@
 
 A run of one fault on one link: people ask before it, during it, at the instant when it ends, and once all that is answered.
 Answers are due within `RECOVERY` of its end, each once and in order. While a model's own link is broken, an answer may be the
-sentence that says why there is none.
+sentence that says why there is none: it says to try again, and who does so is heard when the breaker's rest is over.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from bot import phrases
+from bot.models.breaker import MODEL
 from bot.models.guarded import Limits
 from bot.simulator import Question, Reply, Simulator
 from bot.turns.answer import CURSOR
@@ -254,8 +255,9 @@ class Campaign:
         if not await _until(lambda: all(chat.settled(refusals=refusals) for chat in chats), limit):
             problems.append(f"still owing after {limit:g} s")
         self.recoveries[link].append(time.monotonic() - healed)
-        if not problems and not await self._asked([house.newcomer()], PROMPT):
-            problems.append(f"well again, and no answer within {PROMPT:g} s")
+        prompt = PROMPT + (MODEL.longest if refusals else 0.0)
+        if not problems and not await self._heard(house.newcomer(), prompt, refusals=refusals):
+            problems.append(f"well again, and no answer within {prompt:g} s")
         # The reason that was seen may have been an earlier question's: what is answered now is the end of all before it.
         if not problems and not await self._asked(chats, limit):
             problems.append("well again, and stuck")
@@ -274,6 +276,17 @@ class Campaign:
         for chat in chats:
             chat.ask()
         return await _until(lambda: all(chat.asked[-1] in chat.answered() for chat in chats), seconds)
+
+    async def _heard(self, chat: Chat, seconds: float, *, refusals: bool) -> bool:
+        """Somebody asks, and again a second after each refusal; whether there is an answer in time."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            chat.ask()
+            settled = await _until(lambda: chat.settled(refusals=refusals), until - time.monotonic())
+            if settled and chat.answered():
+                return True
+            await asyncio.sleep(1.0)
+        return False
 
     def ended(self, house: House) -> None:
         """What its log tells, when it is over."""
