@@ -26,6 +26,7 @@ _WORD_REACH = 40  # characters: so far from where a text is cut short a border o
 
 _FENCE = re.compile(rf"[ \t]*(`{{3,{MAX_FENCE}}}|~{{3,{MAX_FENCE}}})(?![`~])[ \t]*([^\s`]*)(?![^\s`])[^`\n]*$")
 _DELIMITER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_DELIMITER_ANYWHERE = re.compile(r"[\s>*+\d.)|:-]*")  # also in quotations and lists, and without a pipe at its start
 _HEADING = re.compile(r" {0,3}#{1,6} ")
 _SENTENCE = re.compile(r"[。！？；…]+[”’」』）]*|[.!?;:][)\"'*_]*(?=\s)")
 _WORD = re.compile(r"[ \t\u3000]+")
@@ -139,6 +140,19 @@ def tables(lines: list[str]) -> Iterator[tuple[int, int]]:
             number = end
         else:
             number += 1
+
+
+def cells(markdown: str) -> int:
+    """How many cells its tables have at most once short rows are filled up, as renderers do: that grows with the square of the
+    text. Whether a line belongs to a table is the parser's to say, so all from its second line to a blank one are counted."""
+    total = width = 0
+    for line in re.split(r"\r\n?|\n", markdown) if "|" in markdown else ():
+        if not line.strip(" \t"):  # what else is white space is blank to some parsers alone
+            width = 0
+        elif "|" in line and "-" in line and _DELIMITER_ANYWHERE.fullmatch(line):
+            width = max(width, line.count("|") + 1)
+        total += width
+    return total
 
 
 def columns(text: str) -> int:

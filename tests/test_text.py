@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.text import abridged, clean, fence_after, newest, split, tables, well_formed
+from bot.text import abridged, cells, clean, fence_after, newest, split, tables, well_formed
 
 WORDS = ["word ", "一段中文文字。", "A sentence. ", "\n", "\n\n", "- item\n", "## Head\n", "x = 1\n", "a" * 90, "\t"]
 MARKS = [
@@ -139,6 +139,17 @@ def test_text_that_is_fit_stays_the_same_object(text: str) -> None:
 def test_tables_in_code_are_code() -> None:
     lines = ["| a |", "|---|", "| 1 |", "", "```", "| b |", "|---|", "```", "| c |", "no delimiter"]
     assert list(tables(lines)) == [(0, 3)]
+
+
+@pytest.mark.parametrize("prefix", ["", "> ", "- ", "1. "])
+def test_short_rows_of_a_table_count_as_many_cells_as_its_header(prefix: str) -> None:
+    rows = [f"{prefix}{'a|' * 100}", f"{prefix}{'-|' * 100}", *["1", "\u3000"] * 50]
+    assert all(10_000 <= cells(end.join(rows)) < 11_000 for end in ("\n", "\r\n", "\r"))
+    assert cells("\n".join([*rows, "", *["no row"] * 100])) == cells("\n".join(rows))
+
+
+def test_what_is_no_table_has_no_cells() -> None:
+    assert cells("") == cells("a | b\n---\n- c\n") == cells("1\n" * 10_000) == 0
 
 
 @given(MARKDOWN, st.lists(BITS, max_size=20).map("".join), LIMITS)

@@ -19,7 +19,7 @@ from telegramify_markdown import MessageEntity, RenderConfig, convert
 
 from bot.messages import Piece
 from bot.platforms.telegram_text import narrowed, units, widened
-from bot.text import abridged, columns, split, tables, well_formed
+from bot.text import abridged, cells, columns, split, tables, well_formed
 
 LIMIT = 4096  # UTF-16 units in a text, after parsing
 CAPTION = 1024  # the same under a picture
@@ -173,7 +173,8 @@ _CONFIG = _configured()
 @lru_cache(maxsize=128)  # a growing answer is laid out again and again, and only its last message changes
 def _render(source: _Source, room: int = LIMIT) -> Piece | None:
     """One message in `room` units; None if nothing can be seen of it."""
-    if not _MARKUP.search(source.bare):
+    too_wide = cells(source.bare) > LIMIT  # so many fit no message once they are drawn, which takes seconds
+    if too_wide or not _MARKUP.search(source.bare):
         return _as_text(source.bare)
     try:
         text, entities = _narrowed(*convert(_prepared(source.markdown), config=_CONFIG))

@@ -19,12 +19,13 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from bot.messages import Media
-from bot.text import abridged, well_formed
+from bot.text import abridged, cells, well_formed
 
 MARKDOWN_LIMIT = 100_000  # characters; beyond, a text is shown as it is: no model answers at such length
 THOUGHTS_LIMIT = 20_000  # characters
 QUOTED = 120  # characters of what an answer replies to
 MARKS_LIMIT = {"[": 4_000, "://": 500}  # the parser looks at pairs of these: its time grows with the square
+CELLS_LIMIT = 10_000  # of tables whose short rows are filled up: each takes the parser more than 1 kB
 HIGHLIGHT_LIMIT = 8_000  # characters of one code block: 10 to 20 ms for Pygments
 REMEMBERED = 64  # texts that are growing at the same time
 LINK = re.compile(r"(https?://[^\s/]|mailto:\S)", re.IGNORECASE)
@@ -37,7 +38,8 @@ DEFINITION = re.compile(r"^(?:[^\S\n]|[>*+\-\d.)])*\[", re.MULTILINE)
 def render(markdown: str) -> str:
     """The HTML of an answer; "" for a blank one. Of a text that grows from call to call only the new end is parsed."""
     text = well_formed(markdown.replace("\0", "\ufffd"))
-    if len(text) > MARKDOWN_LIMIT or any(text.count(mark) > limit for mark, limit in MARKS_LIMIT.items()):
+    too_many = any(text.count(mark) > limit for mark, limit in MARKS_LIMIT.items()) or cells(text) > CELLS_LIMIT
+    if len(text) > MARKDOWN_LIMIT or too_many:
         return f'<p class="plain">{escape(text)}</p>\n'
     if "]:" in text and DEFINITION.search(text):
         return _html(_MARKDOWN.parse(text))

@@ -204,6 +204,18 @@ def test_a_text_beyond_every_answer_is_shown_as_it_is() -> None:
     assert html.startswith('<p class="plain">&lt;b&gt;') and "<b>" not in html
 
 
+@pytest.mark.parametrize("prefix", ["|", "", "> |"])
+def test_short_rows_under_wide_headers_make_a_page_no_larger_than_the_text_explains(prefix: str) -> None:
+    """Each row is filled up to the width of its header, which is the square of what was written."""
+    text = "\n".join([prefix + "a|" * 100, prefix + "-|" * 100, *["|1"] * 200])
+    assert len(render(text)) < 2 * len(text)
+
+
+def test_a_long_table_is_one() -> None:
+    html = render("\n".join(["|a|b|c|", "|-|-|-|", *["|1|2|3|"] * 1_000]))
+    assert html.count("<td>") == 3_000
+
+
 @pytest.mark.parametrize(
     "unit",
     [
