@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ Slot = tuple[Any, Any]  # a place in a document: the object or list, and the key
 
 DEEP = (200, 940, 960, 980)  # levels: around what Python's own json refuses to write
 LONG = 20_000  # characters
+MOST = 200_000  # characters that repeating a part may make, as JSON
 
 ODD_TEXTS = (
     "", " ", "\0", "a\0b", "\ud800", "x\udfffy", "\ud83d", "\u202eright to left", "שלום", "e\u0301" * 40, "👩\u200d👩\u200d👧",
@@ -97,7 +99,11 @@ def _deep(holder: Any, place: Any, chance: random.Random, slots: list[Slot]) -> 
 
 
 def _many(holder: Any, place: Any, chance: random.Random, slots: list[Slot]) -> None:
-    holder[place] = [holder[place]] * chance.choice((2, 50, 1_000))
+    """Copies, and no more than may be written: were all one and the same object, a change in one would be a change in each, and
+    a part repeated inside of another one would be written a million times."""
+    value = holder[place]
+    fitting = MOST // (len(json.dumps(value)) + 2)
+    holder[place] = [copy.deepcopy(value) for _ in range(min(chance.choice((2, 50, 1_000)), max(fitting, 1)))]
 
 
 def _from_elsewhere(holder: Any, place: Any, chance: random.Random, slots: list[Slot]) -> None:

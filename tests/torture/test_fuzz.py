@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.torture import fuzz, fuzz_readers, fuzz_targets
 from tests.torture.fuzz_discord import Dispatches
+from tests.torture.fuzz_mutate import LONG, MOST, _many
 from tests.torture.fuzz_telegram import Updates
 from tests.torture.part import Effort, Tally
 
@@ -36,6 +38,23 @@ def test_sound_updates_are_read_most_of_the_time() -> None:
     kinds = {kind for _ in range(400) for kind in updates.one() if kind != "update_id"}
     names = {dispatches.one()[0] for _ in range(400)}
     assert len(kinds) > 15 and len(names) > 12
+
+
+def test_what_is_repeated_inside_of_what_is_repeated_is_not_written_a_million_times() -> None:
+    """As long as the parts were one and the same object, one text put into one of them was in all."""
+    document = {"photo": {"file_id": "a"}}
+    _repeat(document, "photo")
+    parts: list[dict[str, str]] = document["photo"]  # type: ignore[assignment]  # which is what was done to it
+    parts[0]["file_id"] = "x" * LONG
+    assert len(parts) == 1_000 and len(json.dumps(document)) < MOST
+    _repeat(document, "photo")
+    assert len(json.dumps(document)) <= MOST
+
+
+def _repeat(document: dict[str, dict[str, str]], place: str) -> None:
+    """As often as it ever is."""
+    seed = next(seed for seed in range(99) if random.Random(seed).choice((2, 50, 1_000)) == 1_000)
+    _many(document, place, random.Random(seed), [])
 
 
 def test_what_comes_out_undocumented_is_found() -> None:
