@@ -110,4 +110,4 @@ def _waiting(chat: str, shown: Sequence[Shown], kills: int) -> Iterator[str]:
 
 
 def _holds(text: str, name: str) -> bool:
-    return re.search(rf"\b{name}\b", text) is not None
+    return name in text and re.search(rf"\b{name}\b", text) is not None  # of thousands of long prompts few hold it
