@@ -46,7 +46,7 @@ from storage import Store, open_store
 
 log = logging.getLogger("magpie")
 
-DRAIN = 8.0  # seconds for answers under way when the program is asked to end: it is gone within 10
+DRAIN = 7.0  # seconds for answers under way when the program is asked to end: with what follows it is gone within 10
 LAST_WORD = 1.0  # seconds to tell other workers that we go
 RECONNECT = (1.0, 60.0)  # seconds between starts of an adapter that broke down: the first wait and the longest
 GENERATION = 20_000  # allocations between collections: most of what we allocate dies by reference count
