@@ -15,9 +15,8 @@ from bot.turns.delivery import Delivery
 
 log = logging.getLogger(__name__)
 
-KINDS = frozenset(
-    {"image", "video"}
-)  # a question that is answered later is told once, and answered in a message of its own
+# A question that is answered later is told once, and answered in a message of its own.
+KINDS = frozenset({"image", "video"})
 
 
 class Progress:

@@ -333,5 +333,7 @@ class Steps:
         try:
             async with asyncio.timeout(TELLING):
                 await self._progress(job, state)
-        except Exception as error:  # noqa: BLE001  # a job without visible progress is a job
-            log.warning("The progress of job %d cannot be shown: %r", job.id, error)
+        except TimeoutError:
+            log.info("The progress of job %d could not be shown in time", job.id)
+        except Exception:  # the boundary: a job without visible progress is a job
+            log.exception("The progress of job %d cannot be shown", job.id)

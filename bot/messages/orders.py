@@ -61,8 +61,8 @@ class WorkOrder:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkResult:
     """What came of it. `files` are names of kept ones with their mime types; `sources` are pages that the text rests on, each
-    with its number in it, title and address; `links` stand for videos too large to keep;
-    `error` is a Trouble's value or a word of ours, `vendor_message` for the owner."""
+    with its number in it, title and address; `links` stand for videos too large to keep; `error` is a Trouble's value or a
+    word of ours, `vendor_message` for the owner."""
 
     text: str = ""
     sources: tuple[tuple[int, str, str], ...] = ()

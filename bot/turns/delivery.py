@@ -38,9 +38,8 @@ log = logging.getLogger(__name__)
 PATIENCE = 12.0  # seconds: the longest wait between two tries of a piece
 MOST_THROTTLES = 10_000
 
-SECOND_LOOK = (
-    6.0  # seconds: two leases after which nothing of another worker can still be on its way but by a stalled network
-)
+# Seconds: two leases, after which nothing of another worker can still be on its way but by a stalled network.
+SECOND_LOOK = 6.0
 LOOK = 0.1  # seconds between looks at a lease that may come back
 
 Moving = Callable[[ChatKey, ChatKey], Awaitable[None]]
